@@ -1,0 +1,1 @@
+"""The command line, configuration and the process that runs a node."""

@@ -1,0 +1,1 @@
+"""The shared vocabulary: errors, canonical codec, identities, cryptography, signed envelopes."""

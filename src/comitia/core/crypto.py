@@ -1,0 +1,97 @@
+"""Signing (Ed25519) and sealing (X25519, HPKE base mode). One key, one use.
+
+The paper writes E(SK_i(t_m), PK_i): signed by the sender and encrypted to the sender, who alone could
+read it. Here a message is signed by its sender inside and sealed to its recipient outside.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from comitia.core.errors import ProtocolError
+
+PUBLIC_KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+class SigningKey:
+    """An Ed25519 key that signs transactions, blocks and messages."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = key.public_key().public_bytes_raw()
+
+    @classmethod
+    def generate(cls) -> SigningKey:
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_bytes(cls, secret: bytes) -> SigningKey:
+        return cls(Ed25519PrivateKey.from_private_bytes(secret))
+
+    def to_bytes(self) -> bytes:
+        """The secret, 32 bytes."""
+        return self._key.private_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature over `message`, 64 bytes."""
+        return self._key.sign(message)
+
+
+def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether `signature` over `message` was made by the owner of `public`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+class SealingKey:
+    """An X25519 key that opens what others sealed for its owner."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, key: X25519PrivateKey) -> None:
+        self._key = key
+        self.public = key.public_key().public_bytes_raw()
+
+    @classmethod
+    def generate(cls) -> SealingKey:
+        return cls(X25519PrivateKey.generate())
+
+    @classmethod
+    def from_bytes(cls, secret: bytes) -> SealingKey:
+        return cls(X25519PrivateKey.from_private_bytes(secret))
+
+    def to_bytes(self) -> bytes:
+        """The secret, 32 bytes."""
+        return self._key.private_bytes_raw()
+
+    def open(self, sealed: bytes, *, info: bytes) -> bytes:
+        """Undo `seal`.
+
+        Raises
+        ------
+        ProtocolError
+            If it was not sealed for this key, with this `info`, or was altered.
+        """
+        try:
+            return _SUITE.decrypt(sealed, self._key, info=info)
+        except (InvalidTag, ValueError) as error:
+            raise ProtocolError("a sealed message does not open", code="not-for-me") from error
+
+
+def seal(public: bytes, plaintext: bytes, *, info: bytes) -> bytes:
+    """Encrypt `plaintext` so that only the owner of the X25519 key `public` reads it.
+
+    `info` binds the ciphertext to its context (chain, session, stage, sender, recipient).
+    """
+    return _SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(public), info=info)

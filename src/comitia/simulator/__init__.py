@@ -1,0 +1,1 @@
+"""The same roles under a seeded clock, network and disk."""
