@@ -1,0 +1,447 @@
+"""Proof of Training Quality: verdicts on committed models, and who leads.
+
+The members' score sheets lie on the ledger; everything here follows from them by exact integer and
+rational arithmetic, so every member, and anyone who audits the block later, gets the same judgement.
+
+Numbered checks on each model, in this order (the numbers appear again at the code):
+
+1. NOT_RECEIVED unless a quorum holds the model. Its author counts as holding it, whatever it posts.
+2. REJECT if its loss on the public reference documents is worse than the median model's by more than the
+   sampling tolerance allows.
+3. REJECT if more than half of the others' hold-out rows that can tell, and more than the tolerated
+   number of faulty members, find the same on their own documents.
+4. Signal (matched filter): UNVERIFIABLE if expected z times the median rho is under 4, else REJECT if
+   z < 2.33 or rho < half the median rho, else ACCEPT.
+5. Where there is no signal at all: ACCEPT if check 2 or 3 could tell and did not reject, else UNVERIFIABLE.
+
+A release that says nothing (all zeros) leaves every loss as public knowledge has it. So where there is a
+signal, checks 2 and 3 may condemn a model but never vouch for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from comitia.consensus.ranking import PPM, rank, weighted_mae
+from comitia.consensus.tolerance import tolerance_ppm
+from comitia.core.errors import ConfigurationError, ProtocolError
+from comitia.core.ids import NodeId
+
+LARGEST_SIGNAL_MICRO = 10**15
+"""Signals beyond a thousand million are refused as malformed."""
+
+
+class Verdict(StrEnum):
+    """What the committee says of one committed model."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+    UNVERIFIABLE = "unverifiable"
+    NOT_RECEIVED = "not-received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One line of a judge's score sheet: what it measured on one committed model.
+
+    Attributes
+    ----------
+    author
+        Whose model.
+    received
+        Whether the judge holds bytes that match the commitment. False: every figure below is None.
+    signal_micro, expected_micro
+        z of the matched filter on the release, and the z to expect of honest work of the declared counts,
+        in millionths. Exact: all judges post the same. None: nothing public to judge by.
+    reference_loss_ppm
+        Mean loss on the codebook's public labelled documents, 0 to 10**6. Exact. None: there are none.
+    holdout_loss_ppm
+        Mean loss on documents only this judge has, 0 to 10**6: a provider's own hold-out (noisy, paid
+        for), or reference documents that a witness has kept back (exact). None: not measured.
+    holdout_size
+        Number of those documents; 0 if not measured.
+    """
+
+    author: NodeId
+    received: bool
+    signal_micro: int | None = None
+    expected_micro: int | None = None
+    reference_loss_ppm: int | None = None
+    holdout_loss_ppm: int | None = None
+    holdout_size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityRules:
+    """What a session judges by; all but the first four are the specification's figures.
+
+    Attributes
+    ----------
+    quorum
+        Members, the author included, who must hold a model and agree on its exact figures.
+    faults
+        Byzantine members tolerated; that many hold-out rows alone never reject a model.
+    kappa
+        How declared rows count in the ranking: +1 helps, 0 not at all, -1 the paper's formula.
+    accept_unverified
+        Whether models nobody can judge are used. They earn no credit and no strike.
+    reference_size
+        Labelled public documents behind `reference_loss_ppm`; 0 switches check 2 off.
+    holdout_epsilon_micro
+        Privacy paid for each provider's hold-out row, in millionths; 0 switches check 3 off for them.
+    beta_ppm
+        Chance that a sampling tolerance is exceeded by accident.
+    margin_ppm
+        mu: how much worse than the median a loss may be beyond twice its tolerance.
+    widest_tolerance_ppm
+        A row whose tolerance is wider than this cannot tell good from bad.
+    least_expected_micro, least_signal_micro, least_share_of_median_ppm
+        The 4, 2.33 and .5 of check 4.
+    """
+
+    quorum: int
+    faults: int
+    kappa: int = 1
+    accept_unverified: bool = False
+    reference_size: int = 0
+    holdout_epsilon_micro: int = 0
+    beta_ppm: int = 50_000
+    margin_ppm: int = 50_000
+    widest_tolerance_ppm: int = 100_000
+    least_expected_micro: int = 4_000_000
+    least_signal_micro: int = 2_330_000
+    least_share_of_median_ppm: int = 500_000
+
+    def __post_init__(self) -> None:
+        if self.kappa not in (-1, 0, 1):
+            raise ConfigurationError(
+                f"kappa is {self.kappa}, but declared rows can only help (1), not count (0) or hurt (-1)",
+                code="bad-kappa",
+                hint="use kappa = 1 unless you compare with the paper's formula (-1)",
+                kappa=self.kappa,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The exact figures of one model that a quorum agrees on; None where there is none, or no agreement.
+
+    Attributes
+    ----------
+    author
+        Whose model.
+    signal_micro, expected_micro, reference_loss_ppm
+        As in `Score`.
+    """
+
+    author: NodeId
+    signal_micro: int | None = None
+    expected_micro: int | None = None
+    reference_loss_ppm: int | None = None
+
+    @property
+    def rho(self) -> Fraction | None:
+        """Measured over expected signal; None where there is nothing to expect."""
+        if self.signal_micro is None or self.expected_micro is None or self.expected_micro <= 0:
+            return None
+        return Fraction(self.signal_micro, self.expected_micro)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the score sheets of one session amount to. Every tuple but `ranking` is sorted by author.
+
+    Attributes
+    ----------
+    verdicts
+        One for every committed model.
+    figures
+        The agreed figures of every committed model.
+    losses_ppm
+        MAE(m_i) in millionths; 10**6 for a model that nobody can vouch for.
+    weighted_mae_ppm
+        MAE^u of each, in millionths, rounded down. (The ranking compares the exact fractions.)
+    accepted
+        Authors whose models enter the global model.
+    ranking
+        Every author and witness once, best first; `ranking[0]` leads, the next one if it does not deliver.
+    disputed
+        Judges who posted an exact figure other than the agreed one: their sheets are evidence against them.
+    """
+
+    verdicts: tuple[tuple[NodeId, Verdict], ...]
+    figures: tuple[Figures, ...]
+    losses_ppm: tuple[tuple[NodeId, int], ...]
+    weighted_mae_ppm: tuple[tuple[NodeId, int], ...]
+    accepted: tuple[NodeId, ...]
+    ranking: tuple[NodeId, ...]
+    disputed: tuple[NodeId, ...]
+
+
+def judge(
+    sheets: Mapping[NodeId, Sequence[Score]],
+    rows: Mapping[NodeId, int],
+    rules: QualityRules,
+    beacon: bytes,
+    witnesses: Set[NodeId] = frozenset(),
+) -> Judgement:
+    """Judge every committed model from the score sheets of a closed scoring stage.
+
+    Parameters
+    ----------
+    sheets
+        What each judge posted. Lines on a judge's own model, on models nobody committed, and second lines
+        on the same model do not count (`check_sheet` refuses them when they are posted).
+    rows
+        Declared number of training documents of every committed model, by author.
+    rules
+        The session's thresholds.
+    beacon
+        What ties are settled by; nobody knew it when the session opened.
+    witnesses
+        Members who judge but did not train.
+
+    Source: III.D, "the quality of the model should be verified and measured during the consensus process".
+    """
+    authors = sorted(rows)
+    lines = {author: _lines_about(author, sheets) for author in authors}
+    agreed = {author: _agreed(lines[author], rules.quorum) for author in authors}
+    figures = {author: agreed[author] or Figures(author=author) for author in authors}
+    verdicts = _verdicts(lines, figures, rules, witnesses)
+
+    usable = (Verdict.ACCEPT, Verdict.UNVERIFIABLE) if rules.accept_unverified else (Verdict.ACCEPT,)
+    accepted = tuple(author for author in authors if verdicts[author] in usable)
+    losses = {
+        author: PPM
+        if verdicts[author] is Verdict.NOT_RECEIVED
+        else _loss_ppm(lines[author], figures[author], rules, witnesses, len(authors))
+        for author in authors
+    }
+    weighted = weighted_mae(losses, {author: rows[author] for author in accepted}, rules.kappa)
+    standing = {author: _STANDING[verdict] for author, verdict in verdicts.items()}
+    return Judgement(
+        verdicts=tuple((author, verdicts[author]) for author in authors),
+        figures=tuple(figures[author] for author in authors),
+        losses_ppm=tuple((author, losses[author]) for author in authors),
+        weighted_mae_ppm=tuple((author, int(weighted[author])) for author in authors),
+        accepted=accepted,
+        ranking=rank(weighted, standing, witnesses, beacon),
+        disputed=_disputed(lines, agreed),
+    )
+
+
+def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId]) -> None:
+    """Refuse a score sheet that does not have exactly the form of one.
+
+    1. Each line is about a different committed model, and none about the judge's own.
+    2. A model that was not received has no figures.
+    3. Signal and expectation come together, losses lie in 0 to 10**6, a hold-out loss has documents.
+
+    Raises
+    ------
+    ProtocolError
+        Code ``bad-score-sheet``, naming judge, author and what is wrong.
+    """
+    seen: set[NodeId] = set()
+    for score in scores:
+        fault = _fault(score)
+        if score.author in seen or score.author not in authors or score.author == judge_id:  # 1
+            fault = "is not about another, not yet scored, committed model"
+        if fault:
+            raise ProtocolError(
+                f"the score {judge_id} posted on the model of {score.author} {fault}",
+                code="bad-score-sheet",
+                judge=judge_id,
+                author=score.author,
+            )
+        seen.add(score.author)
+
+
+def _fault(score: Score) -> str:
+    """What is wrong with the figures of one line; empty if nothing is."""
+    losses = (score.reference_loss_ppm, score.holdout_loss_ppm)
+    signals = (score.signal_micro, score.expected_micro)
+    if not score.received and (any(x is not None for x in losses + signals) or score.holdout_size):  # 2
+        return "has figures although the model was not received"
+    if (score.signal_micro is None) != (score.expected_micro is None):  # 3
+        return "has a signal without its expectation, or the other way round"
+    if any(x is not None and abs(x) > LARGEST_SIGNAL_MICRO for x in signals):
+        return f"has a signal beyond {LARGEST_SIGNAL_MICRO} millionths"
+    if any(x is not None and not 0 <= x <= PPM for x in losses):
+        return f"has a loss outside 0 to {PPM} millionths"
+    if score.holdout_size < 0 or (score.holdout_loss_ppm is None) != (score.holdout_size == 0):
+        return "has a hold-out loss without documents, or the other way round"
+    return ""
+
+
+def _lines_about(author: NodeId, sheets: Mapping[NodeId, Sequence[Score]]) -> dict[NodeId, Score]:
+    """What the others who hold this author's model posted on it. Nobody judges their own."""
+    lines: dict[NodeId, Score] = {}
+    for judge_id in sorted(sheets):
+        line = next((score for score in sheets[judge_id] if score.author == author), None)
+        if judge_id != author and line is not None and line.received:
+            lines[judge_id] = line
+    return lines
+
+
+def _exact(score: Score) -> Figures:
+    """The figures on which all honest judges agree to the last digit."""
+    return Figures(
+        author=score.author,
+        signal_micro=score.signal_micro,
+        expected_micro=score.expected_micro,
+        reference_loss_ppm=score.reference_loss_ppm,
+    )
+
+
+def _agreed(lines: Mapping[NodeId, Score], quorum: int) -> Figures | None:
+    """The figures that most holders post, if with the author they are a quorum; otherwise None."""
+    votes = Counter(_exact(line) for line in lines.values())
+    for figures, count in votes.items():
+        if 2 * count > len(lines) and count >= quorum - 1:
+            return figures
+    return None
+
+
+def _disputed(
+    lines: Mapping[NodeId, Mapping[NodeId, Score]], agreed: Mapping[NodeId, Figures | None]
+) -> tuple[NodeId, ...]:
+    """Judges who contradict figures that a quorum agrees on."""
+    contradicting = {
+        judge_id
+        for author, about in lines.items()
+        for judge_id, line in about.items()
+        if agreed[author] not in (None, _exact(line))
+    }
+    return tuple(sorted(contradicting))
+
+
+def _verdicts(
+    lines: Mapping[NodeId, Mapping[NodeId, Score]],
+    figures: Mapping[NodeId, Figures],
+    rules: QualityRules,
+    witnesses: Set[NodeId],
+) -> dict[NodeId, Verdict]:
+    """The numbered checks of this module, model by model."""
+    received = {author for author, about in lines.items() if len(about) >= rules.quorum - 1}
+    median_rho = _median(figures[author].rho for author in received)
+    by_reference = _reference_rows(figures, received, rules)
+    by_holdout = _holdout_rows(lines, rules, witnesses)
+    verdicts = {}
+    for author in lines:
+        reference, holdouts = by_reference.get(author), by_holdout[author]
+        condemning = sum(holdouts)
+        rejected_by_others = condemning > rules.faults and 2 * condemning > len(holdouts)
+        if author not in received:  # 1
+            verdicts[author] = Verdict.NOT_RECEIVED
+        elif reference is True or rejected_by_others:  # 2, 3
+            verdicts[author] = Verdict.REJECT
+        elif figures[author].signal_micro is not None:  # 4
+            verdicts[author] = _by_signal(figures[author], median_rho, rules)
+        elif reference is False or len(holdouts) > rules.faults:  # 5
+            verdicts[author] = Verdict.ACCEPT
+        else:
+            verdicts[author] = Verdict.UNVERIFIABLE
+    return verdicts
+
+
+def _by_signal(figures: Figures, median_rho: Fraction | None, rules: QualityRules) -> Verdict:
+    """Check 4, on the matched filter's figures."""
+    rho = figures.rho
+    if rho is None or median_rho is None or figures.signal_micro is None or figures.expected_micro is None:
+        return Verdict.UNVERIFIABLE
+    if figures.expected_micro * median_rho < rules.least_expected_micro:
+        return Verdict.UNVERIFIABLE
+    if figures.signal_micro < rules.least_signal_micro:
+        return Verdict.REJECT
+    if rho * PPM < rules.least_share_of_median_ppm * median_rho:
+        return Verdict.REJECT
+    return Verdict.ACCEPT
+
+
+def _reference_rows(
+    figures: Mapping[NodeId, Figures], received: Set[NodeId], rules: QualityRules
+) -> dict[NodeId, bool]:
+    """Check 2: for each model with a reference loss, whether it is too high. Empty if that cannot be told."""
+    losses = {author: loss for author in received if (loss := figures[author].reference_loss_ppm) is not None}
+    return _row(losses, tolerance_ppm(len(figures), rules.reference_size, beta_ppm=rules.beta_ppm), rules)
+
+
+def _holdout_rows(
+    lines: Mapping[NodeId, Mapping[NodeId, Score]], rules: QualityRules, witnesses: Set[NodeId]
+) -> dict[NodeId, list[bool]]:
+    """Check 3: for each model, what those of the others' rows say that can tell."""
+    findings: dict[NodeId, list[bool]] = {author: [] for author in lines}
+    for judge_id in sorted({judge_id for about in lines.values() for judge_id in about}):
+        row = {author: about[judge_id] for author, about in lines.items() if judge_id in about}
+        losses = {author: loss for author, line in row.items() if (loss := line.holdout_loss_ppm) is not None}
+        size = min((row[author].holdout_size for author in losses), default=0)
+        tolerance = _holdout_tolerance(judge_id, size, len(lines), rules, witnesses)
+        for author, too_high in _row(losses, tolerance, rules).items():
+            findings[author].append(too_high)
+    return findings
+
+
+def _holdout_tolerance(
+    judge_id: NodeId, size: int, models: int, rules: QualityRules, witnesses: Set[NodeId]
+) -> int | None:
+    """t_j in millionths; a witness' documents are public afterwards, so its row carries no noise."""
+    if judge_id in witnesses:
+        return tolerance_ppm(models, size, beta_ppm=rules.beta_ppm)
+    if not rules.holdout_epsilon_micro:
+        return None
+    return tolerance_ppm(models, size, beta_ppm=rules.beta_ppm, epsilon_micro=rules.holdout_epsilon_micro)
+
+
+def _row(losses: Mapping[NodeId, int], tolerance: int | None, rules: QualityRules) -> dict[NodeId, bool]:
+    """S_ji = L_ji - median_i'(L_ji') > 2 t_j + mu, for each model of one row that can tell."""
+    median = _median(Fraction(loss) for loss in losses.values())
+    if median is None or tolerance is None or tolerance > rules.widest_tolerance_ppm:
+        return {}
+    bound = median + 2 * tolerance + rules.margin_ppm
+    return {author: loss > bound for author, loss in losses.items()}
+
+
+def _loss_ppm(
+    lines: Mapping[NodeId, Score],
+    figures: Figures,
+    rules: QualityRules,
+    witnesses: Set[NodeId],
+    models: int,
+) -> int:
+    """MAE(m_i): from public and witnesses' references, else others' hold-outs, else the signal.
+
+    The signal counts as 1 - rho, held between 0 and 1: without the cap, a release scaled up would lead.
+    """
+    public = [figures.reference_loss_ppm]
+    kept_back = [line.holdout_loss_ppm for judge_id, line in lines.items() if judge_id in witnesses]
+    others = [
+        line.holdout_loss_ppm
+        for judge_id, line in lines.items()
+        if judge_id not in witnesses
+        and (t := _holdout_tolerance(judge_id, line.holdout_size, models, rules, witnesses)) is not None
+        and t <= rules.widest_tolerance_ppm
+    ]
+    for source in (public + kept_back, others):
+        median = _median(Fraction(loss) for loss in source if loss is not None)
+        if median is not None:
+            return int(median)
+    rho = figures.rho or Fraction(0)
+    return PPM - int(PPM * min(Fraction(1), max(Fraction(0), rho)))
+
+
+def _median(values: Iterable[Fraction | None]) -> Fraction | None:
+    """The exact median of the values that are there; None without any."""
+    present = sorted(value for value in values if value is not None)
+    if not present:
+        return None
+    middle = len(present) // 2
+    return present[middle] if len(present) % 2 else (present[middle - 1] + present[middle]) / 2
+
+
+_STANDING = {Verdict.ACCEPT: 0, Verdict.UNVERIFIABLE: 1, Verdict.REJECT: 3, Verdict.NOT_RECEIVED: 3}
+"""Who leads before whom, whatever the losses. Unverified work earns no credit; witnesses stand at 2."""
