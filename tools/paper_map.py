@@ -78,7 +78,9 @@ ITEMS: tuple[Item, ...] = (
     Item(label="Algorithm 1", title="Differentially private federated learning", decisions=(1, 2, 8)),
     Item(label="Table I", title="Record tuple of a model transaction"),
     Item(label="Fig. 2", title="Architecture: ledger module and learning module"),
-    Item(label="Fig. 3", title="Working mechanism: search the cache, retrieve, train, answer", decisions=(10,)),
+    Item(
+        label="Fig. 3", title="Working mechanism: search the cache, retrieve, train, answer", decisions=(10,)
+    ),
     Item(label="Fig. 4", title="Records on the ledger: retrieval and sharing"),
     Item(label="Fig. 5", title="Local retrieval table"),
     Item(label="Fig. 6", title="Training in the distributed scenario", decisions=(1,)),
@@ -125,10 +127,14 @@ def references(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         section = match["section"].replace("-", ".")
         labels.append(f"{section} step {match['step']}" if match["step"] else section)
     documents = _DOCUMENT.findall(text)
-    complaints = [f"names {name}, which this project does not have" for name in documents if not (ROOT / name).is_file()]
+    complaints = [
+        f"names {name}, which this project does not have" for name in documents if not (ROOT / name).is_file()
+    ]
     known = {item.label for item in ITEMS}
     complaints += [
-        f"names {label}, which the paper does not have" for label in labels if label not in known and not _is_section(label)
+        f"names {label}, which the paper does not have"
+        for label in labels
+        if label not in known and not _is_section(label)
     ]
     if not labels and not lines and not documents:
         complaints.append(f"names nothing of the paper: {text.strip()!r}")
@@ -145,7 +151,9 @@ def docstrings(path: Path, module: str) -> Iterator[tuple[str, str]]:
     yield from _docstrings_of(ast.parse(path.read_text(encoding="utf-8"), str(path)), module)
 
 
-def _docstrings_of(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, place: str) -> Iterator[tuple[str, str]]:
+def _docstrings_of(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, place: str
+) -> Iterator[tuple[str, str]]:
     previous: ast.stmt | None = None
     for statement in node.body:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
@@ -209,7 +217,9 @@ def faults(found: Survey) -> tuple[str, ...]:
         if item.required and not where:
             wrong.append(f"{item.label} ({item.title}): no docstring says `Source: {item.label}`")
         if len(where) > 1:
-            wrong.append(f"{item.label} ({item.title}): defined {len(where)} times, in {', '.join(where)}; write `Cf.` in all but one")
+            wrong.append(
+                f"{item.label} ({item.title}): defined {len(where)} times, in {', '.join(where)}; write `Cf.` in all but one"
+            )
     return tuple(wrong)
 
 
@@ -246,12 +256,16 @@ def _names(names: Sequence[str]) -> str:
 
 def _decision(number: int) -> str:
     """Link from the map to a decision record."""
-    return next(path.relative_to(MAP.parent).as_posix() for path in (MAP.parent / "adr").glob(f"{number:04d}-*.md"))
+    return next(
+        path.relative_to(MAP.parent).as_posix() for path in (MAP.parent / "adr").glob(f"{number:04d}-*.md")
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make docs/paper-map.md from `Source:` tags.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if anything is wrong")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit status 1 if anything is wrong"
+    )
     check = parser.parse_args(arguments).check
     found = survey()
     text = render(found)

@@ -69,7 +69,7 @@ def test_parser_finds_what_is_wrong() -> None:
 
 
 def test_blocks_are_found() -> None:
-    text = "a\n\n```console\n$ comitia ask m.comitia \\\n    \"pump leaks\" | head\npump\n```\n"
+    text = 'a\n\n```console\n$ comitia ask m.comitia \\\n    "pump leaks" | head\npump\n```\n'
     (block,) = blocks_of(text, "page.md")
     assert (block.line, block.language) == (3, "console")
     assert [command.words for command in commands_of(block)] == [("ask", "m.comitia", "pump leaks")]
