@@ -1,0 +1,149 @@
+"""The receipt of a release: what it has paid, and whether the noise it names pays for what it claims."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from comitia.core import codec
+from comitia.core.errors import InputError, ProtocolError
+from comitia.privacy.gdp import mu_from
+from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
+from comitia.privacy.terms import NEIGHBOURS, PICO, PrivacyTerms, Slots, Unit
+
+MAX_GRID_BITS = 30
+SMOOTHING = 16
+"""Added to sigma squared of every Gaussian release; why: `comitia.privacy.mechanisms.gaussian`."""
+
+
+class Mechanism(StrEnum):
+    """How a release was noised."""
+
+    GAUSSIAN = "discrete-gaussian"
+    LAPLACE = "discrete-laplace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a release has paid: all that is needed to price it and to check that the noise fits the claim.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+        Which noise.
+    epsilon_micro, delta_pico : int
+        The guarantee, for one unit; see `PrivacyTerms`.
+    unit : Unit
+        What neighbours differ in.
+    records_per_user : int
+        The most documents of one user; 1 with unit `Unit.RECORD`.
+    neighbours : str
+        Always `NEIGHBOURS`.
+    slots : Slots
+        The document slots that were read.
+    sensitivity_numerator, sensitivity_denominator : int
+        The most that replacing one unit moves the values, in grid steps, in lowest terms: for
+        `Mechanism.GAUSSIAN` the *square* of the L2 sensitivity, for `Mechanism.LAPLACE` the L1 sensitivity.
+    sigma_squared : int
+        Parameter of the discrete Gaussian in squared grid steps; 0 for `Mechanism.LAPLACE`, whose scale is
+        sensitivity over epsilon.
+    grid_bits : int
+        The value 1.0 is 2^grid_bits grid steps.
+    trusted_noise : bool
+        Whether nobody could foretell the noise. False: from a seed, in a simulation.
+    digest : bytes
+        SHA-256 of the released values, which makes the receipt theirs: see `digest_of`.
+    """
+
+    mechanism: Mechanism
+    epsilon_micro: int
+    delta_pico: int
+    unit: Unit
+    records_per_user: int
+    neighbours: str
+    slots: Slots
+    sensitivity_numerator: int
+    sensitivity_denominator: int
+    sigma_squared: int
+    grid_bits: int
+    trusted_noise: bool
+    digest: bytes
+
+    @property
+    def terms(self) -> PrivacyTerms:
+        """The guarantee, checked for its ranges (`InputError`)."""
+        return PrivacyTerms(
+            epsilon_micro=self.epsilon_micro,
+            delta_pico=self.delta_pico,
+            unit=self.unit,
+            records_per_user=self.records_per_user,
+        )
+
+    @property
+    def sensitivity(self) -> Fraction:
+        """Sensitivity in grid steps, squared for the Gaussian."""
+        return Fraction(self.sensitivity_numerator, self.sensitivity_denominator)
+
+
+def digest_of(values: IntArray) -> bytes:
+    """Return SHA-256 over shape and little-endian 64-bit content of released integers."""
+    head = codec.encode(["comitia/release/1", list(values.shape)])
+    return hashlib.sha256(head + values.astype("<i8").tobytes()).digest()
+
+
+def check_receipt(receipt: Receipt) -> None:
+    """Check that a receipt's figures are in range and its noise pays for its claim.
+
+    Raises
+    ------
+    ProtocolError
+        `bad-receipt`: out of range; `too-little-noise`: the noise does not give the claimed epsilon and
+        delta.
+    """
+    _check_ranges(receipt)
+    if receipt.mechanism == Mechanism.GAUSSIAN:
+        least = least_sigma_squared(receipt.sensitivity, mu_from(receipt.epsilon_micro, receipt.delta_pico))
+        if receipt.sigma_squared < least:
+            raise ProtocolError(
+                f"sigma squared is {receipt.sigma_squared}, the claim needs {least} at least",
+                code="too-little-noise",
+                sigma_squared=receipt.sigma_squared,
+                needed=least,
+            )
+
+
+def _check_ranges(receipt: Receipt) -> None:
+    gaussian = receipt.mechanism == Mechanism.GAUSSIAN
+    top, bottom = receipt.sensitivity_numerator, receipt.sensitivity_denominator
+    bounds = {
+        "epsilon_micro, delta_pico, unit or records_per_user": _in_range(receipt),
+        "neighbours": receipt.neighbours == NEIGHBOURS,
+        "delta_pico": (receipt.delta_pico > 0) == gaussian,
+        "sensitivity": 1 <= bottom <= MAX_SCALE
+        and 1 <= top <= MAX_SCALE**2
+        and Fraction(top, bottom).denominator == bottom,
+        "sigma_squared": 1 <= receipt.sigma_squared <= MAX_SIGMA_SQUARED
+        if gaussian
+        else receipt.sigma_squared == 0,
+        "grid_bits": 0 <= receipt.grid_bits <= MAX_GRID_BITS,
+        "digest": len(receipt.digest) == 32,
+    }
+    for field, holds in bounds.items():
+        if not holds:
+            raise ProtocolError(f"the receipt's {field} is out of range", code="bad-receipt", field=field)
+
+
+def _in_range(receipt: Receipt) -> bool:
+    try:
+        _ = receipt.terms
+    except InputError:
+        return False
+    return True
+
+
+def least_sigma_squared(sensitivity_squared: Fraction, mu_pico: int) -> int:
+    """Return ceil(sensitivity^2 / mu^2) + `SMOOTHING`, exactly."""
+    exact = sensitivity_squared * PICO**2 / mu_pico**2
+    return -(-exact.numerator // exact.denominator) + SMOOTHING

@@ -1,0 +1,1 @@
+"""What a node keeps on disk: its privacy budget, state, model cache and keys."""
