@@ -1,0 +1,106 @@
+"""`comitia init`, `join`, `approve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from comitia.app.output import emit, format_option
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", default="consortium", show_default=True, help="Name of the consortium.")
+@click.option("--organisation", default="operator", show_default=True, help="Who runs the super node.")
+@click.option("--listen", default="127.0.0.1:7447", show_default=True, metavar="HOST:PORT")
+@click.option("--quorum-rule", type=click.Choice(["bft", "unanimous"]), default="bft", show_default=True)
+@format_option
+def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: str, output: str) -> None:
+    """Found a consortium in DIR: genesis, administrator's keys, first super node.
+
+    On the embedded engine one super node orders the ledger. It can delay or refuse, and is caught if it
+    rewrites; it is one point of failure.
+    """
+    from comitia.app.consortium import found
+    from comitia.ledger.genesis import Parameters, QuorumRule
+
+    made = found(
+        folder,
+        name=name,
+        organisation=organisation,
+        endpoint=f"tls/{listen}",
+        parameters=Parameters(quorum_rule=QuorumRule(quorum_rule)),
+    )
+    chain = made.load_genesis().genesis.chain
+    value = {"consortium": str(folder), "genesis": str(made.genesis), "chain": chain, "listen": listen}
+
+    def render() -> None:
+        click.echo(f"Consortium {name!r} (chain {chain}) is in {folder}.")
+        click.echo(f"  {made.genesis}   give every member a copy")
+        click.echo(f"  {made.admin_key.parent}/   admits members: keep it safe, and off the super node")
+        click.echo(f"Next: comitia codebook build POOL.csv --text-column … -o {folder}/codebook.comitia")
+        click.echo(f"      comitia super-node {folder} --codebook {folder}/codebook.comitia")
+
+    emit(value, output, render)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--name", required=True, help="Name of the node, for example plant-a.")
+@click.option("--organisation", default=None, help="Whose it is; one seat and vote each. Default: the name.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(["provider", "requester", "super-node"]),
+    help="What it does. Default: provider and requester.",
+)
+@format_option
+def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ...], output: str) -> None:
+    """Make a node in DIR: its keys, which never leave it, and a request for an administrator."""
+    from comitia.app.consortium import request_to_join
+    from comitia.storage.folder import NodeFolder
+
+    node = NodeFolder(folder)
+    request_to_join(
+        node, name=name, organisation=organisation or name, roles=roles or ("provider", "requester")
+    )
+    identity = node.load_keys().node
+    value = {"node": identity, "request": str(node.join_request), "approval": str(node.approval)}
+
+    def render() -> None:
+        click.echo(f"Node {name!r} is {identity}.")
+        click.echo(f"Next: send {node.join_request} to an administrator, who runs")
+        click.echo(f"        comitia approve {node.join_request} --consortium CONSORTIUM")
+        click.echo(f"      and put the answer at {node.approval}")
+
+    emit(value, output, render)
+
+
+@click.command()
+@click.argument("request", metavar="REQUEST", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--consortium",
+    "consortium",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("."),
+    show_default="the current folder",
+    help="The folder that `comitia init` made.",
+)
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Default: beside REQUEST.")
+@format_option
+def approve(request: Path, consortium: Path, target: Path | None, output: str) -> None:
+    """Admit the node that wrote REQUEST: sign its membership and its certificate."""
+    from comitia.app import consortium as founding
+    from comitia.storage.folder import ConsortiumFolder, JoinRequest, read_record
+
+    asked = read_record(request, JoinRequest)
+    written = founding.approve(ConsortiumFolder(consortium), request, output=target)
+    value = {"name": asked.name, "organisation": asked.organisation, "roles": asked.roles, "approval": str(written)}
+
+    def render() -> None:
+        click.echo(f"{asked.name!r} of {asked.organisation!r} may join as {', '.join(asked.roles)}.")
+        click.echo(f"Next: give {written} back to it.")
+
+    emit(value, output, render)

@@ -1,0 +1,172 @@
+"""Founding a consortium and letting nodes in: `comitia init`, `join`, `approve`."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from comitia.core.crypto import SigningKey
+from comitia.core.errors import ConfigurationError, InputError
+from comitia.core.ids import node_id
+from comitia.ledger.genesis import (
+    MAX_NAME_LENGTH,
+    Credential,
+    Genesis,
+    Membership,
+    Parameters,
+    Role,
+    SignedGenesis,
+    SuperNodeEntry,
+    sign_as_admin,
+)
+from comitia.storage.folder import (
+    Approval,
+    ConsortiumFolder,
+    JoinRequest,
+    NodeFolder,
+    NodeSettings,
+    read_record,
+    write_record,
+)
+from comitia.storage.keys import create_keys, read_signing_key, write_secret
+from comitia.storage.toml_file import write_toml
+from comitia.transport import certificates
+
+
+def found(
+    path: Path, *, name: str, organisation: str, endpoint: str, parameters: Parameters, codebook: bytes = b""
+) -> ConsortiumFolder:
+    """Make a consortium: administrator's keys, signed genesis, first super node.
+
+    Parameters
+    ----------
+    path : Path
+        A folder that does not hold a consortium yet.
+    name : str
+        Of the consortium, for people.
+    organisation : str
+        Who runs the first super node.
+    endpoint : str
+        Where it listens, for example ``tls/127.0.0.1:7447``.
+    parameters : Parameters
+    codebook : bytes
+        Digest of the first codebook, or empty.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is a consortium already; nothing is touched then.
+    """
+    folder = ConsortiumFolder(path)
+    if folder.genesis.exists():
+        raise ConfigurationError(
+            f"{path} already holds a consortium", code="already-there", hint="choose another folder"
+        )
+    for text in (name, organisation):
+        _check_name(text)
+    folder.admin_key.parent.mkdir(parents=True, exist_ok=True)
+    admin = SigningKey.generate()
+    authority = certificates.create_authority(name, now=_now())
+    write_secret(folder.admin_key, admin.to_bytes().hex().encode())
+    write_secret(folder.authority_key, authority.private_key)
+    folder.authority.write_bytes(authority.certificate)
+
+    roles = (Role.SUPER_NODE.value, Role.WITNESS.value)
+    request = request_to_join(folder.super_node, name="super-node", organisation=organisation, roles=roles)
+    genesis = Genesis(
+        chain_name=name,
+        created_ms=time.time_ns() // 1_000_000,
+        admins=(admin.public,),
+        threshold=1,
+        super_nodes=(
+            SuperNodeEntry(
+                organisation=organisation,
+                name="super-node",
+                signing_key=request.signing_key,
+                sealing_key=request.sealing_key,
+                endpoint=endpoint,
+            ),
+        ),
+        certificate_authority=certificates.der_from_pem(authority.certificate),
+        parameters=parameters,
+        codebook=codebook,
+    )
+    signed = SignedGenesis(genesis=genesis, signatures=(sign_as_admin(admin, genesis.digest),))
+    write_toml(folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file.")
+    approve(folder, folder.super_node.join_request, output=folder.super_node.approval)
+    return folder
+
+
+def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: tuple[str, ...]) -> JoinRequest:
+    """Make a node's keys, if it has none, and the request that an administrator approves.
+
+    Raises
+    ------
+    InputError
+        For a name that is empty or too long.
+    """
+    for text in (name, organisation):
+        _check_name(text)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    keys = create_keys(folder.keys)
+    settings = NodeSettings(name=name, organisation=organisation, roles=roles)
+    write_toml(folder.settings_file, settings, comment="This node. Its keys are in keys/ and stay there.")
+    request = JoinRequest(
+        name=name,
+        organisation=organisation,
+        roles=roles,
+        signing_key=keys.signing.public,
+        sealing_key=keys.sealing.public,
+        tls_request=certificates.signing_request(keys.node, keys.tls),
+    )
+    write_record(folder.join_request, request)
+    return request
+
+
+def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | None = None) -> Path:
+    """Admit a node: sign its membership and its TLS certificate. Needs the administrator's keys.
+
+    Returns
+    -------
+    Path
+        The approval, by default ``membership.comitia`` beside the request.
+    """
+    signed = consortium.load_genesis()
+    request = read_record(request_file, JoinRequest)
+    listens = Role.SUPER_NODE.value in request.roles
+    credential = Credential(
+        chain=signed.genesis.chain,
+        organisation=request.organisation,
+        name=request.name,
+        roles=request.roles,
+        signing_key=request.signing_key,
+        sealing_key=request.sealing_key,
+        issued_ms=time.time_ns() // 1_000_000,
+    )
+    admin = read_signing_key(consortium.admin_key)
+    membership = Membership(
+        credential=credential, signatures=(sign_as_admin(admin, credential.digest),)
+    )
+    membership.verify(signed.genesis)
+    authority = certificates.Authority(
+        certificate=consortium.authority.read_bytes(), private_key=consortium.authority_key.read_bytes()
+    )
+    certificate = certificates.issue(
+        authority, request.tls_request, node_id(request.signing_key), now=_now(), listens=listens
+    )
+    approval = Approval(genesis=signed, membership=membership, certificate=certificate)
+    target = output or request_file.with_name("membership.comitia")
+    write_record(target, approval)
+    return target
+
+
+def _check_name(text: str) -> None:
+    if not 0 < len(text) <= MAX_NAME_LENGTH or not text.isprintable():
+        raise InputError(
+            f"a name has 1 to {MAX_NAME_LENGTH} printable characters, {text!r} has not", code="bad-name"
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,106 @@
+"""A requester's node for the length of a command: asks, waits, shows progress."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from comitia.app.node.opening import open_daemon
+from comitia.app.node.requesting import Requesting, failure
+from comitia.core.errors import UnavailableError
+from comitia.ledger.application import Application
+from comitia.ledger.session import Session
+from comitia.ledger.transactions import OpenRequest, Task
+from comitia.roles.effects import Finish
+from comitia.storage.folder import NodeFolder
+
+MEMBERSHIP_PATIENCE_S: Final = 10.0
+
+
+class Client:
+    """A node that asks. Use as a context manager; `request` may be called any number of times.
+
+    Parameters
+    ----------
+    folder : Path
+        The requester's node folder.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder is not that of an approved node.
+    UnavailableError
+        If the super node cannot be reached.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._finished: queue.SimpleQueue[Finish] = queue.SimpleQueue()
+        self._progress: Callable[[Session], None] | None = None
+        self._caught_up = threading.Event()
+        self.daemon = open_daemon(NodeFolder(folder))
+        self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
+        self.daemon.add(self._requesting)
+        self.daemon.on_membership(self._caught_up.set)
+        self._thread = threading.Thread(target=self.daemon.run, name="comitia-node", daemon=True)
+
+    def __enter__(self) -> Client:
+        self._thread.start()
+        if not self._caught_up.wait(MEMBERSHIP_PATIENCE_S):
+            self.close()
+            raise UnavailableError(
+                "the super node does not answer",
+                code="no-answer",
+                hint="is it running? `comitia doctor` looks for the reason",
+            )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.daemon.stop()
+        self._thread.join(timeout=5)
+
+    @property
+    def application(self) -> Application:
+        """This node's copy of the ledger's state; to be read only."""
+        return self.daemon.application
+
+    def request(self, task: Task, progress: Callable[[Session], None] | None = None) -> Finish:
+        """Ask for a model and wait for it.
+
+        Parameters
+        ----------
+        task : Task
+        progress : called on another thread with the session's record whenever it moves on.
+
+        Raises
+        ------
+        AbortedError
+            If the session ended without a model; the message says why.
+        RefusedError, RemoteError
+            If the ledger would not take the request.
+        UnavailableError
+            If no answer came in time.
+        """
+        self._progress = progress
+        request = OpenRequest(task=task, issued_ms=self.daemon.now_ms(), nonce=os.urandom(16))
+        self.daemon.call(lambda: self._ask(request))
+        finish = self._finished.get()
+        if finish.code:
+            raise failure(finish)
+        return finish
+
+    def _ask(self, request: OpenRequest) -> None:
+        self._requesting.ask(request)
+
+    def _show(self, session: Session) -> None:
+        if self._progress is not None:
+            self._progress(session)

@@ -1,0 +1,344 @@
+"""One node's process: takes in packets, blocks and time, and performs what its parts want done.
+
+Everything a node does happens on one thread, in the order of one queue; the transport's threads only put
+packets there. What must be durable is written before anything is sent: effects of one event are collected,
+the store's transaction is committed, then the packets leave.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from comitia.core.codec import encode
+from comitia.core.envelope import VERSION, Envelope, Header
+from comitia.core.errors import ComitiaError, ProtocolError, UnavailableError
+from comitia.core.ids import NodeId, SessionId, TransactionId, key_id
+from comitia.engines.embedded import EmbeddedEngine
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.ledger.genesis import Genesis, Membership
+from comitia.ledger.transactions import RegisterMember, Transaction, type_name
+from comitia.roles.messages import Blocks, Follow, Message, PublicKeys, Received, Submit, Submitted, pack, unpack
+from comitia.storage.keys import NodeKeys
+from comitia.storage.node import NodeStore
+from comitia.transport.contract import Transport
+
+log = logging.getLogger("comitia.node")
+
+BLOCKS_TOPIC: Final = "blocks"
+RESUBMIT_MS: Final = 1_000
+FOLLOW_MS: Final = 2_000
+HEARTBEAT_S: Final = 0.5
+
+
+class Part(Protocol):
+    """One role that this node plays. A part may ignore any of these."""
+
+    def on_message(self, received: Received) -> None: ...
+
+    def on_block(self, block: Block, applied: Applied) -> None: ...
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None: ...
+
+    def on_wake(self, session: SessionId) -> None: ...
+
+    def on_heartbeat(self) -> None: ...
+
+
+class Ordering(Protocol):
+    """What a super node adds: transactions go straight into its own ledger, and blocks come out."""
+
+    def order(self, data: bytes, reply_to: NodeId) -> None: ...
+
+    def make_block(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A packet that leaves once the store's transaction is durable."""
+
+    to: NodeId
+    data: bytes
+
+
+class Daemon:
+    """A node that follows the ledger, and carries messages between its parts and its peers.
+
+    Parameters
+    ----------
+    genesis, membership, keys
+        Who this node is and in which consortium.
+    engine : EmbeddedEngine
+        This node's copy of the ledger.
+    store : NodeStore
+    transport : Transport
+        Not yet started.
+    """
+
+    def __init__(
+        self,
+        *,
+        genesis: Genesis,
+        membership: Membership,
+        keys: NodeKeys,
+        engine: EmbeddedEngine,
+        store: NodeStore,
+        transport: Transport,
+    ) -> None:
+        self.genesis = genesis
+        self.membership = membership
+        self.keys = keys
+        self.node = keys.node
+        self.engine = engine
+        self.store = store
+        self.ordering: Ordering | None = None
+        self._transport = transport
+        self._parts: list[Part] = []
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._timers: list[tuple[int, SessionId]] = []
+        self._due: dict[SessionId, int] = {}
+        self._outgoing: list[Packed] = []
+        self._outbox: dict[TransactionId, bytes] = store.outbox()
+        self._sent_ms: dict[TransactionId, int] = {}
+        self._followed_ms = 0
+        self._running = False
+
+    @property
+    def application(self):  # type: ignore[no-untyped-def]
+        return self.engine.application
+
+    def add(self, part: Part) -> None:
+        self._parts.append(part)
+
+    @staticmethod
+    def now_ms() -> int:
+        """This node's clock: milliseconds since 1970, UTC."""
+        return time.time_ns() // 1_000_000
+
+    # --- what parts ask for -------------------------------------------------------------------------
+
+    def post(self, session: bytes, body: Transaction) -> TransactionId:
+        """Sign a transaction and bring it to the ledger until it is there or refused.
+
+        For one session and type only one is ever signed, whatever is posted later.
+        """
+        kind = type_name(type(body))
+        already = self.store.queued(session, kind) if session else None
+        envelope = Envelope.from_bytes(already) if already else self._sign(session, kind, encode(body))
+        transaction = TransactionId(envelope.digest)
+        data = envelope.to_bytes()
+        self.store.queue(transaction, session, kind, data)
+        self._outbox[transaction] = data
+        self._bring(transaction, data)
+        return transaction
+
+    def withdraw_post(self, transaction: TransactionId) -> None:
+        """Stop bringing a transaction to the ledger: what it was for has ended."""
+        self._drop(transaction)
+
+    def send(self, to: NodeId, session: bytes, message: Message) -> None:
+        """Send a message once what was written so far is durable; it may be lost."""
+        member = self.application.member(to)
+        keys = PublicKeys(signing=member.signing_key, sealing=member.sealing_key) if member else None
+        data = pack(
+            message,
+            chain=self.genesis.chain,
+            epoch=self.application.epoch,
+            session=session,
+            sender=self.node,
+            recipient=to,
+            key=self.keys.signing,
+            recipient_keys=keys,
+        )
+        self._outgoing.append(Packed(to=to, data=data))
+
+    def publish_block(self, block: Block) -> None:
+        """Tell the followers of a new block."""
+        self._transport.publish(BLOCKS_TOPIC, block.to_bytes())
+
+    def wake_at(self, session: SessionId, at_ms: int) -> None:
+        """Call every part's `on_wake` then; a later call for the session replaces an earlier one."""
+        self._due[session] = at_ms
+        heapq.heappush(self._timers, (at_ms, session))
+
+    def call(self, action: Callable[[], None]) -> None:
+        """Run `action` on the node's thread; for other threads."""
+        self._inbox.put(action)
+
+    # --- running ------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run until `stop`."""
+        self._running = True
+        self._transport.start(lambda data: self._inbox.put(lambda: self._on_packet(data)))
+        if self.ordering is None:
+            self._transport.subscribe(BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self._on_block(data)))
+        self._transport.on_connection(lambda connected: self._inbox.put(lambda: self._on_connection(connected)))
+        self._guarded(self._heartbeat)
+        while self._running:
+            self._turn()
+        self._transport.close()
+
+    def stop(self) -> None:
+        """End `run` after the event in hand; for any thread."""
+        self._inbox.put(None)
+
+    def _turn(self) -> None:
+        """Wait for the next event or timer and deal with it."""
+        try:
+            action = self._inbox.get(timeout=self._seconds_to_timer())
+        except queue.Empty:
+            self._guarded(self._heartbeat)
+            return
+        if action is None:
+            self._running = False
+            return
+        self._guarded(action)
+        if self.ordering is not None and self._inbox.empty():
+            self._guarded(self.ordering.make_block)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Run one event: its writes become durable together, then its packets leave.
+
+        A peer's bad message is that peer's fault and is dropped with a line in the log.
+        """
+        self._outgoing.clear()
+        try:
+            with self.store.transaction():
+                action()
+                self._fire_timers()
+        except ProtocolError as error:
+            log.warning("dropped: %s (%s)", error.message, error.code)
+            return
+        for packed in self._outgoing:
+            try:
+                self._transport.send(packed.to, packed.data)
+            except UnavailableError as error:
+                log.info("not sent: %s", error.message)
+
+    def _seconds_to_timer(self) -> float:
+        if not self._timers:
+            return HEARTBEAT_S
+        return min(HEARTBEAT_S, max(0.0, (self._timers[0][0] - self.now_ms()) / 1_000))
+
+    def _fire_timers(self) -> None:
+        now = self.now_ms()
+        while self._timers and self._timers[0][0] <= now:
+            at_ms, session = heapq.heappop(self._timers)
+            if self._due.get(session) == at_ms:
+                del self._due[session]
+                for part in self._parts:
+                    part.on_wake(session)
+
+    def _heartbeat(self) -> None:
+        now = self.now_ms()
+        for part in self._parts:
+            part.on_heartbeat()
+        for transaction, data in list(self._outbox.items()):
+            if now - self._sent_ms.get(transaction, 0) >= RESUBMIT_MS:
+                self._bring(transaction, data)
+        if self.ordering is None and now - self._followed_ms >= FOLLOW_MS:
+            self._follow()
+
+    def _follow(self) -> None:
+        self._followed_ms = self.now_ms()
+        self.send(self.super_node, b"", Follow(height=self.engine.head.height))
+
+    @property
+    def super_node(self) -> NodeId:
+        """The super node that this node asks; the paper's nearby SN_req."""
+        return self.genesis.super_nodes[0].node
+
+    # --- the ledger ---------------------------------------------------------------------------------
+
+    def _sign(self, session: bytes, kind: str, payload: bytes) -> Envelope:
+        record = self.application.session(SessionId(session)) if session else None
+        header = Header(
+            version=VERSION,
+            chain=self.genesis.chain,
+            epoch=record.epoch if record else self.application.epoch_at(self.now_ms()),
+            session=session,
+            stage="",
+            sender=self.node,
+            key_id=key_id(self.keys.signing.public),
+            type=kind,
+            audience="",
+        )
+        return Envelope.sign(header, payload, self.keys.signing)
+
+    def _bring(self, transaction: TransactionId, data: bytes) -> None:
+        self._sent_ms[transaction] = self.now_ms()
+        if self.ordering is not None:
+            self.ordering.order(data, self.node)
+        else:
+            self.send(self.super_node, b"", Submit(transaction=data))
+
+    def _on_connection(self, connected: bool) -> None:
+        if connected:
+            self._sent_ms.clear()
+            self._followed_ms = 0
+            self._heartbeat()
+
+    def _on_packet(self, data: bytes) -> None:
+        received = unpack(
+            data, chain=self.genesis.chain, me=self.node, sealing=self.keys.sealing, keys_of=self._keys_of
+        )
+        match received.message:
+            case Blocks(blocks=blocks):
+                for block in blocks:
+                    self._on_block(block)
+                if blocks and self.engine.head.height < received.message.head:
+                    self._follow()
+            case Submitted(transaction=transaction, code=code, message=message) if code:
+                self._refused(transaction, code, message)
+            case _:
+                for part in self._parts:
+                    part.on_message(received)
+
+    def _keys_of(self, node: NodeId) -> PublicKeys | None:
+        member = self.application.member(node)
+        return PublicKeys(signing=member.signing_key, sealing=member.sealing_key) if member else None
+
+    def _on_block(self, data: bytes) -> None:
+        block = Block.from_bytes(data)
+        if block.header.height <= self.engine.head.height:
+            return
+        if block.header.height > self.engine.head.height + 1:
+            self._follow()
+            return
+        self._followed_ms = self.now_ms()
+        self.block_applied(block, self.engine.append(block))
+
+    def block_applied(self, block: Block, applied: Applied) -> None:
+        """A block was added to this node's ledger: tidy the outbox, tell the parts."""
+        for result in applied.results:
+            if result.transaction in self._outbox:
+                self._drop(result.transaction)
+        for part in self._parts:
+            part.on_block(block, applied)
+        self.register()
+
+    def _refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        if transaction not in self._outbox:
+            return
+        log.info("the ledger refused a transaction: %s (%s)", message, code)
+        self._drop(transaction)
+        for part in self._parts:
+            part.on_refused(transaction, code, message)
+
+    def _drop(self, transaction: TransactionId) -> None:
+        self._outbox.pop(transaction, None)
+        self._sent_ms.pop(transaction, None)
+        self.store.unqueue(transaction)
+
+    def register(self) -> None:
+        """Bring this node's membership to the ledger if it is not there."""
+        known = self.application.member(self.node) is not None
+        if not known and self.store.queued(b"", "register-member") is None:
+            self.post(b"", RegisterMember(membership=self.membership))

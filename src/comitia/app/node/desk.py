@@ -1,0 +1,167 @@
+"""A super node's desk at work: performs what `roles.super_node` decides, and makes the blocks."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from comitia.app.node.daemon import Daemon
+from comitia.core.codec import decode
+from comitia.core.envelope import Envelope
+from comitia.core.errors import ComitiaError
+from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.ledger.session import Phase
+from comitia.ledger.transactions import (
+    MAX_TRANSACTION_BYTES,
+    OpenRequest,
+    RecordReuse,
+    type_name,
+)
+from comitia.roles import super_node
+from comitia.roles.messages import PART_BYTES, Artefact, AskArtefact, Blocks, Deliver, Follow, Received, Submit, Submitted
+
+log = logging.getLogger("comitia.desk")
+
+BLOCKS_AT_ONCE: Final = 256
+
+
+class Desk:
+    """The part of a super node that orders the ledger and answers everyone."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._state = super_node.DeskState()
+        self._recording: dict[TransactionId, TransactionId] = {}
+        for session in daemon.application.sessions():
+            if session.phase is Phase.SEALED:
+                self._hold(session.id)
+
+    # --- what comes in ------------------------------------------------------------------------------
+
+    def on_message(self, received: Received) -> None:
+        match received.message:
+            case Submit(transaction=data):
+                self._arrived(data, received.sender)
+            case Follow() | AskArtefact() as question:
+                self._step(super_node.Asked(sender=received.sender, question=question))
+            case _:
+                pass
+
+    def on_block(self, block: Block, applied: Applied) -> None:
+        for result in applied.results:
+            request = self._recording.pop(result.transaction, None)
+            if request is not None and not result.code:
+                self._step(super_node.Recorded(request=request))
+        for session_id in applied.changed_sessions:
+            session = self._daemon.application.session(session_id)
+            if session is not None and session.phase in (Phase.SEALED, Phase.ABORTED):
+                self._hold(session_id)
+                self._step(super_node.Ended(session=session))
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        log.warning("own transaction refused: %s (%s)", message, code)
+
+    def on_wake(self, session: SessionId) -> None:
+        self._step(super_node.Ticked())
+
+    def on_heartbeat(self) -> None:
+        self._step(super_node.Ticked())
+
+    # --- ordering -----------------------------------------------------------------------------------
+
+    def order(self, data: bytes, reply_to: NodeId) -> None:
+        """Queue a transaction for the next block and tell who brought it."""
+        transaction, code, message = TransactionId(b""), "", ""
+        try:
+            transaction = TransactionId(Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES).digest)
+            self._daemon.engine.submit(data, self._daemon.now_ms())
+        except ComitiaError as error:
+            code, message = error.code, error.message
+        if reply_to == self._daemon.node:
+            if code:
+                log.info("own transaction not taken: %s (%s)", message, code)
+        elif code:
+            self._daemon.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
+
+    def make_block(self) -> None:
+        """Make a block of all that waits, if anything does, and publish it."""
+        block = self._daemon.engine.produce(self._daemon.now_ms())
+        if block is not None:
+            self._daemon.publish_block(block)
+            self._daemon.block_applied(block, self._daemon.engine.last_applied)
+
+    # --- what the role wants done -------------------------------------------------------------------
+
+    def _arrived(self, data: bytes, sender: NodeId) -> None:
+        envelope = Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES)
+        request = None
+        if envelope.header.type == type_name(OpenRequest):
+            request = decode(OpenRequest, envelope.payload, limit=MAX_TRANSACTION_BYTES)
+        self._step(
+            super_node.Arrived(
+                transaction=TransactionId(envelope.digest),
+                data=data,
+                sender=sender,
+                author=envelope.header.sender,
+                epoch=envelope.header.epoch,
+                request=request,
+            )
+        )
+
+    def _step(self, event: super_node.DeskEvent) -> None:
+        daemon = self._daemon
+        self._state, effects = super_node.step(self._state, event, daemon.application, daemon.now_ms())
+        for effect in effects:
+            self._perform(effect)
+
+    def _perform(self, effect: super_node.DeskEffect) -> None:
+        daemon = self._daemon
+        match effect:
+            case super_node.Order(data=data, reply_to=reply_to):
+                self.order(data, reply_to)
+            case super_node.OrderTick(session=session, body=body):
+                daemon.post(session, body)
+            case super_node.RecordCacheHit(request=request, data=data, source=source):
+                record = daemon.post(b"", RecordReuse(request=data, source=source))
+                self._recording[record] = request
+            case super_node.ServeCached(request=request, requester=requester, source=source):
+                self._serve(request, requester, source)
+            case super_node.Answer(to=to, question=Follow(height=height)):
+                self._send_blocks(to, height)
+            case super_node.Answer(to=to, question=AskArtefact() as question):
+                self._send_artefact(to, question)
+
+    def _serve(self, request: TransactionId, requester: NodeId, source: SessionId) -> None:
+        daemon = self._daemon
+        session = daemon.application.session(source)
+        model = daemon.store.artefact(session.block.model)
+        if model is None:
+            return
+        proof = daemon.engine.proof(source).to_bytes()
+        daemon.send(requester, request, Deliver(session=source, request=request, model=model, proof=proof))
+
+    def _send_blocks(self, to: NodeId, height: int) -> None:
+        engine = self._daemon.engine
+        last = min(engine.head.height, height + BLOCKS_AT_ONCE)
+        blocks = tuple(engine.block(number).to_bytes() for number in range(height + 1, last + 1))
+        self._daemon.send(to, b"", Blocks(blocks=blocks, head=engine.head.height))
+
+    def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
+        public = self._daemon.application.codebook(question.digest) is not None
+        data = self._daemon.store.artefact(question.digest) if public else None
+        parts = 0 if data is None else -(-len(data) // PART_BYTES)
+        if data is None or not 0 <= question.part < parts:
+            part = Artefact(digest=question.digest, part=question.part, parts=0, data=b"")
+        else:
+            start = question.part * PART_BYTES
+            piece = data[start : start + PART_BYTES]
+            part = Artefact(digest=question.digest, part=question.part, parts=parts, data=piece)
+        self._daemon.send(to, b"", part)
+
+    def _hold(self, session_id: SessionId) -> None:
+        """Count a sealed session among those whose model can be served, if its bytes are here."""
+        session = self._daemon.application.session(session_id)
+        if session.block is not None and self._daemon.store.artefact(session.block.model) is not None:
+            self._state = super_node.holding(self._state, session_id)

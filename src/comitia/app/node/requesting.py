@@ -1,0 +1,115 @@
+"""A requester at work: performs what `roles.requester` decides, and hands the ended request to its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from comitia.app.node.daemon import Daemon
+from comitia.core.errors import AbortedError, ComitiaError, RefusedError, RemoteError, UnavailableError
+from comitia.core.ids import SessionId, TransactionId
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.ledger.proof import Proof, verify_proof
+from comitia.ledger.session import Session
+from comitia.ledger.transactions import OpenRequest
+from comitia.roles import requester
+from comitia.roles.effects import Finish, Send, WakeAt
+from comitia.roles.events import Delivered, Refused, RequesterEvent, SessionAdvanced, Woke
+from comitia.roles.messages import Deliver, Received
+
+Progress = Callable[[Session], None]
+Done = Callable[[Finish], None]
+
+SILENCE_MS: Final = 10_000
+"""How long past the last deadline of its session a requester waits."""
+
+
+class Requesting:
+    """The part of a node that asks.
+
+    Parameters
+    ----------
+    daemon : Daemon
+    progress : called with the ledger's record whenever a request's session moves on.
+    done : called once for every request.
+    """
+
+    def __init__(self, daemon: Daemon, *, progress: Progress, done: Done) -> None:
+        self._daemon = daemon
+        self._progress = progress
+        self._done = done
+        self._open: dict[SessionId, requester.RequesterState] = {}
+
+    def ask(self, request: OpenRequest) -> SessionId:
+        """Open a request; on the node's thread."""
+        task = request.task
+        stages = task.consent_ms + task.commit_ms + task.score_ms + task.seal_ms * (task.providers_max + 1)
+        session = SessionId(self._daemon.post(b"", request))
+        self._open[session] = requester.RequesterState(
+            request=session, patience_ms=self._daemon.now_ms() + stages + SILENCE_MS
+        )
+        self._daemon.wake_at(session, self._daemon.now_ms() + requester.RETRY_MS)
+        return session
+
+    def on_message(self, received: Received) -> None:
+        match received.message:
+            case Deliver(request=request) as delivery if SessionId(request) in self._open:
+                self._delivered(delivery)
+            case _:
+                pass
+
+    def on_block(self, block: Block, applied: Applied) -> None:
+        for session_id in applied.changed_sessions:
+            if session_id in self._open:
+                session = self._daemon.application.session(session_id)
+                self._progress(session)
+                self._step(session_id, SessionAdvanced(session=session))
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        self._step(SessionId(transaction), Refused(transaction=transaction, code=code, message=message))
+
+    def on_wake(self, session: SessionId) -> None:
+        self._step(session, Woke(now_ms=self._daemon.now_ms()))
+
+    def on_heartbeat(self) -> None:
+        """Nothing to do: requests have timers of their own."""
+
+    def _delivered(self, delivery: Deliver) -> None:
+        """Check M against its proof before anyone sees it."""
+        proof = Proof.from_bytes(delivery.proof)
+        verified = verify_proof(proof, self._daemon.genesis, delivery.model)
+        request = SessionId(delivery.request)
+        cached = verified.session != request
+        self._step(request, Delivered(model=delivery.model, proof=delivery.proof, cached=cached))
+
+    def _step(self, session: SessionId, event: RequesterEvent) -> None:
+        state = self._open.get(session)
+        if state is None:
+            return
+        self._open[session], effects = requester.step(state, event, self._daemon.now_ms())
+        for effect in effects:
+            match effect:
+                case Send(to=to, session=about, message=message):
+                    self._daemon.send(to, about, message)
+                case WakeAt(session=about, at_ms=at_ms):
+                    self._daemon.wake_at(about, at_ms)
+                case Finish():
+                    del self._open[session]
+                    self._daemon.withdraw_post(TransactionId(session))
+                    self._done(effect)
+
+
+def failure(finish: Finish) -> ComitiaError:
+    """The error that stands for a request that failed."""
+    if finish.code == "session-aborted":
+        return AbortedError(f"no model was made: {finish.reason}", code=finish.code, session=finish.session)
+    if finish.code == "no-answer":
+        hint = "is the super node running? `comitia status` shows what is up"
+        return UnavailableError(finish.reason, code=finish.code, hint=hint)
+    if finish.code in _REFUSALS:
+        return RefusedError(finish.reason, code=finish.code)
+    return RemoteError(f"the super node refused the request: {finish.reason}", code=finish.code)
+
+
+_REFUSALS: Final = frozenset({"no-provider", "unknown-member", "not-allowed"})

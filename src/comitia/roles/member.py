@@ -1,0 +1,374 @@
+"""A committee member in one session: provider or witness. III.C steps 5-7, III.D.2 (Fig. 8).
+
+The ledger's record says where the session stands; the member's memory says what it has done. What to do
+next is a function of the two, evaluated after every event. So a restarted member, given the record and its
+memory, goes on by the same code that it would have run without the crash, and an event that comes twice
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from comitia.core.crypto import SigningKey, verify
+from comitia.core.ids import NodeId
+from comitia.ledger.session import Phase, Session, block_digest, commitment, expected_block, leader
+from comitia.ledger.transactions import CommitModel, Consent, PostScores, SealBlock, Tick
+from comitia.roles.effects import (
+    Combine,
+    Decide,
+    DeliverModel,
+    MemberEffect,
+    Post,
+    Remember,
+    ScoreReleases,
+    Send,
+    SettleBudget,
+    Train,
+    WakeAt,
+)
+from comitia.roles.events import (
+    Combined,
+    Decided,
+    MemberEvent,
+    ModelAsked,
+    RevealAsked,
+    RevealReceived,
+    Scored,
+    SessionAdvanced,
+    Trained,
+    VoteReceived,
+    Woke,
+)
+from comitia.roles.memory import Memory
+from comitia.roles.messages import AskReveal, Reveal, Vote
+
+RETRY_MS: Final = 400
+"""How long a member waits before it sends again what may have been lost."""
+
+TICK_GRACE_MS: Final = 500
+"""How long past a deadline a member leaves it to the super nodes to move the session on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberState:
+    """One node's side of one session.
+
+    node : this node.
+    session : the ledger's record, as last seen.
+    memory : what survives a crash.
+    reveals : opened commitments that match the ledger, by author.
+    model : digest and size of M, once combined.
+    votes : valid signatures over the block, by member; the leader collects them.
+    begun : work that was asked of the driver, so that it is not asked for twice.
+    settled : whether the reservation was turned into a debit or given back.
+    """
+
+    node: NodeId
+    session: Session
+    memory: Memory = field(default_factory=Memory)
+    reveals: Mapping[NodeId, Reveal] = field(default_factory=dict)
+    model: tuple[bytes, int] | None = None
+    votes: Mapping[NodeId, bytes] = field(default_factory=dict)
+    begun: frozenset[str] = frozenset()
+    settled: bool = False
+
+
+def step(
+    state: MemberState, event: MemberEvent, key: SigningKey, now_ms: int
+) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    """Take one event in and say what is to be done.
+
+    Parameters
+    ----------
+    state : MemberState
+    event : MemberEvent
+    key : SigningKey
+        This node's key, for votes.
+    now_ms : int
+        This node's clock.
+
+    Returns
+    -------
+    state : MemberState
+    effects : tuple of MemberEffect
+        To be performed in order; what must be durable stands before what others see.
+    """
+    state, replies = _take_in(state, event)
+    effects = list(replies)
+    while (advance := _next(state, key, now_ms)) is not None:
+        state, more = advance
+        effects.extend(more)
+    return state, tuple(effects)
+
+
+def is_over(state: MemberState) -> bool:
+    """Whether nothing is left to do but answer a requester who asks again."""
+    return state.settled and state.session.phase in (Phase.SEALED, Phase.ABORTED)
+
+
+def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    match event:
+        case SessionAdvanced(session=session):
+            return replace(state, session=session), ()
+        case Decided(answer=answer, reason=reason) if state.memory.answer is None:
+            return _remember(state, "decide", replace(state.memory, answer=answer, reason=reason))
+        case Trained(release=release, nonce=nonce, rows=rows) if not state.memory.release:
+            return _remember(state, "train", replace(state.memory, release=release, nonce=nonce, rows=rows))
+        case Scored(scores=scores) if state.memory.scores is None:
+            return _remember(state, "score", replace(state.memory, scores=scores))
+        case Combined(model=model, size=size):
+            return replace(state, model=(model, size), begun=state.begun - {"combine"}), ()
+        case RevealReceived(reveal=reveal):
+            return _keep_reveal(state, reveal), ()
+        case RevealAsked(sender=sender, authors=authors):
+            return state, _answer_reveals(state, sender, authors)
+        case VoteReceived():
+            return _keep_vote(state, event), ()
+        case ModelAsked(sender=sender) if _may_have_model(state, sender):
+            return state, (DeliverModel(session=state.session),)
+        case Woke(now_ms=now_ms):
+            return _repeat(state, now_ms)
+    return state, ()
+
+
+def _remember(
+    state: MemberState, work: str, memory: Memory
+) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    state = replace(state, memory=memory, begun=state.begun - {work})
+    return state, (Remember(session=state.session.id, memory=memory),)
+
+
+def _next(
+    state: MemberState, key: SigningKey, now_ms: int
+) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """The next thing to do, or None when it is others' turn."""
+    match state.session.phase:
+        case Phase.CONSENT:
+            return _consent(state)
+        case Phase.COMMIT:
+            return _commit(state)
+        case Phase.SCORE:
+            return _score(state, now_ms)
+        case Phase.SEAL:
+            return _seal(state, key)
+        case Phase.SEALED | Phase.ABORTED:
+            return _close(state)
+
+
+def _run(state: MemberState, work: str, effect: MemberEffect) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    return replace(state, begun=state.begun | {work}), (effect,)
+
+
+def _post_once(
+    state: MemberState, work: str, effect: Post
+) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Post a transaction unless that was done; the driver repeats it until the ledger has it."""
+    if work in state.begun:
+        return None
+    return _run(state, work, effect)
+
+
+def _consent(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Stage 1. A witness has nothing to consent to: it trains nothing."""
+    session, memory = state.session, state.memory
+    if state.node not in session.drawn or state.node in session.consents:
+        return None
+    if memory.answer is None:
+        return None if "decide" in state.begun else _run(state, "decide", Decide(session=session))
+    body = Consent(answer=memory.answer, reason=memory.reason)
+    return _post_once(state, "post-consent", Post(session=session.id, body=body))
+
+
+def _commit(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Stage 2. Train, make the release durable, then show its hash and nothing else."""
+    session, memory = state.session, state.memory
+    if not _trains(state) or state.node in session.commits:
+        return None
+    if "train" in state.begun:
+        return None
+    if not memory.release:
+        return None if memory.nonce else _run(state, "train", Train(session=session))
+    body = CommitModel(
+        commitment=commitment(session.id, state.node, memory.nonce, memory.release),
+        rows=memory.rows,
+        epsilon_micro=session.task.epsilon_micro,
+        size=len(memory.release),
+    )
+    return _post_once(state, "post-commit", Post(session=session.id, body=body))
+
+
+def _score(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Stages 3 and 4. The commit set is closed: open the own commitment, score what others opened."""
+    session = state.session
+    if state.node not in session.members or state.node in session.scores:
+        return None
+    if "reveal" not in state.begun:
+        return _reveal(_hold_own(state), now_ms)
+    if state.memory.scores is not None:
+        body = PostScores(scores=state.memory.scores)
+        return _post_once(state, "post-scores", Post(session=session.id, body=body))
+    missing = _missing(state, tuple(session.commits))
+    patience = session.deadline_ms - session.task.score_ms // 4
+    if "score" in state.begun or (missing and now_ms < patience):
+        return None
+    reveals = tuple(state.reveals[author] for author in sorted(state.reveals) if author != state.node)
+    return _run(state, "score", ScoreReleases(session=session, reveals=reveals))
+
+
+def _reveal(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    """Stage 3. From here on the release counts as spent, whoever receives it."""
+    effects: list[MemberEffect] = []
+    if state.node in state.reveals and not state.memory.revealed:
+        state = replace(state, memory=replace(state.memory, revealed=True))
+        effects.append(Remember(session=state.session.id, memory=state.memory))
+    effects.extend(_reveals_to(state, _others(state)))
+    effects.append(_retry(state, now_ms))
+    return replace(state, begun=state.begun | {"reveal"}), tuple(effects)
+
+
+def _seal(state: MemberState, key: SigningKey) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Stage 6. Rebuild M from what the ledger accepted, sign the block, and let the leader collect."""
+    session = state.session
+    if state.node not in session.members or session.judgement is None:
+        return None
+    state = _hold_own(state)
+    accepted = session.judgement.accepted
+    if state.model is None:
+        if "combine" in state.begun or _missing(state, accepted):
+            return None
+        reveals = tuple(state.reveals[author] for author in accepted)
+        return _run(state, "combine", Combine(session=session, reveals=reveals))
+    block = expected_block(session, *state.model)
+    signed = block_digest(block)
+    head = leader(session)
+    if state.node not in state.votes:
+        return replace(state, votes={**state.votes, state.node: key.sign(signed)}), ()
+    if head != state.node:
+        sent = f"vote-{session.view}"
+        if sent in state.begun:
+            return None
+        vote = Vote(block=signed, signature=state.votes[state.node])
+        return _run(state, sent, Send(to=head, session=session.id, message=vote))
+    valid = {
+        member: signature
+        for member, signature in state.votes.items()
+        if member == state.node or verify(session.keys[member], signed, signature)
+    }
+    if len(valid) < session.quorum:
+        return None
+    certificate = tuple(sorted(valid.items()))
+    body = SealBlock(block=block, certificate=certificate)
+    return _post_once(state, "post-seal", Post(session=session.id, body=body))
+
+
+def _close(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Stage 7, and the end of an aborted session: settle the budget, deliver the model."""
+    session = state.session
+    if state.settled:
+        return _catch_up(state) if session.phase is Phase.SEALED else None
+    effects: list[MemberEffect] = []
+    if state.node in session.drawn:
+        effects.append(SettleBudget(session=session.id, released=state.memory.revealed))
+    if session.phase is Phase.SEALED and leader(session) == state.node and state.model is not None:
+        effects.append(DeliverModel(session=session))
+    return replace(state, settled=True), tuple(effects)
+
+
+def _catch_up(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Build M after the fact, where the quorum was faster, to be able to serve it."""
+    session = state.session
+    if state.model is not None or "combine" in state.begun or session.judgement is None:
+        return None
+    accepted = session.judgement.accepted
+    if state.node not in session.members or _missing(state, accepted):
+        return None
+    reveals = tuple(state.reveals[author] for author in accepted)
+    return _run(state, "combine", Combine(session=session, reveals=reveals))
+
+
+def _trains(state: MemberState) -> bool:
+    return state.node in state.session.members and state.node not in state.session.witnesses
+
+
+def _hold_own(state: MemberState) -> MemberState:
+    """Count the own release among the opened ones, if the ledger has its commitment."""
+    memory = state.memory
+    if not memory.release or state.node in state.reveals:
+        return state
+    return _keep_reveal(state, Reveal(author=state.node, nonce=memory.nonce, release=memory.release))
+
+
+def _keep_reveal(state: MemberState, reveal: Reveal) -> MemberState:
+    """Keep an opened commitment if it is the one that stands on the ledger."""
+    posted = state.session.commits.get(reveal.author)
+    if posted is None or reveal.author in state.reveals:
+        return state
+    if posted.commitment != commitment(state.session.id, reveal.author, reveal.nonce, reveal.release):
+        return state
+    return replace(state, reveals={**state.reveals, reveal.author: reveal})
+
+
+def _keep_vote(state: MemberState, event: VoteReceived) -> MemberState:
+    if event.sender not in state.session.members:
+        return state
+    return replace(state, votes={**state.votes, event.sender: event.signature})
+
+
+def _others(state: MemberState) -> tuple[NodeId, ...]:
+    return tuple(member for member in state.session.members if member != state.node)
+
+
+def _missing(state: MemberState, authors: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    return tuple(author for author in authors if author not in state.reveals)
+
+
+def _reveals_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Send]:
+    """Open the own commitment to these members, if there is one on the ledger."""
+    own = state.reveals.get(state.node)
+    if own is not None:
+        for member in members:
+            yield Send(to=member, session=state.session.id, message=own)
+
+
+def _answer_reveals(state: MemberState, sender: NodeId, authors: tuple[NodeId, ...]) -> tuple[Send, ...]:
+    """Pass on what is held; only to members, and only once the commit set is closed."""
+    if sender not in state.session.members or state.session.phase not in (Phase.SCORE, Phase.SEAL):
+        return ()
+    held = _hold_own(state).reveals
+    return tuple(
+        Send(to=sender, session=state.session.id, message=held[author]) for author in authors if author in held
+    )
+
+
+def _may_have_model(state: MemberState, sender: NodeId) -> bool:
+    session = state.session
+    return session.phase is Phase.SEALED and sender == session.requester and state.model is not None
+
+
+def _retry(state: MemberState, now_ms: int) -> WakeAt:
+    return WakeAt(session=state.session.id, at_ms=now_ms + RETRY_MS)
+
+
+def _repeat(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    """Send again what may have been lost, ask for what is missing, move an overdue session on."""
+    session = state.session
+    if session.phase in (Phase.SEALED, Phase.ABORTED):
+        return state, ()
+    effects: list[MemberEffect] = [_retry(state, now_ms)]
+    if now_ms > session.deadline_ms + TICK_GRACE_MS:
+        effects.append(Post(session=session.id, body=Tick(view=session.view, phase=session.phase)))
+    if session.phase is Phase.SCORE and state.node in session.members:
+        state = _hold_own(state)
+        behind = tuple(member for member in _others(state) if member not in session.scores)
+        effects.extend(_reveals_to(state, behind))
+    if session.phase in (Phase.SCORE, Phase.SEAL) and state.node in session.members:
+        missing = _missing(state, tuple(session.commits))
+        if missing:
+            ask = AskReveal(authors=missing)
+            effects.extend(Send(to=member, session=session.id, message=ask) for member in _others(state))
+    if session.phase is Phase.SEAL:
+        state = replace(state, begun=state.begun - {f"vote-{session.view}"})
+    return state, tuple(effects)

@@ -1,0 +1,305 @@
+"""Every message that nodes send each other outside the ledger, and the packet that carries one.
+
+A message is a frozen dataclass; it travels as the payload of a signed `Envelope`. What is meant for one
+reader is sealed to it: signature inside, HPKE outside, so that relays see who writes to whom and nothing
+of the contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from comitia.core.codec import decode, encode
+from comitia.core.crypto import SealingKey, SigningKey, seal
+from comitia.core.envelope import VERSION, Envelope, Header
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId, SessionId, TransactionId, key_id, node_id
+
+PACKET_LIMIT: Final = 64 << 20
+"""Most bytes of a packet, larger than any codebook or model that is accepted."""
+
+PART_BYTES: Final = 1 << 20
+"""Size of the parts in which an artefact travels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """A transaction for the ledger, to a super node.
+
+    transaction : bytes of the signed envelope.
+    """
+
+    transaction: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A super node's answer to `Submit`.
+
+    transaction : id of what was submitted.
+    code : empty if it was taken, else the stable code of the refusal.
+    message : the refusal in words.
+    """
+
+    transaction: TransactionId
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follow:
+    """Ask a super node for the blocks above `height`."""
+
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Consecutive blocks of the ledger.
+
+    blocks : canonical bytes of each, lowest first; may be empty.
+    head : the height that the sender stands at.
+    """
+
+    blocks: tuple[bytes, ...]
+    head: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reveal:
+    """A committed release, opened to a member of the committee (stage 3).
+
+    author : who committed to it.
+    nonce : 32 bytes that went into the commitment.
+    release : canonical bytes of the release, with its receipt.
+    """
+
+    author: NodeId
+    nonce: bytes
+    release: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskReveal:
+    """Ask a member for the releases that the asker lacks; whoever holds one passes it on."""
+
+    authors: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """A member's signature over the block that follows from the ledger and the model (stage 6).
+
+    block : digest of the block.
+    signature : Ed25519 by the member, over the digest.
+    """
+
+    block: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """The global model and its proof, to the requester (stage 7).
+
+    session : the session that made the model; for a cached result not the reader's own request.
+    request : the request that this answers.
+    model : canonical bytes of M.
+    proof : canonical bytes of the proof.
+    """
+
+    session: SessionId
+    request: TransactionId
+    model: bytes
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskModel:
+    """A requester asks a holder for the model of its sealed session again."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskArtefact:
+    """Ask a super node for one part of a public artefact (a codebook) by digest."""
+
+    digest: bytes
+    part: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """A part of a public artefact. `parts` is 0 where the sender does not hold it."""
+
+    digest: bytes
+    part: int
+    parts: int
+    data: bytes
+
+
+Message = (
+    Submit | Submitted | Follow | Blocks | Reveal | AskReveal | Vote | Deliver | AskModel | AskArtefact | Artefact
+)
+
+TYPES: Final[dict[str, type[Message]]] = {
+    "submit": Submit,
+    "submitted": Submitted,
+    "follow": Follow,
+    "blocks": Blocks,
+    "reveal": Reveal,
+    "ask-reveal": AskReveal,
+    "vote": Vote,
+    "deliver": Deliver,
+    "ask-model": AskModel,
+    "ask-artefact": AskArtefact,
+    "artefact": Artefact,
+}
+
+_NAMES: Final = {cls: name for name, cls in TYPES.items()}
+
+_SEALED: Final = frozenset({"reveal", "deliver"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """What the transport carries.
+
+    sender, recipient : node ids, as the relay sees them; the signature inside decides.
+    key : the sender's public signing key; it vouches for `sender` until the ledger knows the node.
+    session : session id or empty.
+    stage : name of the message's type.
+    sealed : whether `body` is HPKE ciphertext.
+    body : bytes of the signed envelope, sealed or not.
+    """
+
+    sender: NodeId
+    recipient: NodeId
+    key: bytes
+    session: bytes
+    stage: str
+    sealed: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKeys:
+    """A node's public keys as the ledger has them, 32 bytes each."""
+
+    signing: bytes
+    sealing: bytes
+
+
+def pack(
+    message: Message,
+    *,
+    chain: str,
+    epoch: int,
+    session: bytes,
+    sender: NodeId,
+    recipient: NodeId,
+    key: SigningKey,
+    recipient_keys: PublicKeys | None,
+) -> bytes:
+    """Sign a message and, where it is confidential, seal it to its recipient.
+
+    `recipient_keys` may be missing for messages that are not confidential.
+    """
+    stage = _NAMES[type(message)]
+    header = Header(
+        version=VERSION,
+        chain=chain,
+        epoch=epoch,
+        session=session,
+        stage=stage,
+        sender=sender,
+        key_id=key_id(key.public),
+        type=stage,
+        audience=recipient,
+    )
+    body = Envelope.sign(header, encode(message), key).to_bytes()
+    sealed = stage in _SEALED
+    if sealed:
+        if recipient_keys is None:
+            raise ValueError(f"no sealing key is known for {recipient}")
+        info = _info(chain, session, stage, sender, recipient, recipient_keys.sealing)
+        body = seal(recipient_keys.sealing, body, info=info)
+    packet = Packet(
+        sender=sender,
+        recipient=recipient,
+        key=key.public,
+        session=session,
+        stage=stage,
+        sealed=sealed,
+        body=body,
+    )
+    return encode(packet)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A message that was opened and whose signature holds.
+
+    sender : who signed it.
+    registered : whether the ledger knows the sender; a newcomer's identity follows from its key alone.
+    session : session id or empty.
+    message : the payload.
+    """
+
+    sender: NodeId
+    registered: bool
+    session: bytes
+    message: Message
+
+
+def unpack(
+    data: bytes,
+    *,
+    chain: str,
+    me: NodeId,
+    sealing: SealingKey,
+    keys_of: Callable[[NodeId], PublicKeys | None],
+) -> Received:
+    """Open a packet and check everything that its reader relies on.
+
+    1. The packet is for this node. 2. What must be sealed was sealed. 3. The envelope belongs to this
+    chain, this reader, and to the session, stage and sender that the packet names. 4. The sender's
+    signature holds, by the key that the ledger has or, for a newcomer, by the key that its id is made
+    of. 5. The payload has the schema of its type.
+
+    Raises
+    ------
+    ProtocolError
+        For any of these.
+    """
+    packet = decode(Packet, data, limit=PACKET_LIMIT)
+    if packet.recipient != me:  # 1
+        raise ProtocolError(f"a packet for {packet.recipient} came here", code="not-for-me")
+    if packet.stage not in TYPES or packet.sealed != (packet.stage in _SEALED):  # 2
+        raise ProtocolError(f"a packet of kind {packet.stage!r} is not accepted so", code="unknown-type")
+    body = packet.body
+    if packet.sealed:
+        info = _info(chain, packet.session, packet.stage, packet.sender, me, sealing.public)
+        body = sealing.open(body, info=info)
+    envelope = Envelope.from_bytes(body, limit=PACKET_LIMIT)
+    header = envelope.header
+    claimed = (header.chain, header.audience, header.session, header.stage, header.type, header.sender)
+    if claimed != (chain, me, packet.session, packet.stage, packet.stage, packet.sender):  # 3
+        raise ProtocolError(
+            f"an envelope of {header.sender} belongs elsewhere", code="out-of-place", sender=header.sender
+        )
+    known = keys_of(header.sender)
+    if known is None and node_id(packet.key) != header.sender:
+        raise ProtocolError(f"{header.sender} is not who it says", code="bad-signature", sender=header.sender)
+    envelope.verify(known.signing if known else packet.key)  # 4
+    message = decode(TYPES[header.type], envelope.payload, limit=PACKET_LIMIT)  # 5
+    return Received(
+        sender=header.sender, registered=known is not None, session=header.session, message=message
+    )
+
+
+def _info(chain: str, session: bytes, stage: str, sender: NodeId, recipient: NodeId, sealing: bytes) -> bytes:
+    return encode([chain, session, stage, sender, recipient, key_id(sealing)])

@@ -1,0 +1,235 @@
+"""The super node's desk: takes transactions, answers from the cache, moves timed-out sessions on. III.C steps 3-4.
+
+What it knows of the ledger comes in through `LedgerView`; what it wants done goes out as effects. It is
+trusted with order only: it cannot forge a transaction, and what it relays is sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.ledger.session import Phase, Session
+from comitia.ledger.transactions import OpenRequest, Tick
+from comitia.roles.messages import AskArtefact, Follow
+
+TICK_GRACE_MS: Final = 50
+"""How long past a deadline the super node waits before it moves a session on."""
+
+
+class LedgerView(Protocol):
+    """What the desk asks of the ledger's state."""
+
+    def open_sessions(self) -> tuple[Session, ...]: ...
+
+    def session(self, session: SessionId) -> Session | None: ...
+
+    def cache_lookup(self, key: bytes, requester: NodeId, purpose: str, now_ms: int) -> SessionId | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """A transaction came in, well formed and signed, but not yet judged by the ledger.
+
+    transaction : its id.
+    data : bytes of the envelope.
+    sender : who brought it, and gets the answer.
+    author : who signed it.
+    epoch : the epoch that it names.
+    request : its body where it is a request, else None.
+    """
+
+    transaction: TransactionId
+    data: bytes
+    sender: NodeId
+    author: NodeId
+    epoch: int
+    request: OpenRequest | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A node asked for blocks or for a public artefact."""
+
+    sender: NodeId
+    question: Follow | AskArtefact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The ledger took a record of reuse that this node posted."""
+
+    request: TransactionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A session was sealed or aborted."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """Some time has passed."""
+
+
+DeskEvent = Arrived | Asked | Recorded | Ended | Ticked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Put a transaction in the queue for the next block, and tell `reply_to` whether it was taken."""
+
+    data: bytes
+    reply_to: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTick:
+    """Put a tick for an overdue session in the queue."""
+
+    session: SessionId
+    body: Tick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCacheHit:
+    """Post a record of reuse: `data` is the request that is answered from session `source`."""
+
+    request: TransactionId
+    data: bytes
+    source: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeCached:
+    """Send the model of session `source`, with its proof, to `requester`."""
+
+    request: TransactionId
+    requester: NodeId
+    source: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Answer a node's question from this node's own store."""
+
+    to: NodeId
+    question: Follow | AskArtefact
+
+
+DeskEffect = Order | OrderTick | RecordCacheHit | ServeCached | Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskState:
+    """What the desk has in hand.
+
+    held : ids of the sessions whose model this node can serve.
+    coalesced : requests that wait for an identical one in flight, by its session.
+    hits : cache hits posted and not yet on the ledger: request -> (requester, source).
+    ticked : the phase and view of each session for which a tick was ordered.
+    """
+
+    held: frozenset[SessionId] = frozenset()
+    coalesced: Mapping[SessionId, tuple[Arrived, ...]] = field(default_factory=dict)
+    hits: Mapping[TransactionId, tuple[NodeId, SessionId]] = field(default_factory=dict)
+    ticked: Mapping[SessionId, tuple[Phase, int]] = field(default_factory=dict)
+
+
+def step(
+    state: DeskState, event: DeskEvent, ledger: LedgerView, now_ms: int
+) -> tuple[DeskState, tuple[DeskEffect, ...]]:
+    """Take one event in and say what is to be done."""
+    match event:
+        case Arrived(request=None, data=data, sender=sender):
+            return state, (Order(data=data, reply_to=sender),)
+        case Arrived():
+            return _request(state, event, ledger, now_ms)
+        case Asked(sender=sender, question=question):
+            return state, (Answer(to=sender, question=question),)
+        case Recorded(request=request) if request in state.hits:
+            requester, source = state.hits[request]
+            rest = {key: hit for key, hit in state.hits.items() if key != request}
+            served = ServeCached(request=request, requester=requester, source=source)
+            return replace(state, hits=rest), (served,)
+        case Ended(session=session):
+            return _release_coalesced(state, session, ledger, now_ms)
+        case Ticked():
+            return _tick(state, ledger, now_ms)
+    return state, ()
+
+
+def _request(
+    state: DeskState, arrived: Arrived, ledger: LedgerView, now_ms: int
+) -> tuple[DeskState, tuple[DeskEffect, ...]]:
+    """Serve from the cache, join an identical request in flight, or open a session.
+
+    A cached model goes to a requester only if every contributor's current policy allows it; the paper
+    hands it to anyone who asks.
+    """
+    order = Order(data=arrived.data, reply_to=arrived.sender)
+    assert arrived.request is not None
+    task = arrived.request.task
+    if not task.reuse or ledger.session(SessionId(arrived.transaction)) is not None:
+        return state, (order,)
+    if arrived.transaction in state.hits:
+        return state, ()
+    key = task.cache_key(arrived.epoch)
+    source = ledger.cache_lookup(key, arrived.author, task.purpose, now_ms)
+    if source is not None and source in state.held:
+        hits = {**state.hits, arrived.transaction: (arrived.author, source)}
+        hit = RecordCacheHit(request=arrived.transaction, data=arrived.data, source=source)
+        return replace(state, hits=hits), (hit,)
+    for session in ledger.open_sessions():
+        if session.task.reuse and session.task.cache_key(session.epoch) == key:
+            return _wait_for(state, session.id, arrived), ()
+    return state, (order,)
+
+
+def _wait_for(state: DeskState, session: SessionId, arrived: Arrived) -> DeskState:
+    waiting = state.coalesced.get(session, ())
+    if any(other.transaction == arrived.transaction for other in waiting):
+        return state
+    return replace(state, coalesced={**state.coalesced, session: (*waiting, arrived)})
+
+
+def _release_coalesced(
+    state: DeskState, session: Session, ledger: LedgerView, now_ms: int
+) -> tuple[DeskState, tuple[DeskEffect, ...]]:
+    """A session ended: judge anew every request that waited for it."""
+    waiting = state.coalesced.get(session.id, ())
+    rest = {key: value for key, value in state.coalesced.items() if key != session.id}
+    ticked = {key: value for key, value in state.ticked.items() if key != session.id}
+    state = replace(state, coalesced=rest, ticked=ticked)
+    effects: list[DeskEffect] = []
+    for arrived in waiting:
+        state, more = _request(state, arrived, ledger, now_ms)
+        effects.extend(more)
+    return state, tuple(effects)
+
+
+def _tick(state: DeskState, ledger: LedgerView, now_ms: int) -> tuple[DeskState, tuple[DeskEffect, ...]]:
+    overdue = dict(_overdue(state, ledger, now_ms))
+    effects = tuple(
+        OrderTick(session=session, body=Tick(phase=phase, view=view))
+        for session, (phase, view) in overdue.items()
+    )
+    return replace(state, ticked={**state.ticked, **overdue}), effects
+
+
+def _overdue(
+    state: DeskState, ledger: LedgerView, now_ms: int
+) -> Iterator[tuple[SessionId, tuple[Phase, int]]]:
+    for session in ledger.open_sessions():
+        stage = (session.phase, session.view)
+        if now_ms > session.deadline_ms + TICK_GRACE_MS and state.ticked.get(session.id) != stage:
+            yield session.id, stage
+
+
+def holding(state: DeskState, session: SessionId) -> DeskState:
+    """The state of a desk that also has the model of `session`."""
+    return replace(state, held=state.held | {session})

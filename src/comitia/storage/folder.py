@@ -1,0 +1,196 @@
+"""Where a node and a consortium keep their files. One place knows every path.
+
+    CONSORTIUM/                 made by `comitia init`
+      genesis.toml              rules, roots and super nodes, signed by the administrators
+      admin/                    admin.key, authority.key, authority.pem: who admits members
+      super-node/               the first super node's folder
+
+    NODE/                       made by `comitia join` (and by `init` for the super node)
+      node.toml                 name, organisation, roles
+      keys/                     signing.key, sealing.key, tls.key: never leave this folder
+      join-request.comitia      what an administrator approves
+      membership.comitia        the approval: genesis, membership, TLS certificate
+      ledger.db node.db budget.db
+      vectors/                  made once from this node's documents
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from comitia.core.codec import decode, encode
+from comitia.core.errors import ConfigurationError, ProtocolError
+from comitia.core.ids import NodeId
+from comitia.ledger.genesis import Membership, SignedGenesis
+from comitia.storage.keys import NodeKeys, load_keys
+from comitia.storage.toml_file import read_toml
+
+FILE_LIMIT: Final = 1 << 20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """`node.toml`.
+
+    name, organisation : as in the join request.
+    roles : what the node does: "provider", "requester", "super-node".
+    connect : the super node's endpoint to dial; empty for the one in the genesis.
+    """
+
+    name: str
+    organisation: str
+    roles: tuple[str, ...]
+    connect: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinRequest:
+    """What a node sends to an administrator; there is nothing secret in it.
+
+    name, organisation, roles : who wants to join, and as what.
+    signing_key, sealing_key : public keys, 32 bytes each.
+    tls_request : X.509 certificate signing request, PEM.
+    """
+
+    name: str
+    organisation: str
+    roles: tuple[str, ...]
+    signing_key: bytes
+    sealing_key: bytes
+    tls_request: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What an administrator sends back; there is nothing secret in it.
+
+    genesis : the consortium.
+    membership : the signed credential.
+    certificate : the node's TLS certificate, PEM.
+    """
+
+    genesis: SignedGenesis
+    membership: Membership
+    certificate: bytes
+
+
+class NodeFolder:
+    """One node's folder.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings_file = path / "node.toml"
+        self.keys = path / "keys"
+        self.join_request = path / "join-request.comitia"
+        self.approval = path / "membership.comitia"
+        self.ledger = path / "ledger.db"
+        self.store = path / "node.db"
+        self.budget = path / "budget.db"
+        self.vectors = path / "vectors"
+        self.running = path / "running.json"
+
+    def settings(self) -> NodeSettings:
+        """Read `node.toml`; errors as `read_toml`."""
+        return read_toml(self.settings_file, NodeSettings)
+
+    def load_keys(self) -> NodeKeys:
+        return load_keys(self.keys)
+
+    def load_approval(self, node: NodeId) -> Approval:
+        """Read the membership of this node and check that administrators signed it.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none yet, it is damaged, or is for another node.
+        """
+        if not self.approval.exists():
+            raise ConfigurationError(
+                f"{self.path} has joined no consortium yet",
+                code="not-approved",
+                hint=f"an administrator runs `comitia approve {self.join_request}`, "
+                f"and the file that it writes is put at {self.approval}",
+            )
+        approval = read_record(self.approval, Approval)
+        approval.genesis.verify()
+        approval.membership.verify(approval.genesis.genesis)
+        if approval.membership.node != node:
+            raise ConfigurationError(
+                f"{self.approval} is the membership of another node, {approval.membership.node}",
+                code="foreign-membership",
+                hint="each node needs its own approval",
+            )
+        return approval
+
+
+class ConsortiumFolder:
+    """An administrator's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.genesis = path / "genesis.toml"
+        self.admin_key = path / "admin" / "admin.key"
+        self.authority_key = path / "admin" / "authority.key"
+        self.authority = path / "admin" / "authority.pem"
+        self.super_node = NodeFolder(path / "super-node")
+
+    def load_genesis(self) -> SignedGenesis:
+        return load_genesis(self.genesis)
+
+
+def load_genesis(path: Path) -> SignedGenesis:
+    """Read a genesis file and check its administrators' signatures.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is missing, damaged, or too few administrators signed it.
+    """
+    signed = read_toml(path, SignedGenesis)
+    signed.verify()
+    return signed
+
+
+def node_folder(path: Path) -> NodeFolder:
+    """The node's folder that is meant by `path`: itself, or the super node inside a consortium's folder."""
+    inside = path / "super-node"
+    return NodeFolder(inside if (inside / "node.toml").exists() else path)
+
+
+def write_record(path: Path, value: object) -> None:
+    """Write a dataclass as canonical bytes, whole or not at all."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(encode(value))
+    partial.replace(path)
+
+
+def read_record(path: Path, cls: type[T], *, limit: int = FILE_LIMIT) -> T:
+    """Read what `write_record` wrote.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing, or is not what it should be.
+    """
+    try:
+        return decode(cls, path.read_bytes(), limit=limit)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)
+        ) from error
+    except ProtocolError as error:
+        raise ConfigurationError(
+            f"{path} is damaged or not a {cls.__name__}: {error.message}",
+            code="file-damaged",
+            hint="ask its sender for it again",
+            path=str(path),
+        ) from error

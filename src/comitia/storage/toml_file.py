@@ -1,0 +1,108 @@
+"""Dataclasses as TOML that people read and edit: bytes as hexadecimal text, unknown keys refused by name."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import tomlkit
+
+from comitia.core.codec import to_plain
+from comitia.core.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+def write_toml(path: Path, value: object, *, comment: str) -> None:
+    """Write a dataclass; `comment` stands in the first line."""
+    document = tomlkit.document()
+    document.add(tomlkit.comment(comment))
+    for key, item in _readable(to_plain(value)).items():
+        document.add(key, item)
+    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
+def read_toml(path: Path, cls: type[T]) -> T:
+    """Read a dataclass; fields with a default may be left out.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file is missing or not TOML, or a key is unknown, missing or of the wrong type; the message
+        names file and key.
+    """
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}", code="not-toml", path=str(path)) from error
+    return cast(T, _read(cls, values, str(path), ""))
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {key: _readable(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    return value
+
+
+def _read(hint: Any, value: Any, file: str, key: str) -> object:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, typing.NewType):
+        return _read(hint.__supertype__, value, file, key)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(arguments[0], item, file, f"{key}[{index}]") for index, item in enumerate(value))
+    if origin is types.UnionType:
+        return _read(next(item for item in arguments if item is not type(None)), value, file, key)
+    if is_dataclass(hint) and isinstance(value, dict):
+        return _read_dataclass(cast(type, hint), value, file, key)
+    try:
+        if hint is bytes and isinstance(value, str):
+            return bytes.fromhex(value)
+        if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
+            return hint(value)
+    except ValueError as error:
+        raise _wrong(file, key, str(error)) from error
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise _wrong(file, key, f"{getattr(hint, '__name__', hint)} was expected, not {value!r}")
+
+
+def _read_dataclass(cls: type, values: dict[str, Any], file: str, key: str) -> object:
+    hints = typing.get_type_hints(cls)
+    prefix = f"{key}." if key else ""
+    unknown = values.keys() - hints.keys()
+    if unknown:
+        name = min(unknown)
+        raise ConfigurationError(
+            f"{file}: {prefix}{name} is not a setting; known are {', '.join(sorted(hints))}",
+            code="unknown-key",
+            hint="mend the spelling, or remove it",
+            path=file,
+            key=prefix + name,
+        )
+    read = {name: _read(hints[name], item, file, prefix + name) for name, item in values.items()}
+    required = [field.name for field in fields(cls) if field.default is MISSING is field.default_factory]
+    missing = [name for name in required if name not in read]
+    if missing:
+        raise _wrong(file, prefix + missing[0], "it is missing")
+    try:
+        return cls(**read)
+    except ValueError as error:
+        raise _wrong(file, key, str(error)) from error
+
+
+def _wrong(file: str, key: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"{file}: {key}: {why}", code="bad-setting", path=file, key=key)
