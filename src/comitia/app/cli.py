@@ -17,7 +17,10 @@ _VERBS: Final[dict[str, tuple[str, str]]] = {
     "init": ("consortium", "Found a consortium: genesis, administrator's keys, first super node."),
     "join": ("consortium", "Make a node's keys and its request to join."),
     "approve": ("consortium", "Admit a node (administrator)."),
-    "codebook": ("codebook", "Build, inspect and publish what all members know: categories, words, references."),
+    "codebook": (
+        "codebook",
+        "Build, inspect and publish what all members know: categories, words, references.",
+    ),
     "super-node": ("run", "Run a super node."),
     "provider": ("run", "Run a provider on its own documents."),
     "policy": ("policy", "Who may use this provider's data, for what, at what epsilon."),

@@ -93,12 +93,16 @@ def found(
         codebook=codebook,
     )
     signed = SignedGenesis(genesis=genesis, signatures=(sign_as_admin(admin, genesis.digest),))
-    write_toml(folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file.")
+    write_toml(
+        folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file."
+    )
     approve(folder, folder.super_node.join_request, output=folder.super_node.approval)
     return folder
 
 
-def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: tuple[str, ...]) -> JoinRequest:
+def request_to_join(
+    folder: NodeFolder, *, name: str, organisation: str, roles: tuple[str, ...]
+) -> JoinRequest:
     """Make a node's keys, if it has none, and the request that an administrator approves.
 
     Raises
@@ -145,9 +149,7 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
         issued_ms=time.time_ns() // 1_000_000,
     )
     admin = read_signing_key(consortium.admin_key)
-    membership = Membership(
-        credential=credential, signatures=(sign_as_admin(admin, credential.digest),)
-    )
+    membership = Membership(credential=credential, signatures=(sign_as_admin(admin, credential.digest),))
     membership.verify(signed.genesis)
     authority = certificates.Authority(
         certificate=consortium.authority.read_bytes(), private_key=consortium.authority_key.read_bytes()

@@ -39,11 +39,13 @@ class Trained:
     release : canonical bytes of the noisy model with its receipt; empty if training was impossible.
     nonce : 32 fresh bytes for the commitment.
     rows : documents that it was trained on.
+    epsilon_micro : what it cost, millionths; 0 for a release that was served before.
     """
 
     release: bytes
     nonce: bytes
     rows: int
+    epsilon_micro: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,8 +115,15 @@ def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple
             return replace(state, session=session), ()
         case Decided(answer=answer, reason=reason) if state.memory.answer is None:
             return _remember(state, "decide", replace(state.memory, answer=answer, reason=reason))
-        case Trained(release=release, nonce=nonce, rows=rows) if not state.memory.release:
-            return _remember(state, "train", replace(state.memory, release=release, nonce=nonce, rows=rows))
+        case Trained() if not state.memory.release:
+            memory = replace(
+                state.memory,
+                release=event.release,
+                nonce=event.nonce,
+                rows=event.rows,
+                epsilon_micro=event.epsilon_micro,
+            )
+            return _remember(state, "train", memory)
         case Scored(scores=scores) if state.memory.scores is None:
             return _remember(state, "score", replace(state.memory, scores=scores))
         case Combined(model=model, size=size):
@@ -134,9 +141,7 @@ def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple
     return state, ()
 
 
-def _remember(
-    state: MemberState, work: str, memory: Memory
-) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+def _remember(state: MemberState, work: str, memory: Memory) -> tuple[MemberState, tuple[MemberEffect, ...]]:
     state = replace(state, memory=memory, begun=state.begun - {work})
     return state, (Remember(session=state.session.id, memory=memory),)
 
@@ -194,7 +199,7 @@ def _commit(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] 
     body = CommitModel(
         commitment=commitment(session.id, state.node, memory.nonce, memory.release),
         rows=memory.rows,
-        epsilon_micro=session.task.epsilon_micro,
+        epsilon_micro=memory.epsilon_micro,
         size=len(memory.release),
     )
     return _post_once(state, "post-commit", Post(session=session.id, body=body))
@@ -339,7 +344,9 @@ def _answer_reveals(state: MemberState, sender: NodeId, authors: tuple[NodeId, .
         return ()
     held = _hold_own(state).reveals
     return tuple(
-        Send(to=sender, session=state.session.id, message=held[author]) for author in authors if author in held
+        Send(to=sender, session=state.session.id, message=held[author])
+        for author in authors
+        if author in held
     )
 
 

@@ -14,6 +14,7 @@ class Memory:
     answer : its consent, None before it was given.
     reason : why not.
     release, nonce, rows : its own release and what it committed to; empty before training.
+    epsilon_micro : what the release cost, millionths; 0 for one that was served before.
     revealed : whether it may have opened its commitment to anybody; set before the first bytes leave.
     scores : the scores that it posted, None before that.
     """
@@ -23,5 +24,6 @@ class Memory:
     release: bytes = b""
     nonce: bytes = b""
     rows: int = 0
+    epsilon_micro: int = 0
     revealed: bool = False
     scores: tuple[Score, ...] | None = None

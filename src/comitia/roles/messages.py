@@ -142,7 +142,17 @@ class Artefact:
 
 
 Message = (
-    Submit | Submitted | Follow | Blocks | Reveal | AskReveal | Vote | Deliver | AskModel | AskArtefact | Artefact
+    Submit
+    | Submitted
+    | Follow
+    | Blocks
+    | Reveal
+    | AskReveal
+    | Vote
+    | Deliver
+    | AskModel
+    | AskArtefact
+    | Artefact
 )
 
 TYPES: Final[dict[str, type[Message]]] = {

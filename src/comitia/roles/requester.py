@@ -43,9 +43,7 @@ def step(
         case Refused(code=code, message=message):
             return _fail(state, code, message)
         case Delivered(model=model, proof=proof, cached=cached):
-            done = Finish(
-                session=state.request, model=model, proof=proof, cached=cached, code="", reason=""
-            )
+            done = Finish(session=state.request, model=model, proof=proof, cached=cached, code="", reason="")
             return replace(state, over=True), (done,)
         case Woke():
             return _insist(state, now_ms)
@@ -77,6 +75,8 @@ def _holders(session: Session) -> tuple[NodeId, ...]:
     return session.members
 
 
-def _fail(state: RequesterState, code: str, reason: str) -> tuple[RequesterState, tuple[RequesterEffect, ...]]:
+def _fail(
+    state: RequesterState, code: str, reason: str
+) -> tuple[RequesterState, tuple[RequesterEffect, ...]]:
     failed = Finish(session=state.request, model=b"", proof=b"", cached=False, code=code, reason=reason)
     return replace(state, over=True), (failed,)

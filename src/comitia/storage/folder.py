@@ -1,17 +1,17 @@
 """Where a node and a consortium keep their files. One place knows every path.
 
-    CONSORTIUM/                 made by `comitia init`
-      genesis.toml              rules, roots and super nodes, signed by the administrators
-      admin/                    admin.key, authority.key, authority.pem: who admits members
-      super-node/               the first super node's folder
+CONSORTIUM/                 made by `comitia init`
+  genesis.toml              rules, roots and super nodes, signed by the administrators
+  admin/                    admin.key, authority.key, authority.pem: who admits members
+  super-node/               the first super node's folder
 
-    NODE/                       made by `comitia join` (and by `init` for the super node)
-      node.toml                 name, organisation, roles
-      keys/                     signing.key, sealing.key, tls.key: never leave this folder
-      join-request.comitia      what an administrator approves
-      membership.comitia        the approval: genesis, membership, TLS certificate
-      ledger.db node.db budget.db
-      vectors/                  made once from this node's documents
+NODE/                       made by `comitia join` (and by `init` for the super node)
+  node.toml                 name, organisation, roles
+  keys/                     signing.key, sealing.key, tls.key: never leave this folder
+  join-request.comitia      what an administrator approves
+  membership.comitia        the approval: genesis, membership, TLS certificate
+  ledger.db node.db budget.db
+  vectors/                  made once from this node's documents
 """
 
 from __future__ import annotations

@@ -80,7 +80,9 @@ def read_model(path: Path) -> ModelFile:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)) from error
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)
+        ) from error
     try:
         file = decode(ModelFile, data, limit=FILE_LIMIT)
     except ComitiaError as error:

@@ -131,6 +131,9 @@ class NodeStore:
         found = self._one("SELECT value FROM fact WHERE name = ?", name)
         return found if isinstance(found, bytes) else None
 
+    def erase(self, name: str) -> None:
+        self._write("DELETE FROM fact WHERE name = ?", name)
+
     def ask_owner(self, session: SessionId, request: str) -> None:
         self._write("INSERT OR IGNORE INTO question VALUES (?, ?, NULL)", session, request)
 
@@ -143,7 +146,9 @@ class NodeStore:
     def questions(self) -> tuple[Question, ...]:
         rows = self._all("SELECT session, request, answer FROM question ORDER BY session")
         return tuple(
-            Question(session=SessionId(row[0]), request=row[1], answer=None if row[2] is None else bool(row[2]))
+            Question(
+                session=SessionId(row[0]), request=row[1], answer=None if row[2] is None else bool(row[2])
+            )
             for row in rows
         )
 

@@ -97,7 +97,12 @@ def approve(request: Path, consortium: Path, target: Path | None, output: str) -
 
     asked = read_record(request, JoinRequest)
     written = founding.approve(ConsortiumFolder(consortium), request, output=target)
-    value = {"name": asked.name, "organisation": asked.organisation, "roles": asked.roles, "approval": str(written)}
+    value = {
+        "name": asked.name,
+        "organisation": asked.organisation,
+        "roles": asked.roles,
+        "approval": str(written),
+    }
 
     def render() -> None:
         click.echo(f"{asked.name!r} of {asked.organisation!r} may join as {', '.join(asked.roles)}.")

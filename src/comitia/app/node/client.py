@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from comitia.app.node.library import Library
 from comitia.app.node.opening import open_daemon
 from comitia.app.node.requesting import Requesting, failure
 from comitia.core.errors import UnavailableError
@@ -20,6 +21,7 @@ from comitia.roles.effects import Finish
 from comitia.storage.folder import NodeFolder
 
 MEMBERSHIP_PATIENCE_S: Final = 10.0
+ARTEFACT_PATIENCE_S: Final = 30.0
 
 
 class Client:
@@ -43,7 +45,9 @@ class Client:
         self._progress: Callable[[Session], None] | None = None
         self._caught_up = threading.Event()
         self.daemon = open_daemon(NodeFolder(folder))
+        self._library = Library(self.daemon)
         self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
+        self.daemon.add(self._library)
         self.daemon.add(self._requesting)
         self.daemon.on_membership(self._caught_up.set)
         self._thread = threading.Thread(target=self.daemon.run, name="comitia-node", daemon=True)
@@ -97,6 +101,25 @@ class Client:
         if finish.code:
             raise failure(finish)
         return finish
+
+    def artefact(self, digest: bytes) -> bytes:
+        """A public artefact (a codebook) by digest: from this node's store, else from the super node.
+
+        Raises
+        ------
+        UnavailableError
+            If it does not come.
+        """
+        came: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.daemon.call(lambda: self._library.need(digest, came.put))
+        try:
+            return came.get(timeout=ARTEFACT_PATIENCE_S)
+        except queue.Empty:
+            raise UnavailableError(
+                f"the codebook {digest.hex()[:12]} does not come",
+                code="no-answer",
+                hint="was it published? `comitia super-node DIR --codebook FILE` publishes one",
+            ) from None
 
     def _ask(self, request: OpenRequest) -> None:
         self._requesting.ask(request)

@@ -15,16 +15,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from comitia.core.codec import encode
-from comitia.core.envelope import VERSION, Envelope, Header
-from comitia.core.errors import ComitiaError, ProtocolError, UnavailableError
-from comitia.core.ids import NodeId, SessionId, TransactionId, key_id
+from comitia.core.envelope import Envelope
+from comitia.core.errors import ProtocolError, UnavailableError
+from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.engines.embedded import EmbeddedEngine
-from comitia.ledger.application import Applied
+from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block
 from comitia.ledger.genesis import Genesis, Membership
-from comitia.ledger.transactions import RegisterMember, Transaction, type_name
-from comitia.roles.messages import Blocks, Follow, Message, PublicKeys, Received, Submit, Submitted, pack, unpack
+from comitia.ledger.transactions import ONCE_IN_SESSION, RegisterMember, Transaction, sign_transaction, type_name
+from comitia.roles.messages import (
+    Blocks,
+    Follow,
+    Message,
+    PublicKeys,
+    Received,
+    Submit,
+    Submitted,
+    pack,
+    unpack,
+)
 from comitia.storage.keys import NodeKeys
 from comitia.storage.node import NodeStore
 from comitia.transport.contract import Transport
@@ -35,6 +44,8 @@ BLOCKS_TOPIC: Final = "blocks"
 RESUBMIT_MS: Final = 1_000
 FOLLOW_MS: Final = 2_000
 HEARTBEAT_S: Final = 0.5
+STOP_FACT: Final = "stop"
+"""What `comitia stop` writes into a node's store."""
 
 
 class Part(Protocol):
@@ -49,6 +60,8 @@ class Part(Protocol):
     def on_wake(self, session: SessionId) -> None: ...
 
     def on_heartbeat(self) -> None: ...
+
+    def on_store_changed(self) -> None: ...
 
 
 class Ordering(Protocol):
@@ -107,10 +120,15 @@ class Daemon:
         self._outbox: dict[TransactionId, bytes] = store.outbox()
         self._sent_ms: dict[TransactionId, int] = {}
         self._followed_ms = 0
+        self._known_head = -1
         self._running = False
+        self._seen_writes = store.changed_elsewhere()
+        self._when_member: list[Callable[[], None]] = []
+        self._at_heartbeat: list[Callable[[], None]] = []
 
     @property
-    def application(self):  # type: ignore[no-untyped-def]
+    def application(self) -> Application:
+        """This node's copy of the ledger's state."""
         return self.engine.application
 
     def add(self, part: Part) -> None:
@@ -126,11 +144,11 @@ class Daemon:
     def post(self, session: bytes, body: Transaction) -> TransactionId:
         """Sign a transaction and bring it to the ledger until it is there or refused.
 
-        For one session and type only one is ever signed, whatever is posted later.
+        Of what a node may say once in a session only one is ever signed, whatever is posted later.
         """
         kind = type_name(type(body))
-        already = self.store.queued(session, kind) if session else None
-        envelope = Envelope.from_bytes(already) if already else self._sign(session, kind, encode(body))
+        already = self.store.queued(session, kind) if kind in ONCE_IN_SESSION else None
+        envelope = Envelope.from_bytes(already) if already else self._sign(session, body)
         transaction = TransactionId(envelope.digest)
         data = envelope.to_bytes()
         self.store.queue(transaction, session, kind, data)
@@ -149,7 +167,7 @@ class Daemon:
         data = pack(
             message,
             chain=self.genesis.chain,
-            epoch=self.application.epoch,
+            epoch=self.genesis.epoch_at(self.now_ms()),
             session=session,
             sender=self.node,
             recipient=to,
@@ -167,6 +185,14 @@ class Daemon:
         self._due[session] = at_ms
         heapq.heappush(self._timers, (at_ms, session))
 
+    def on_membership(self, action: Callable[[], None]) -> None:
+        """Run `action` once the ledger knows this node."""
+        self._when_member.append(action)
+
+    def on_heartbeat(self, action: Callable[[], None]) -> None:
+        """Run `action` every now and then."""
+        self._at_heartbeat.append(action)
+
     def call(self, action: Callable[[], None]) -> None:
         """Run `action` on the node's thread; for other threads."""
         self._inbox.put(action)
@@ -178,8 +204,12 @@ class Daemon:
         self._running = True
         self._transport.start(lambda data: self._inbox.put(lambda: self._on_packet(data)))
         if self.ordering is None:
-            self._transport.subscribe(BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self._on_block(data)))
-        self._transport.on_connection(lambda connected: self._inbox.put(lambda: self._on_connection(connected)))
+            self._transport.subscribe(
+                BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self._on_block(data))
+            )
+        self._transport.on_connection(
+            lambda connected: self._inbox.put(lambda: self._on_connection(connected))
+        )
         self._guarded(self._heartbeat)
         while self._running:
             self._turn()
@@ -240,11 +270,27 @@ class Daemon:
         now = self.now_ms()
         for part in self._parts:
             part.on_heartbeat()
+        for action in self._at_heartbeat:
+            action()
+        self._register()
+        self._look_at_store()
         for transaction, data in list(self._outbox.items()):
             if now - self._sent_ms.get(transaction, 0) >= RESUBMIT_MS:
                 self._bring(transaction, data)
         if self.ordering is None and now - self._followed_ms >= FOLLOW_MS:
             self._follow()
+
+    def _look_at_store(self) -> None:
+        """See what a command has written: an answer, a policy, a wish that this node stops."""
+        writes = self.store.changed_elsewhere()
+        if writes == self._seen_writes:
+            return
+        self._seen_writes = writes
+        if self.store.fact(STOP_FACT) is not None:
+            self.store.erase(STOP_FACT)
+            self.stop()
+        for part in self._parts:
+            part.on_store_changed()
 
     def _follow(self) -> None:
         self._followed_ms = self.now_ms()
@@ -257,20 +303,16 @@ class Daemon:
 
     # --- the ledger ---------------------------------------------------------------------------------
 
-    def _sign(self, session: bytes, kind: str, payload: bytes) -> Envelope:
+    def _sign(self, session: bytes, body: Transaction) -> Envelope:
         record = self.application.session(SessionId(session)) if session else None
-        header = Header(
-            version=VERSION,
+        return sign_transaction(
+            body,
             chain=self.genesis.chain,
-            epoch=record.epoch if record else self.application.epoch_at(self.now_ms()),
-            session=session,
-            stage="",
+            epoch=record.epoch if record else self.genesis.epoch_at(self.now_ms()),
             sender=self.node,
-            key_id=key_id(self.keys.signing.public),
-            type=kind,
-            audience="",
+            key=self.keys.signing,
+            session=session,
         )
-        return Envelope.sign(header, payload, self.keys.signing)
 
     def _bring(self, transaction: TransactionId, data: bytes) -> None:
         self._sent_ms[transaction] = self.now_ms()
@@ -290,11 +332,13 @@ class Daemon:
             data, chain=self.genesis.chain, me=self.node, sealing=self.keys.sealing, keys_of=self._keys_of
         )
         match received.message:
-            case Blocks(blocks=blocks):
+            case Blocks(blocks=blocks, head=head):
+                self._known_head = max(self._known_head, head)
                 for block in blocks:
                     self._on_block(block)
-                if blocks and self.engine.head.height < received.message.head:
+                if blocks and self.engine.head.height < head:
                     self._follow()
+                self._register()
             case Submitted(transaction=transaction, code=code, message=message) if code:
                 self._refused(transaction, code, message)
             case _:
@@ -322,7 +366,7 @@ class Daemon:
                 self._drop(result.transaction)
         for part in self._parts:
             part.on_block(block, applied)
-        self.register()
+        self._register()
 
     def _refused(self, transaction: TransactionId, code: str, message: str) -> None:
         if transaction not in self._outbox:
@@ -337,8 +381,13 @@ class Daemon:
         self._sent_ms.pop(transaction, None)
         self.store.unqueue(transaction)
 
-    def register(self) -> None:
-        """Bring this node's membership to the ledger if it is not there."""
-        known = self.application.member(self.node) is not None
-        if not known and self.store.queued(b"", "register-member") is None:
+    def _register(self) -> None:
+        """Bring this node's membership to the ledger; start what waited for it, once all is known."""
+        if self.ordering is None and not 0 <= self._known_head <= self.engine.head.height:
+            return
+        if self.application.member(self.node) is not None:
+            waiting, self._when_member = self._when_member, []
+            for action in waiting:
+                action()
+        elif self.store.queued(b"", "register-member") is None:
             self.post(b"", RegisterMember(membership=self.membership))

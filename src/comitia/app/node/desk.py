@@ -20,7 +20,17 @@ from comitia.ledger.transactions import (
     type_name,
 )
 from comitia.roles import super_node
-from comitia.roles.messages import PART_BYTES, Artefact, AskArtefact, Blocks, Deliver, Follow, Received, Submit, Submitted
+from comitia.roles.messages import (
+    PART_BYTES,
+    Artefact,
+    AskArtefact,
+    Blocks,
+    Deliver,
+    Follow,
+    Received,
+    Submit,
+    Submitted,
+)
 
 log = logging.getLogger("comitia.desk")
 
@@ -68,6 +78,9 @@ class Desk:
 
     def on_heartbeat(self) -> None:
         self._step(super_node.Ticked())
+
+    def on_store_changed(self) -> None:
+        """Commands write nothing for the desk."""
 
     # --- ordering -----------------------------------------------------------------------------------
 

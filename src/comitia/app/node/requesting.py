@@ -75,6 +75,9 @@ class Requesting:
     def on_heartbeat(self) -> None:
         """Nothing to do: requests have timers of their own."""
 
+    def on_store_changed(self) -> None:
+        """Commands write nothing for a requester."""
+
     def _delivered(self, delivery: Deliver) -> None:
         """Check M against its proof before anyone sees it."""
         proof = Proof.from_bytes(delivery.proof)

@@ -1,0 +1,53 @@
+"""One request from a requester's folder: connect, ask, check, keep the model as a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from comitia.app.node.client import Client
+from comitia.app.tasks import Wish, make_task, newest_codebook
+from comitia.ledger.proof import Verified
+from comitia.ledger.session import Session
+from comitia.storage.model_file import read_model, write_model
+from comitia.text.codebook import Codebook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request brought.
+
+    verified : what the model's proof says.
+    cached : whether an earlier session made it.
+    latency_s : from asking to the verified model in hand.
+    """
+
+    verified: Verified
+    cached: bool
+    latency_s: float
+
+
+def ask_for_model(
+    folder: Path, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None
+) -> Answer:
+    """Connect as the node in `folder`, ask once, write the model to `target`; errors as `Client`."""
+    with Client(folder) as client:
+        return ask_with(client, wish, target, progress=progress)
+
+
+def ask_with(
+    client: Client, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None
+) -> Answer:
+    """Ask with a client that is connected already."""
+    data = client.artefact(newest_codebook(client.application))
+    codebook = Codebook.from_bytes(data)
+    kappa = client.daemon.genesis.parameters.kappa
+    task = make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=kappa)
+    start = time.perf_counter()
+    finish = client.request(task, progress)
+    latency_s = time.perf_counter() - start
+    write_model(target, model=finish.model, proof=finish.proof, codebook=data)
+    verified = read_model(target).verify(client.daemon.genesis)
+    return Answer(verified=verified, cached=finish.cached, latency_s=latency_s)

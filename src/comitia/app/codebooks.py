@@ -1,0 +1,58 @@
+"""Codebooks as files: what they are built from, and reading them back."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from comitia.core.errors import InputError
+from comitia.storage.documents import read_documents
+from comitia.text.categories import Category, parse_categories
+from comitia.text.codebook import Codebook
+
+
+def read_texts(source: Path, text_column: str) -> list[str]:
+    """The texts of a file or folder; errors as `read_documents`."""
+    return [document.text for document in read_documents(source, text_column=text_column)]
+
+
+def read_categories(file: Path | None, labels: Sequence[str]) -> tuple[Category, ...]:
+    """Categories from a TOML file, or else one for each label, named by itself.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not as it should be, or there is neither file nor label.
+    """
+    if file is None:
+        if not labels:
+            raise InputError(
+                "a codebook needs categories",
+                code="no-category",
+                hint="give --categories FILE.toml, or --references FILE with labels",
+            )
+        return tuple(Category(label=label, name=label) for label in sorted(set(labels)))
+    try:
+        return parse_categories(tomllib.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} is not TOML: {error}", code="not-toml", path=str(file)) from error
+
+
+def read_codebook(file: Path) -> Codebook:
+    """Read a codebook.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    DamagedError
+        If it is not a codebook, or damaged.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
+    return Codebook.from_bytes(data)

@@ -1,0 +1,159 @@
+"""`comitia request`, `ask`, `verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from comitia.app.output import console, emit, format_option, table
+
+if TYPE_CHECKING:
+    from comitia.ledger.session import Session
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--category", "categories", multiple=True, help="Whose providers to ask; repeat. Default: all.")
+@click.option("--epsilon", default="1", show_default=True, help="Privacy of each provider's release.")
+@click.option("--delta", default="1e-5", show_default=True)
+@click.option("--unit", type=click.Choice(["record", "user"]), default="record", show_default=True)
+@click.option("--purpose", default="research", show_default=True, help="In the words of the providers' policies.")
+@click.option("--learner", default="prototype", show_default=True)
+@click.option("--min-providers", default=2, show_default=True)
+@click.option("--max-providers", default=16, show_default=True)
+@click.option("--accept-unverified", is_flag=True, help="Use releases that nobody can judge; marked in the block.")
+@click.option("--fresh", is_flag=True, help="Take nothing from the cache; costs providers' budgets.")
+@click.option("--stage-seconds", default=5.0, show_default=True, help="How long each stage may take.")
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@format_option
+def request(
+    folder: Path,
+    categories: tuple[str, ...],
+    epsilon: str,
+    delta: str,
+    unit: str,
+    purpose: str,
+    learner: str,
+    min_providers: int,
+    max_providers: int,
+    accept_unverified: bool,
+    fresh: bool,
+    stage_seconds: float,
+    target: Path,
+    output: str,
+) -> None:
+    """Ask for a model over many providers' documents; DIR is the requester's node."""
+    from comitia.app.asking import ask_for_model
+    from comitia.app.tasks import Wish
+
+    wish = Wish(
+        categories=categories,
+        epsilon=epsilon,
+        delta=delta,
+        unit=unit,
+        purpose=purpose,
+        learner=learner,
+        providers_min=min_providers,
+        providers_max=max_providers,
+        accept_unverified=accept_unverified,
+        reuse=not fresh,
+        stage_ms=int(stage_seconds * 1000),
+    )
+    with console(stderr=True).status("connecting") as status:
+        answer = ask_for_model(folder, wish, target, progress=lambda session: status.update(_stage(session)))
+    value = {
+        "model": str(target),
+        "session": answer.verified.session,
+        "block_height": answer.verified.poq_height,
+        "block_hash": answer.verified.block_hash,
+        "model_sha256": answer.verified.model,
+        "providers": answer.verified.accepted,
+        "leader": answer.verified.leader,
+        "cached": answer.cached,
+        "latency_s": round(answer.latency_s, 4),
+    }
+
+    def render() -> None:
+        how = "from the cache, at no privacy cost" if answer.cached else f"in {answer.latency_s:.2f} s"
+        click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.poq_height}, {how}.")
+        click.echo(f'Next: comitia ask {target} "some text"')
+
+    emit(value, output, render)
+
+
+@click.command()
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("texts", metavar="TEXT", nargs=-1)
+@click.option("--file", "source", type=click.Path(path_type=Path), help="Ask every document of this file.")
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--top", default=3, show_default=True, help="How many categories to show.")
+@format_option
+def ask(
+    model: Path, texts: tuple[str, ...], source: Path | None, text_column: str, top: int, output: str
+) -> None:
+    """Ask MODEL what category each TEXT belongs to. Offline: no node is needed, nothing is sent."""
+    from comitia.app.codebooks import read_texts
+    from comitia.core.errors import InputError
+    from comitia.storage.model_file import read_model
+
+    queries = [*texts, *(read_texts(source, text_column) if source else [])]
+    if not queries:
+        raise InputError("there is nothing to ask", code="no-query", hint="give a TEXT or --file")
+    codebook, ready = read_model(model).load()
+    names = {category.label: category.name or category.label for category in codebook.categories}
+    answers = []
+    for text, row in zip(queries, ready.predict_proba(queries), strict=True):
+        best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[: max(1, top)]
+        answers.append(
+            {"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}}
+        )
+    if output == "json":
+        for answer in answers:
+            emit(answer, output, lambda: None)
+        return
+    table(
+        "",
+        ("text", "answer", "others"),
+        [
+            (
+                str(answer["text"])[:60],
+                names[str(answer["label"])],
+                ", ".join(f"{names[label]} {p:.2f}" for label, p in answer["probabilities"].items()),  # type: ignore[attr-defined]
+            )
+            for answer in answers
+        ],
+    )
+
+
+@click.command()
+@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--genesis", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@format_option
+def verify(model: Path, genesis: Path, output: str) -> None:
+    """Check MODEL against its block, its committee's signatures and the genesis. Offline."""
+    from comitia.core.codec import to_plain
+    from comitia.storage.folder import load_genesis
+    from comitia.storage.model_file import read_model
+
+    verified = read_model(model).verify(load_genesis(genesis).genesis)
+
+    def render() -> None:
+        click.echo(click.style("verified", fg="green", bold=True) + f": {model}")
+        for name, fact in to_plain(verified).items():
+            click.echo(f"  {name.replace('_', ' '):<16} {_plain_fact(fact)}")
+
+    emit({"verified": True, **to_plain(verified)}, output, render)
+
+
+def _plain_fact(fact: object) -> str:
+    if isinstance(fact, bytes):
+        return fact.hex()
+    if isinstance(fact, list):
+        return ", ".join(_plain_fact(item) for item in fact)
+    return str(fact)
+
+
+def _stage(session: Session) -> str:
+    return f"{session.phase.value}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"

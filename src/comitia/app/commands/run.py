@@ -1,0 +1,50 @@
+"""`comitia super-node`, `comitia provider`: the processes that stay up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from comitia.app.output import format_option
+
+
+@click.command("super-node")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--codebook", type=click.Path(path_type=Path, dir_okay=False), help="Publish this codebook.")
+@format_option
+def super_node(folder: Path, codebook: Path | None, output: str) -> None:
+    """Run the super node in DIR (the consortium's folder, or the node's own) until stopped."""
+    from comitia.app.node.running import run_super_node
+
+    run_super_node(folder, codebook=codebook, output=output)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--data", required=True, help="FILE, folder or pattern: CSV, JSONL, Parquet, text files, logs.")
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--label-column", default="label", show_default=True)
+@click.option("--unit", type=click.Choice(["record", "user"]), default="record", show_default=True)
+@click.option("--user-column", help="Who a document is of; with --unit user.")
+@click.option("--records-per-user", type=int, default=1, show_default=True, help="More are left out.")
+@format_option
+def provider(
+    folder: Path,
+    data: str,
+    text_column: str,
+    label_column: str,
+    unit: str,
+    user_column: str | None,
+    records_per_user: int,
+    output: str,
+) -> None:
+    """Run the provider in DIR on its own documents until stopped. They never leave this machine."""
+    from comitia.app.node.running import run_provider
+    from comitia.privacy.terms import Unit
+    from comitia.storage.documents import read_documents
+
+    documents = read_documents(
+        data, text_column=text_column, label_column=label_column, user_column=user_column
+    )
+    run_provider(folder, documents, unit=Unit(unit), records_per_user=records_per_user, output=output)

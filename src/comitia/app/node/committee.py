@@ -1,0 +1,309 @@
+"""A committee member at work: performs what `roles.member` decides, for a provider and for a witness."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from comitia.app.node.daemon import Daemon
+from comitia.app.node.library import Library
+from comitia.consensus.quality import Score
+from comitia.core.codec import decode, digest, encode
+from comitia.core.errors import ComitiaError, ProtocolError
+from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.learning.contract import Learner
+from comitia.learning.local_model import LocalModel
+from comitia.learning.reference import reference_loss_ppm
+from comitia.learning.registry import learner
+from comitia.learning.signal import signal
+from comitia.learning.wire import parse_release
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.ledger.session import Phase, Session
+from comitia.privacy.released import Released
+from comitia.roles import member
+from comitia.roles.effects import (
+    Combine,
+    Decide,
+    DeliverModel,
+    MemberEffect,
+    Post,
+    Remember,
+    ScoreReleases,
+    Send,
+    SettleBudget,
+    Train,
+    WakeAt,
+)
+from comitia.roles.events import (
+    Combined,
+    Decided,
+    MemberEvent,
+    ModelAsked,
+    RevealAsked,
+    RevealReceived,
+    Scored,
+    SessionAdvanced,
+    Trained,
+    VoteReceived,
+    Woke,
+)
+from comitia.roles.memory import Memory
+from comitia.roles.messages import AskModel, AskReveal, Deliver, Received, Reveal, Vote
+from comitia.text.codebook import Codebook
+
+log = logging.getLogger("comitia.committee")
+
+MEMORY_LIMIT: Final = 1 << 24
+
+SESSIONS_KEPT: Final = 64
+"""How many ended sessions a member keeps at hand for requesters who ask again."""
+
+
+class Owner(Protocol):
+    """What only a provider has: documents, a policy, a budget."""
+
+    def decide(self, session: Session) -> Decided | None:
+        """Answer a request, reserving its budget for a yes; None if a person has to."""
+        ...
+
+    def train(self, session: Session, codebook: Codebook, using: Learner) -> tuple[bytes, int, int]:
+        """Release bytes, rows, and the epsilon paid in millionths."""
+        ...
+
+    def settle(self, session: SessionId, released: bool) -> None: ...
+
+
+class Committee:
+    """The part of a node that sits in committees.
+
+    Parameters
+    ----------
+    daemon : Daemon
+    library : Library
+        Where codebooks come from.
+    owner : Owner or None
+        None for a witness.
+    """
+
+    def __init__(self, daemon: Daemon, library: Library, owner: Owner | None) -> None:
+        self._daemon = daemon
+        self._library = library
+        self._owner = owner
+        self._states: dict[SessionId, member.MemberState] = {}
+        self._codebooks: dict[bytes, Codebook] = {}
+        self._releases: dict[tuple[SessionId, NodeId], Released[LocalModel] | None] = {}
+
+    def resume(self) -> None:
+        """Take up the sessions that were open when this node last ran."""
+        memories = self._daemon.store.memories()
+        for session in self._daemon.application.open_sessions():
+            if self._takes_part(session):
+                kept = memories.pop(session.id, None)
+                memory = Memory() if kept is None else decode(Memory, kept, limit=MEMORY_LIMIT)
+                self._states[session.id] = member.MemberState(
+                    node=self._daemon.node, session=session, memory=memory
+                )
+                self._step(session.id, SessionAdvanced(session=session))
+        for ended, value in memories.items():
+            self._close_ended(ended, decode(Memory, value, limit=MEMORY_LIMIT))
+
+    # --- what comes in ------------------------------------------------------------------------------
+
+    def on_message(self, received: Received) -> None:
+        session = SessionId(received.session)
+        match received.message:
+            case Reveal() as reveal:
+                self._step(session, RevealReceived(reveal=reveal))
+            case AskReveal(authors=authors):
+                self._step(session, RevealAsked(sender=received.sender, authors=authors))
+            case Vote(block=block, signature=signature):
+                self._step(session, VoteReceived(sender=received.sender, block=block, signature=signature))
+            case AskModel():
+                self._step(session, ModelAsked(sender=received.sender))
+            case _:
+                pass
+
+    def on_block(self, block: Block, applied: Applied) -> None:
+        for session_id in applied.changed_sessions:
+            session = self._daemon.application.session(session_id)
+            if session is None or not self._takes_part(session):
+                continue
+            if session_id not in self._states:
+                self._states[session_id] = member.MemberState(node=self._daemon.node, session=session)
+            self._step(session_id, SessionAdvanced(session=session))
+        self._tidy()
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        """The ledger's record, not a refusal, says where a session stands."""
+
+    def on_wake(self, session: SessionId) -> None:
+        self._step(session, Woke(now_ms=self._daemon.now_ms()))
+
+    def on_heartbeat(self) -> None:
+        """Sessions have timers of their own."""
+
+    def on_store_changed(self) -> None:
+        """The owner may have answered a question."""
+        for session_id, state in list(self._states.items()):
+            if state.session.phase is Phase.CONSENT and state.memory.answer is None:
+                self._perform(Decide(session=state.session))
+
+    # --- what the role wants done -------------------------------------------------------------------
+
+    def _step(self, session_id: SessionId, event: MemberEvent) -> None:
+        state = self._states.get(session_id)
+        if state is None:
+            return
+        state, effects = member.step(state, event, self._daemon.keys.signing, self._daemon.now_ms())
+        self._states[session_id] = state
+        for effect in effects:
+            self._perform(effect)
+
+    def _perform(self, effect: MemberEffect) -> None:
+        daemon = self._daemon
+        match effect:
+            case Remember(session=session, memory=memory):
+                daemon.store.remember(session, encode(memory))
+            case Post(session=session, body=body):
+                daemon.post(session, body)
+            case Send(to=to, session=session, message=message):
+                daemon.send(to, session, message)
+            case WakeAt(session=session, at_ms=at_ms):
+                daemon.wake_at(session, at_ms)
+            case SettleBudget(session=session, released=released):
+                if self._owner is not None:
+                    self._owner.settle(session, released)
+            case DeliverModel(session=session):
+                self._deliver(session)
+            case Decide(session=session):
+                self._decide(session)
+            case Train(session=session):
+                self._with_codebook(session, partial(self._train, session))
+            case ScoreReleases(session=session, reveals=reveals):
+                self._with_codebook(session, partial(self._score, session, reveals))
+            case Combine(session=session, reveals=reveals):
+                self._with_codebook(session, partial(self._combine, session, reveals))
+
+    def _with_codebook(self, session: Session, work: Callable[[Codebook], None]) -> None:
+        """Do work that needs the session's codebook, once it is here."""
+        wanted = session.task.codebook
+
+        def then(data: bytes) -> None:
+            if wanted not in self._codebooks:
+                self._codebooks[wanted] = Codebook.from_bytes(data)
+            work(self._codebooks[wanted])
+
+        if wanted in self._codebooks:
+            work(self._codebooks[wanted])
+        else:
+            self._library.need(wanted, then)
+
+    def _decide(self, session: Session) -> None:
+        if self._owner is None:
+            return
+        decided = self._owner.decide(session)
+        if decided is not None:
+            log.info("session %s: %s", session.id.hex()[:12], decided.reason or "takes part")
+            self._step(session.id, decided)
+
+    def _train(self, session: Session, codebook: Codebook) -> None:
+        """Train, or explain in the log why not; the session goes on without this provider then."""
+        if self._owner is None:
+            return
+        try:
+            release, rows, paid = self._owner.train(session, codebook, learner(session.task.learner))
+        except ComitiaError as error:
+            log.error("session %s: cannot train: %s", session.id.hex()[:12], error.message)
+            return
+        trained = Trained(release=release, nonce=os.urandom(32), rows=rows, epsilon_micro=paid)
+        self._step(session.id, trained)
+
+    def _score(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
+        """A line for every committed model but the own one; what is not here, or not readable, is not received."""
+        held = {reveal.author: reveal for reveal in reveals}
+        scores = tuple(
+            self._score_one(session, codebook, author, held.get(author))
+            for author in sorted(session.commits)
+            if author != self._daemon.node
+        )
+        self._step(session.id, Scored(scores=scores))
+
+    def _score_one(
+        self, session: Session, codebook: Codebook, author: NodeId, reveal: Reveal | None
+    ) -> Score:
+        release = self._read(session, codebook, reveal) if reveal is not None else None
+        if release is None:
+            return Score(author=author, received=False)
+        measured = signal(codebook, release)
+        return Score(
+            author=author,
+            received=True,
+            signal_micro=measured.z_micro if measured else None,
+            expected_micro=measured.expected_micro if measured else None,
+            reference_loss_ppm=reference_loss_ppm(codebook, release),
+        )
+
+    def _combine(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
+        releases = [self._read(session, codebook, reveal) for reveal in reveals]
+        readable = [release for release in releases if release is not None]
+        if len(readable) < len(releases):
+            log.error("session %s: a release that a quorum accepted is not readable here", session.id.hex()[:12])
+            return
+        model = learner(session.task.learner).combine(codebook, readable).to_bytes()
+        self._daemon.store.keep_artefact(digest(model), model)
+        self._step(session.id, Combined(model=digest(model), size=len(model)))
+
+    def _read(self, session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
+        """A peer's release, read and checked once a session."""
+        key = (session.id, reveal.author)
+        if key not in self._releases:
+            self._releases[key] = _parse(session, codebook, reveal)
+        return self._releases[key]
+
+    def _deliver(self, session: Session) -> None:
+        daemon = self._daemon
+        if session.block is None:
+            return
+        model = daemon.store.artefact(session.block.model)
+        if model is None:
+            return
+        proof = daemon.engine.proof(session.id).to_bytes()
+        message = Deliver(
+            session=session.id, request=TransactionId(session.id), model=model, proof=proof
+        )
+        daemon.send(session.requester, session.id, message)
+
+    # --- keeping order ------------------------------------------------------------------------------
+
+    def _takes_part(self, session: Session) -> bool:
+        return self._daemon.node in session.drawn or self._daemon.node in session.witnesses
+
+    def _tidy(self) -> None:
+        """Forget the oldest ended sessions, and what was kept for them."""
+        ended = [session for session, state in self._states.items() if member.is_over(state)]
+        for session in ended:
+            self._daemon.store.unqueue_session(session)
+            self._daemon.store.forget(session)
+        for session in ended[: max(0, len(ended) - SESSIONS_KEPT)]:
+            del self._states[session]
+            for key in [key for key in self._releases if key[0] == session]:
+                del self._releases[key]
+
+    def _close_ended(self, session: SessionId, memory: Memory) -> None:
+        """A session ended while this node was away: settle what it had reserved."""
+        if self._owner is not None and memory.answer:
+            self._owner.settle(session, memory.revealed)
+        self._daemon.store.unqueue_session(session)
+        self._daemon.store.forget(session)
+
+
+def _parse(session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
+    try:
+        return parse_release(reveal.release, learner=learner(session.task.learner), codebook=codebook)
+    except ProtocolError as error:
+        log.warning("the release of %s is not usable: %s", reveal.author, error.message)
+        return None

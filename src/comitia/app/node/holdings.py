@@ -1,0 +1,141 @@
+"""A provider's documents, turned into vectors once and kept; the text itself is not needed after that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.core.errors import InputError, StorageError
+from comitia.privacy.terms import Unit
+from comitia.text.codebook import Codebook
+from comitia.text.documents import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Holdings:
+    """What a provider trains on.
+
+    vectors : int32 array (n, r)
+        As `Codebook.vectorize` makes them.
+    labels : int64 array (n,)
+        Index into the codebook's categories.
+    leaves : int64 array (m,)
+        Leaf of every document that the provider has, labelled or not, -1 for none.
+    version : bytes
+        Digest of documents and codebook, 32 bytes: equal data have equal versions.
+    unit : Unit
+        What is protected: a record or a user.
+    records_per_user : int
+        Most documents of a user that were kept; 1 for unit record.
+    """
+
+    vectors: NDArray[np.int32]
+    labels: NDArray[np.int64]
+    leaves: NDArray[np.int64]
+    version: bytes
+    unit: Unit
+    records_per_user: int
+
+
+def make_holdings(
+    documents: Sequence[Document],
+    codebook: Codebook,
+    folder: Path,
+    *,
+    unit: Unit = Unit.RECORD,
+    records_per_user: int = 1,
+) -> Holdings:
+    """Make a provider's vectors, or load them if these documents' were made before.
+
+    Documents whose label the codebook does not know, or without one, count in the profile only.
+
+    Raises
+    ------
+    InputError
+        If no document has a label of the codebook, or the unit is the user and a document has none.
+    StorageError
+        If the vectors cannot be kept.
+    """
+    kept = _at_most(documents, records_per_user) if unit is Unit.USER else list(documents)
+    index = {label: number for number, label in enumerate(codebook.labels)}
+    labels = np.array([index.get(document.label or "", -1) for document in kept], dtype=np.int64)
+    labelled = np.flatnonzero(labels >= 0)
+    if not labelled.size:
+        raise InputError(
+            f"none of {len(documents)} documents has a label that the codebook knows",
+            code="no-known-label",
+            hint=f"it knows: {', '.join(codebook.labels[:20])}; check --label-column",
+        )
+    version = _version(kept, codebook, unit, records_per_user)
+    vectors = _load(folder / f"{version.hex()}.npy", len(kept), codebook.rank)
+    if vectors is None:
+        vectors = codebook.vectorize([document.text for document in kept])
+        _keep(folder, version, vectors)
+    return Holdings(
+        vectors=np.ascontiguousarray(vectors[labelled]),
+        labels=labels[labelled],
+        leaves=codebook.leaves_of(vectors),
+        version=version,
+        unit=unit,
+        records_per_user=records_per_user,
+    )
+
+
+def _at_most(documents: Sequence[Document], most: int) -> list[Document]:
+    """The first `most` documents of each user."""
+    seen: dict[str, int] = {}
+    kept = []
+    for row, document in enumerate(documents, start=1):
+        if document.user is None:
+            raise InputError(
+                f"document {row} has no user",
+                code="no-user",
+                hint="name the column with --user-column, or protect records with --unit record",
+                row=row,
+            )
+        seen[document.user] = seen.get(document.user, 0) + 1
+        if seen[document.user] <= most:
+            kept.append(document)
+    return kept
+
+
+def _version(documents: Sequence[Document], codebook: Codebook, unit: Unit, records_per_user: int) -> bytes:
+    running = hashlib.sha256(codebook.digest + f"{unit}/{records_per_user}".encode())
+    for document in documents:
+        for part in (document.text, document.label or "", document.user or ""):
+            data = part.encode("utf-8", "surrogatepass")
+            running.update(len(data).to_bytes(8, "big") + data)
+    return running.digest()
+
+
+def _load(path: Path, rows: int, rank: int) -> NDArray[np.int32] | None:
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    fits = vectors.shape == (rows, rank) and vectors.dtype == np.int32
+    return np.asarray(vectors) if fits else None
+
+
+def _keep(folder: Path, version: bytes, vectors: NDArray[np.int32]) -> None:
+    """Replace what was kept of earlier documents by these vectors."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / "making.npy"
+        np.save(partial, vectors, allow_pickle=False)
+        for old in folder.glob("*.npy"):
+            if old != partial:
+                old.unlink()
+        partial.replace(folder / f"{version.hex()}.npy")
+    except OSError as error:
+        raise StorageError(
+            f"the vectors cannot be kept in {folder}: {error.strerror}",
+            code="disk-full" if error.errno == 28 else "node-storage",
+            hint="free some space",
+            path=str(folder),
+        ) from error

@@ -1,0 +1,93 @@
+"""Fetches public artefacts (codebooks) from the super node by digest, part by part, and keeps them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from comitia.app.node.daemon import Daemon
+from comitia.core.codec import digest
+from comitia.core.ids import SessionId, TransactionId
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.roles.messages import Artefact, AskArtefact, Received
+
+log = logging.getLogger("comitia.library")
+
+RETRY_MS: Final = 2_000
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """An artefact on its way: the parts that came so far, who waits, when it was last asked for."""
+
+    waiting: list[Callable[[bytes], None]] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)
+    asked_ms: int = 0
+
+
+class Library:
+    """The part of a node that has, or gets, what is public."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._fetches: dict[bytes, _Fetch] = {}
+
+    def need(self, wanted: bytes, then: Callable[[bytes], None]) -> None:
+        """Call `then` with the artefact whose digest is `wanted`: now if it is here, else once it came."""
+        held = self._daemon.store.artefact(wanted)
+        if held is not None:
+            then(held)
+            return
+        fetch = self._fetches.setdefault(wanted, _Fetch())
+        fetch.waiting.append(then)
+        self._ask(wanted, fetch)
+
+    def on_message(self, received: Received) -> None:
+        match received.message:
+            case Artefact() as artefact if artefact.digest in self._fetches:
+                self._take(artefact, self._fetches[artefact.digest])
+            case _:
+                pass
+
+    def on_heartbeat(self) -> None:
+        for wanted, fetch in self._fetches.items():
+            if self._daemon.now_ms() - fetch.asked_ms >= RETRY_MS:
+                self._ask(wanted, fetch)
+
+    def on_block(self, block: Block, applied: Applied) -> None:
+        """Blocks carry no artefacts."""
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        """Nothing is posted here."""
+
+    def on_wake(self, session: SessionId) -> None:
+        """There are no timers here."""
+
+    def on_store_changed(self) -> None:
+        """Nothing here depends on it."""
+
+    def _ask(self, wanted: bytes, fetch: _Fetch) -> None:
+        fetch.asked_ms = self._daemon.now_ms()
+        question = AskArtefact(digest=wanted, part=len(fetch.parts))
+        self._daemon.send(self._daemon.super_node, b"", question)
+
+    def _take(self, artefact: Artefact, fetch: _Fetch) -> None:
+        if artefact.parts == 0 or artefact.part != len(fetch.parts):
+            return
+        fetch.parts.append(artefact.data)
+        if len(fetch.parts) < artefact.parts:
+            self._ask(artefact.digest, fetch)
+            return
+        data = b"".join(fetch.parts)
+        if digest(data) != artefact.digest:
+            log.warning("artefact %s came damaged; asking again", artefact.digest.hex()[:12])
+            fetch.parts.clear()
+            self._ask(artefact.digest, fetch)
+            return
+        del self._fetches[artefact.digest]
+        self._daemon.store.keep_artefact(artefact.digest, data)
+        for then in fetch.waiting:
+            then(data)

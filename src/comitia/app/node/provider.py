@@ -1,0 +1,304 @@
+"""A provider's owner side: registers what it holds, answers requests by its policy, trains within its budget."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from comitia.app.node.daemon import Daemon
+from comitia.app.node.holdings import Holdings, make_holdings
+from comitia.app.node.library import Library
+from comitia.app.owner_settings import OwnerSettings, read_settings
+from comitia.core.codec import decode, digest, encode
+from comitia.core.errors import ComitiaError, RefusedError
+from comitia.core.ids import SessionId, TransactionId
+from comitia.learning.contract import Learner
+from comitia.learning.wire import parse_release, release_bytes
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.ledger.session import Session
+from comitia.ledger.transactions import ConsentMode, PolicyRule, RegisterCodebook, RegisterProfile, SetPolicy, type_name
+from comitia.privacy.budget import Ask
+from comitia.privacy.noise import Noise
+from comitia.privacy.terms import PrivacyTerms, Unit, in_units
+from comitia.retrieval.profile import RetrievalRecord, make_record
+from comitia.roles.events import Decided
+from comitia.roles.messages import Received
+from comitia.storage.budget import BudgetFile
+from comitia.storage.folder import NodeFolder
+from comitia.text.codebook import Codebook
+from comitia.text.documents import Document
+
+log = logging.getLogger("comitia.provider")
+
+PROFILE_FACT: Final = "profile"
+
+
+class Provider:
+    """The part of a node that owns documents.
+
+    Parameters
+    ----------
+    daemon, library
+    folder : NodeFolder
+        Where vectors and budget are kept.
+    documents : sequence of Document
+    unit, records_per_user
+        What is protected.
+    noise : Noise
+    """
+
+    def __init__(
+        self,
+        daemon: Daemon,
+        library: Library,
+        folder: NodeFolder,
+        documents: Sequence[Document],
+        *,
+        unit: Unit,
+        records_per_user: int,
+        noise: Noise,
+    ) -> None:
+        self._daemon = daemon
+        self._library = library
+        self._folder = folder
+        self._documents = documents
+        self._unit = unit
+        self._records_per_user = records_per_user
+        self._noise = noise
+        self._settings = read_settings(daemon.store)
+        self._budget = BudgetFile(folder.budget) if folder.budget.exists() else BudgetFile.create(folder.budget)
+        self._holdings: dict[bytes, Holdings] = {}
+        self._when_ready: list[Callable[[], None]] = []
+        daemon.on_membership(self._register)
+
+    def close(self) -> None:
+        self._budget.close()
+
+    def when_ready(self, action: Callable[[], None]) -> None:
+        """Run `action` once this provider's profile is on the ledger."""
+        self._when_ready.append(action)
+
+    # --- registration (III.C steps 1-2) -------------------------------------------------------------
+
+    def _register(self) -> None:
+        """Make vectors and profile for the newest codebook, and bring profile and policy to the ledger."""
+        codebooks = self._daemon.application.codebooks()
+        if codebooks:
+            self._library.need(codebooks[-1].digest, lambda data: self._enter(Codebook.from_bytes(data)))
+        else:
+            log.info("no codebook is on the ledger yet")
+
+    def _enter(self, codebook: Codebook) -> None:
+        holdings = make_holdings(
+            self._documents,
+            codebook,
+            self._folder.vectors,
+            unit=self._unit,
+            records_per_user=self._records_per_user,
+        )
+        self._holdings[codebook.digest] = holdings
+        log.info("%d documents are ready for codebook %s", len(holdings.labels), codebook.digest.hex()[:12])
+        self._publish_policy()
+        record = self._profile(codebook, holdings)
+        if self._daemon.application.profile(self._daemon.node) == record:
+            self._announce()
+        else:
+            self._daemon.post(b"", RegisterProfile(record=record))
+
+    def _profile(self, codebook: Codebook, holdings: Holdings) -> RetrievalRecord:
+        """The record made before from the same documents, or else a new one, paid from the budget."""
+        kept = self._daemon.store.fact(PROFILE_FACT)
+        if kept is not None:
+            version, record_bytes = kept[:32], kept[32:]
+            if version == holdings.version:
+                return decode(RetrievalRecord, record_bytes)
+        terms = self._profile_terms()
+        reservation = digest(b"profile" + holdings.version)
+        ask = self._ask(reservation, SessionId(b""), "", "profile", terms, self._daemon.now_ms())
+        self._budget.reserve(self._settings.limits(self._unit), ask)
+        released = make_record(
+            provider=self._daemon.node,
+            codebook=codebook,
+            leaves=holdings.leaves,
+            terms=terms,
+            noise=self._noise,
+        )
+        self._budget.spend(reservation, released.receipt)
+        self._daemon.store.note(PROFILE_FACT, holdings.version + encode(released.value))
+        return released.value
+
+    def _profile_terms(self) -> PrivacyTerms:
+        return PrivacyTerms(
+            epsilon_micro=self._daemon.genesis.parameters.profile_epsilon_micro,
+            delta_pico=0,
+            unit=self._unit,
+            records_per_user=self._records_per_user,
+        )
+
+    def _publish_policy(self) -> None:
+        known = self._daemon.application.policy(self._daemon.node)
+        if known is None or known.version < self._settings.policy.version:
+            self._daemon.post(b"", SetPolicy(policy=self._settings.policy))
+
+    def _announce(self) -> None:
+        waiting, self._when_ready = self._when_ready, []
+        for action in waiting:
+            action()
+
+    # --- what comes in ------------------------------------------------------------------------------
+
+    def on_block(self, block: Block, applied: Applied) -> None:
+        for result in applied.results:
+            if result.type == type_name(RegisterProfile) and result.author == self._daemon.node:
+                self._announce()
+            elif result.type == type_name(RegisterCodebook) and not result.code:
+                self._register()
+
+    def on_store_changed(self) -> None:
+        """The owner may have changed the policy."""
+        settings = read_settings(self._daemon.store)
+        if settings != self._settings:
+            self._settings = settings
+            self._publish_policy()
+
+    def on_message(self, received: Received) -> None:
+        """Nobody writes to an owner."""
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        log.warning("the ledger refused: %s (%s)", message, code)
+
+    def on_wake(self, session: SessionId) -> None:
+        """An owner has no timers."""
+
+    def on_heartbeat(self) -> None:
+        """An owner waits for nothing but blocks."""
+
+    # --- a session (PROTOCOL stages 1, 2, 7) --------------------------------------------------------
+
+    def decide(self, session: Session) -> Decided | None:
+        """Answer by policy, or by the owner where the policy says so; reserve the budget for a yes.
+
+        Default deny: where no rule fits, the answer is no.
+        """
+        rule = self._rule_for(session)
+        if rule is None:
+            return Decided(answer=False, reason="the policy does not allow this requester and purpose")
+        if rule.consent is ConsentMode.MANUAL:
+            answer = self._owners_answer(session)
+            if answer is None:
+                return None
+            if not answer:
+                return Decided(answer=False, reason="the owner said no")
+        if self._reusable(session) is not None:
+            return Decided(answer=True, reason="")
+        try:
+            self._check_holdings(session)
+            limits = self._settings.limits(self._unit, session.requester, rule)
+            self._budget.reserve(limits, self._session_ask(session))
+        except ComitiaError as error:
+            return Decided(answer=False, reason=error.message)
+        return Decided(answer=True, reason="")
+
+    def train(self, session: Session, codebook: Codebook, using: Learner) -> tuple[bytes, int, int]:
+        """Release bytes, rows, and epsilon paid; a release made before for the same question is free."""
+        before = self._reusable(session)
+        if before is not None:
+            release = parse_release(before, learner=using, codebook=codebook)
+            self._budget.reuse(self._session_ask(session), release.receipt.digest)
+            return before, release.value.rows, 0
+        holdings = self._holdings[session.task.codebook]
+        released = using.train(
+            codebook, holdings.vectors, holdings.labels, self._terms(session), self._noise
+        )
+        self._budget.spend(session.id, released.receipt)
+        data = release_bytes(released)
+        self._daemon.store.keep_release(self._release_key(session), data)
+        return data, released.value.rows, session.task.epsilon_micro
+
+    def settle(self, session: SessionId, released: bool) -> None:
+        """Give back what was reserved for a session in which nothing was released."""
+        if released:
+            return
+        try:
+            self._budget.give_back(session)
+        except RefusedError as error:
+            log.info("session %s: %s", session.hex()[:12], error.message)
+
+    def _rule_for(self, session: Session) -> PolicyRule | None:
+        requester = self._daemon.application.member(session.requester)
+        if requester is None:
+            return None
+        return fitting_rule(
+            self._settings.policy,
+            requester=session.requester,
+            organisation=requester.organisation,
+            categories=session.task.categories,
+            purpose=session.task.purpose,
+        )
+
+    def _owners_answer(self, session: Session) -> bool | None:
+        store = self._daemon.store
+        for question in store.questions():
+            if question.session == session.id:
+                return question.answer
+        task = session.task
+        store.ask_owner(
+            session.id,
+            f"{session.requester} asks for {', '.join(task.categories) or 'all categories'} at epsilon "
+            f"{in_units(task.epsilon_micro)}, for {task.purpose!r}",
+        )
+        return None
+
+    def _check_holdings(self, session: Session) -> None:
+        if session.task.codebook not in self._holdings:
+            raise RefusedError("this provider has no vectors for that codebook", code="other-codebook")
+        if session.task.unit == Unit.USER and self._unit is not Unit.USER:
+            raise RefusedError("this provider protects records, not users", code="wrong-unit")
+
+    def _terms(self, session: Session) -> PrivacyTerms:
+        return PrivacyTerms(
+            epsilon_micro=session.task.epsilon_micro,
+            delta_pico=session.task.delta_pico,
+            unit=self._unit,
+            records_per_user=self._records_per_user,
+        )
+
+    def _session_ask(self, session: Session) -> Ask:
+        category = ",".join(session.task.categories)
+        return self._ask(
+            session.id, session.id, session.requester, category, self._terms(session), session.opened_ms
+        )
+
+    def _ask(
+        self,
+        reservation: bytes,
+        session: SessionId,
+        requester: str,
+        category: str,
+        terms: PrivacyTerms,
+        at_ms: int,
+    ) -> Ask:
+        return Ask(
+            reservation=reservation,
+            session=session,
+            requester=requester,
+            category=category,
+            epsilon_micro=terms.epsilon_micro,
+            delta_pico=terms.delta_pico,
+            unit=self._unit,
+            at_ms=at_ms,
+        )
+
+    def _reusable(self, session: Session) -> bytes | None:
+        """A release of the same documents for the same question, where the requester takes one."""
+        if not session.task.reuse or session.task.codebook not in self._holdings:
+            return None
+        return self._daemon.store.release(self._release_key(session))
+
+    def _release_key(self, session: Session) -> bytes:
+        task = session.task
+        version = self._holdings[task.codebook].version
+        return digest(encode([version, task.learner, task.kind, task.epsilon_micro, task.delta_pico]))

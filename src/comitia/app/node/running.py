@@ -1,0 +1,94 @@
+"""Runs a node until it is stopped: puts its parts together and says when it is ready."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from comitia.app.codebooks import read_codebook
+from comitia.app.node.committee import Committee
+from comitia.app.node.daemon import Daemon
+from comitia.app.node.desk import Desk
+from comitia.app.node.library import Library
+from comitia.app.node.opening import RunningMark, open_daemon
+from comitia.app.node.provider import Provider
+from comitia.ledger.transactions import RegisterCodebook
+from comitia.privacy.noise import SystemNoise
+from comitia.privacy.terms import Unit
+from comitia.storage.folder import NodeFolder, node_folder
+from comitia.text.documents import Document
+
+
+def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
+    """Run a super node; it publishes `codebook` first if the ledger does not have it."""
+    folder = node_folder(path)
+    published = read_codebook(codebook) if codebook is not None else None
+    daemon = open_daemon(folder)
+    if daemon.engine.recovered:
+        click.echo(daemon.engine.recovered, err=True)
+    library = Library(daemon)
+    committee = Committee(daemon, library, None)
+    desk = Desk(daemon)
+    daemon.ordering = desk
+    for part in (library, committee, desk):
+        daemon.add(part)
+    if published is not None:
+        book = published
+        daemon.store.keep_artefact(book.digest, book.to_bytes())
+
+        def publish() -> None:
+            if daemon.application.codebook(book.digest) is None:
+                body = RegisterCodebook(
+                    digest=book.digest, size=len(book.to_bytes()), references=len(book.references)
+                )
+                daemon.post(b"", body)
+
+        daemon.on_membership(publish)
+    daemon.on_membership(committee.resume)
+    _run(daemon, folder, output)
+
+
+def run_provider(
+    path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, output: str
+) -> None:
+    """Run a provider on its documents."""
+    folder = NodeFolder(path)
+    daemon = open_daemon(folder)
+    library = Library(daemon)
+    owner = Provider(
+        daemon, library, folder, documents, unit=unit, records_per_user=records_per_user, noise=SystemNoise()
+    )
+    committee = Committee(daemon, library, owner)
+    for part in (library, owner, committee):
+        daemon.add(part)
+    owner.when_ready(committee.resume)
+    _run(daemon, folder, output)
+    owner.close()
+
+
+def _run(daemon: Daemon, folder: NodeFolder, output: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: daemon.stop())
+    mark = RunningMark(folder)
+    daemon.on_heartbeat(mark.refresh)
+
+    def ready() -> None:
+        if output == "json":
+            click.echo(json.dumps({"event": "ready", "node": daemon.node}))
+        else:
+            click.echo(f"{folder.settings().name} ({daemon.node}) is up; Ctrl-C ends it.")
+
+    daemon.on_membership(ready)
+    try:
+        daemon.run()
+    finally:
+        mark.remove()
+        daemon.engine.close()
+        daemon.store.close()

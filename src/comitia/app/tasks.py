@@ -1,0 +1,111 @@
+"""From what a user says to the `Task` that goes on the ledger, with defaults that usually serve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from comitia.core.codec import digest, encode
+from comitia.core.errors import InputError
+from comitia.ledger.application import Application
+from comitia.ledger.transactions import Task
+from comitia.privacy.terms import PrivacyTerms, Unit
+
+DEFAULT_EPSILON: Final = "1"
+DEFAULT_DELTA: Final = "1e-5"
+DEFAULT_STAGE_MS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a user asks for.
+
+    categories : category ids whose providers are asked; empty for all.
+    epsilon, delta : as written; judged by `PrivacyTerms`.
+    unit : "record" or "user".
+    purpose : in the words of the providers' policies.
+    learner : name of a learner.
+    providers_min, providers_max : bounds of the committee.
+    accept_unverified : use releases that nobody can judge.
+    reuse : take a cached model or releases made before.
+    stage_ms : how long each stage may take, milliseconds.
+    queries : the queries, of which only the digest is sent.
+    """
+
+    categories: tuple[str, ...] = ()
+    epsilon: str = DEFAULT_EPSILON
+    delta: str = DEFAULT_DELTA
+    unit: str = "record"
+    purpose: str = "research"
+    learner: str = "prototype"
+    providers_min: int = 2
+    providers_max: int = 16
+    accept_unverified: bool = False
+    reuse: bool = True
+    stage_ms: int = DEFAULT_STAGE_MS
+    queries: tuple[str, ...] = ()
+
+
+def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int) -> Task:
+    """The task for a wish, on a codebook.
+
+    Raises
+    ------
+    InputError
+        For epsilon, delta or bounds out of range, or a category that the codebook does not have.
+    """
+    from comitia.learning.registry import learner
+
+    learner(wish.learner)
+    terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
+    unknown = [category for category in wish.categories if category not in labels]
+    if unknown:
+        raise InputError(
+            f"the codebook has no category {unknown[0]!r}",
+            code="unknown-category",
+            hint=f"it has: {', '.join(labels)}",
+            category=unknown[0],
+        )
+    if not 1 <= wish.providers_min <= wish.providers_max:
+        raise InputError(
+            f"at least {wish.providers_min} and at most {wish.providers_max} providers cannot be",
+            code="bad-bounds",
+        )
+    return Task(
+        codebook=codebook,
+        categories=tuple(sorted(set(wish.categories))),
+        learner=wish.learner,
+        epsilon_micro=terms.epsilon_micro,
+        delta_pico=terms.delta_pico,
+        unit=Unit(wish.unit),
+        providers_min=wish.providers_min,
+        providers_max=wish.providers_max,
+        accept_unverified=wish.accept_unverified,
+        kappa=kappa,
+        reuse=wish.reuse,
+        consent_ms=wish.stage_ms,
+        commit_ms=wish.stage_ms,
+        score_ms=wish.stage_ms,
+        seal_ms=wish.stage_ms,
+        purpose=wish.purpose,
+        queries=digest(encode(list(wish.queries))),
+    )
+
+
+def newest_codebook(application: Application) -> bytes:
+    """Digest of the codebook that was registered last.
+
+    Raises
+    ------
+    InputError
+        If none is on the ledger.
+    """
+    codebooks = application.codebooks()
+    if not codebooks:
+        raise InputError(
+            "no codebook is on the ledger",
+            code="no-codebook",
+            hint="`comitia super-node DIR --codebook FILE` publishes one",
+        )
+    return codebooks[-1].digest
