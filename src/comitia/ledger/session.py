@@ -1,0 +1,517 @@
+"""One request's way over the ledger: the Proof of Training Quality session as pure functions.
+
+`step` takes one transaction in, `advance` moves on a stage that has run out of time; both return a new `Session` or
+refuse. Time is the block's. A stage ends when everyone it waits for has posted, or at its deadline: so every session
+ends, sealed or aborted with a reason a person understands. `TRANSITIONS` lists every change of phase there is.
+
+Source: III.D.2, Fig. 8
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+from comitia.consensus import committee
+from comitia.consensus.committee import QuorumRule
+from comitia.consensus.quality import Judgement, QualityRules, Score, check_sheet, judge
+from comitia.core import crypto
+from comitia.core.codec import digest, encode
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId, SessionId
+from comitia.ledger.transactions import (
+    AbortRequest,
+    CommitModel,
+    Consent,
+    ModelTransaction,
+    PoqBlock,
+    PostScores,
+    SealBlock,
+    Task,
+    Tick,
+    Transaction,
+)
+from comitia.ledger.transactions import Phase as Phase
+from comitia.ledger.transactions import block_digest as block_digest
+
+BEACON_DOMAIN: Final = b"comitia beacon\x00"
+COMMITMENT_DOMAIN: Final = b"comitia commitment\x00"
+
+TRANSITIONS: Final[tuple[tuple[Phase, Phase, str], ...]] = (
+    (Phase.CONSENT, Phase.COMMIT, "all asked have answered, or time is up; enough said yes"),
+    (Phase.CONSENT, Phase.ABORTED, "too few said yes, or the requester gave up"),
+    (Phase.COMMIT, Phase.SCORE, "all consenting providers have committed, or time is up; enough did"),
+    (Phase.COMMIT, Phase.ABORTED, "too few committed, or the requester gave up"),
+    (Phase.SCORE, Phase.SEAL, "all present members have scored, or time is up; a quorum did, a model is accepted"),
+    (Phase.SCORE, Phase.ABORTED, "too few scored, no model accepted, or the requester gave up"),
+    (Phase.SEAL, Phase.SEAL, "time is up: the next in rank leads"),
+    (Phase.SEAL, Phase.SEALED, "a block with a quorum's signatures"),
+    (Phase.SEAL, Phase.ABORTED, "everyone in rank had a turn, or the requester gave up"),
+)
+"""Every change of phase: from, to, when."""
+
+_ALLOWED: Final = frozenset((before, after) for before, after, _ in TRANSITIONS)
+
+OPEN_PHASES: Final = frozenset({Phase.CONSENT, Phase.COMMIT, Phase.SCORE, Phase.SEAL})
+
+Verifier = Callable[[bytes, bytes, bytes], bool]
+"""(public key, message, signature) -> whether it is valid."""
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The ledger's record of one request.
+
+    Attributes
+    ----------
+    id : the request's transaction id.
+    chain : the consortium's ledger.
+    requester, task, epoch : who asked for what; every signature in the session is judged at this epoch.
+    anchor_height, anchor : the request's block, and 32 bytes that depend on it and that nobody knew before.
+    opened_ms, deadline_ms : when it opened, and when its current stage runs out of time.
+    phase : where it stands.
+    quorum_rule : the consortium's.
+    reference_size : labelled public documents of the codebook, as registered.
+    drawn : providers that were asked, best match first.
+    witnesses : super nodes that vote and train nothing; cut to as many as are needed when COMMIT opens.
+    keys : signing keys, at this epoch, of all drawn and all witnesses.
+    consents, commits, scores : what was posted, by author.
+    members : consenting providers and witnesses; empty before COMMIT.
+    faults, quorum : how many Byzantine members it survives, how many signatures seal; 0 before COMMIT.
+    judgement : verdicts and ranking, once scores are closed.
+    view : how many leaders had their turn.
+    block, poq_height : what was sealed, and where in the PoQ chain; 0 before.
+    closed_ms : when it was sealed or aborted; 0 before.
+    abort_reason : why it was aborted, for people.
+    """
+
+    id: SessionId
+    chain: str
+    requester: NodeId
+    task: Task
+    epoch: int
+    anchor_height: int
+    anchor: bytes
+    opened_ms: int
+    deadline_ms: int
+    phase: Phase = Phase.CONSENT
+    quorum_rule: QuorumRule = QuorumRule.BFT
+    reference_size: int = 0
+    drawn: tuple[NodeId, ...]
+    witnesses: tuple[NodeId, ...]
+    keys: dict[NodeId, bytes]
+    consents: dict[NodeId, Consent] = field(default_factory=dict)
+    members: tuple[NodeId, ...] = ()
+    faults: int = 0
+    quorum: int = 0
+    commits: dict[NodeId, CommitModel] = field(default_factory=dict)
+    scores: dict[NodeId, tuple[Score, ...]] = field(default_factory=dict)
+    judgement: Judgement | None = None
+    view: int = 0
+    block: PoqBlock | None = None
+    poq_height: int = 0
+    closed_ms: int = 0
+    abort_reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.phase in OPEN_PHASES
+
+    @property
+    def providers(self) -> tuple[NodeId, ...]:
+        """The members who train."""
+        return tuple(member for member in self.members if member not in self.witnesses)
+
+
+# --- facts that members and the application compute alike -----------------------------------------------------
+
+
+def beacon_of(session_id: SessionId, anchor: bytes) -> bytes:
+    """32 bytes that the session's draws depend on."""
+    return digest(BEACON_DOMAIN + session_id + anchor)
+
+
+def beacon(session: Session) -> bytes:
+    """32 bytes that depend on the request's own block: nobody could aim a request at a committee."""
+    return beacon_of(session.id, session.anchor)
+
+
+def commitment(session: SessionId, author: NodeId, nonce: bytes, release: bytes) -> bytes:
+    """H(session, author, nonce, model bytes): binds a provider to a release without showing it.
+
+    The author is inside, so a copied commitment opens for nobody; so is the session, so an old one opens nowhere.
+    """
+    return digest(COMMITMENT_DOMAIN + encode([session, author, nonce, digest(release)]))
+
+
+def leader(session: Session) -> NodeId:
+    """Who assembles the block in the current view.
+
+    Raises
+    ------
+    ProtocolError
+        Code ``wrong-phase`` before the scores are closed.
+    """
+    ranking = _judgement(session).ranking
+    return ranking[session.view % len(ranking)]
+
+
+def expected_block(session: Session, model_digest: bytes, model_size: int) -> PoqBlock:
+    """The only block that this session can be sealed with, given M.
+
+    Members sign it, the application compares with it; no leader has any choice in it.
+
+    Raises
+    ------
+    ProtocolError
+        Code ``wrong-phase`` before the scores are closed.
+    """
+    judgement = _judgement(session)
+    task = session.task
+    return PoqBlock(
+        chain=session.chain,
+        session=session.id,
+        epoch=session.epoch,
+        task=task.digest,
+        requester=session.requester,
+        purpose=task.purpose,
+        codebook=task.codebook,
+        transactions=_model_transactions(session, judgement),
+        scores=_scores_digest(session),
+        accepted=judgement.accepted,
+        ranking=judgement.ranking,
+        leader=judgement.ranking[0],
+        model=model_digest,
+        model_size=model_size,
+        learner=task.learner,
+        members=session.members,
+        quorum=session.quorum,
+    )
+
+
+def _model_transactions(session: Session, judgement: Judgement) -> tuple[ModelTransaction, ...]:
+    losses, weighted = dict(judgement.losses_ppm), dict(judgement.weighted_mae_ppm)
+    return tuple(
+        ModelTransaction(
+            author=author,
+            commitment=session.commits[author].commitment,
+            rows=session.commits[author].rows,
+            epsilon_micro=session.commits[author].epsilon_micro,
+            verdict=verdict.value,
+            mae_ppm=losses[author],
+            weighted_mae_ppm=weighted[author],
+        )
+        for author, verdict in judgement.verdicts
+    )
+
+
+def _scores_digest(session: Session) -> bytes:
+    return digest(encode([[judge_id, session.scores[judge_id]] for judge_id in sorted(session.scores)]))
+
+
+def _judgement(session: Session) -> Judgement:
+    if session.judgement is None:
+        raise ProtocolError(f"the scores of session {_short(session)} are not closed", code="wrong-phase")
+    return session.judgement
+
+
+# --- transitions ----------------------------------------------------------------------------------------------
+
+
+def step(
+    session: Session, author: NodeId, body: Transaction, time_ms: int, *, verify: Verifier = crypto.verify
+) -> Session:
+    """Take one authenticated transaction into an open session.
+
+    Parameters
+    ----------
+    session : Session
+    author : NodeId
+        Who signed it.
+    body : Transaction
+        One of `transactions.IN_SESSION`.
+    time_ms : int
+        Time of its block.
+    verify : Verifier
+        Checks the certificate's signatures; may remember what it has checked.
+
+    Raises
+    ------
+    ProtocolError
+        If the session has ended or is in another stage, the stage's time is up, the author has no part in it or has
+        had its part, or the content does not fit the ledger. The session stays as it was.
+    """
+    if not session.is_open:
+        raise ProtocolError(
+            f"session {_short(session)} has ended ({session.phase})", code="session-ended", phase=session.phase.value
+        )
+    match session.phase, body:
+        case _, Tick():
+            return _tick(session, body, time_ms)
+        case _, AbortRequest():
+            return _give_up(session, author, body, time_ms)
+        case Phase.CONSENT, Consent():
+            return _consent(session, author, body, time_ms)
+        case Phase.COMMIT, CommitModel():
+            return _commit(session, author, body, time_ms)
+        case Phase.SCORE, PostScores():
+            return _score(session, author, body, time_ms)
+        case Phase.SEAL, SealBlock():
+            return _seal(session, author, body, time_ms, verify)
+    raise ProtocolError(
+        f"a {type(body).__name__} has no place in stage {session.phase} of session {_short(session)}",
+        code="wrong-phase",
+        phase=session.phase.value,
+    )
+
+
+def is_overdue(session: Session, time_ms: int) -> bool:
+    """Whether the current stage has run out of time."""
+    return session.is_open and time_ms > session.deadline_ms
+
+
+def advance(session: Session, time_ms: int) -> Session:
+    """End the current stage if its time is up; else return the session as it is."""
+    if not is_overdue(session, time_ms):
+        return session
+    match session.phase:
+        case Phase.CONSENT:
+            return _close_consent(session, time_ms)
+        case Phase.COMMIT:
+            return _close_commit(session, time_ms)
+        case Phase.SCORE:
+            return _close_score(session, time_ms)
+        case _:
+            return _next_view(session, time_ms)
+
+
+def _tick(session: Session, body: Tick, time_ms: int) -> Session:
+    if (body.phase, body.view) != (session.phase, session.view):
+        raise ProtocolError(f"session {_short(session)} has moved on already", code="wrong-phase")
+    if not is_overdue(session, time_ms):
+        raise ProtocolError(
+            f"stage {session.phase} of session {_short(session)} has {session.deadline_ms - time_ms} ms left",
+            code="too-early",
+        )
+    return advance(session, time_ms)
+
+
+def _give_up(session: Session, author: NodeId, body: AbortRequest, time_ms: int) -> Session:
+    if author != session.requester:
+        raise ProtocolError("only its requester can abort a session", code="not-allowed", author=author)
+    return _abort(session, time_ms, f"the requester gave up: {body.reason}")
+
+
+def _consent(session: Session, author: NodeId, body: Consent, time_ms: int) -> Session:
+    _require_in_time(session, time_ms)
+    _require_part(session, author, session.drawn, session.consents)
+    session = replace(session, consents=_with(session.consents, author, body))
+    return _close_consent(session, time_ms) if len(session.consents) == len(session.drawn) else session
+
+
+def _close_consent(session: Session, time_ms: int) -> Session:
+    """Fix the committee: who said yes, and as many witnesses as that number of providers needs."""
+    willing = tuple(node for node in session.drawn if node in session.consents and session.consents[node].answer)
+    if len(willing) < session.task.providers_min:
+        silent = len(session.drawn) - len(session.consents)
+        refused = len(session.consents) - len(willing)
+        return _abort(
+            session,
+            time_ms,
+            f"{len(willing)} of {len(session.drawn)} providers agreed, {session.task.providers_min} needed "
+            f"({refused} refused, {silent} did not answer)",
+        )
+    needed = committee.witnesses_needed(len(willing), len(session.witnesses))
+    members = tuple(sorted(willing + session.witnesses[:needed]))
+    session = replace(
+        session,
+        witnesses=session.witnesses[:needed],
+        members=members,
+        faults=committee.faults_tolerated(len(members)),
+        quorum=committee.quorum(len(members), session.quorum_rule),
+    )
+    return _move(session, Phase.COMMIT, time_ms + session.task.commit_ms)
+
+
+def _commit(session: Session, author: NodeId, body: CommitModel, time_ms: int) -> Session:
+    _require_in_time(session, time_ms)
+    _require_part(session, author, session.providers, session.commits)
+    if body.epsilon_micro != session.task.epsilon_micro and not (session.task.reuse and body.epsilon_micro == 0):
+        raise ProtocolError(
+            f"the release is declared at epsilon {body.epsilon_micro} millionths, "
+            f"the request says {session.task.epsilon_micro}",
+            code="wrong-epsilon",
+        )
+    if any(body.commitment == other.commitment for other in session.commits.values()):
+        raise ProtocolError("this commitment was posted by another provider before", code="copied-commitment")
+    session = replace(session, commits=_with(session.commits, author, body))
+    return _close_commit(session, time_ms) if len(session.commits) == len(session.providers) else session
+
+
+def _close_commit(session: Session, time_ms: int) -> Session:
+    """Close the set of models: only now may anyone show theirs."""
+    present = len(session.commits) + len(session.witnesses)
+    if len(session.commits) < session.task.providers_min:
+        return _abort(
+            session,
+            time_ms,
+            f"{len(session.commits)} of {len(session.providers)} providers committed a model in time, "
+            f"{session.task.providers_min} needed",
+        )
+    if present < session.quorum:
+        return _abort(
+            session, time_ms, f"{present} of {len(session.members)} members are present, {session.quorum} needed"
+        )
+    return _move(session, Phase.SCORE, time_ms + session.task.score_ms)
+
+
+def _score(session: Session, author: NodeId, body: PostScores, time_ms: int) -> Session:
+    _require_in_time(session, time_ms)
+    _require_part(session, author, session.members, session.scores)
+    check_sheet(author, body.scores, session.commits.keys())
+    session = replace(session, scores=_with(session.scores, author, body.scores))
+    awaited = session.commits.keys() | set(session.witnesses)
+    return _close_score(session, time_ms) if awaited <= session.scores.keys() else session
+
+
+def _close_score(session: Session, time_ms: int) -> Session:
+    """Judge what is posted; the best ranked leads."""
+    if len(session.scores) < session.quorum:
+        return _abort(
+            session,
+            time_ms,
+            f"{len(session.scores)} of {len(session.members)} members scored in time, {session.quorum} needed",
+        )
+    rules = QualityRules(
+        quorum=session.quorum,
+        faults=session.faults,
+        kappa=session.task.kappa,
+        accept_unverified=session.task.accept_unverified,
+        reference_size=session.reference_size,
+    )
+    rows = {author: session.commits[author].rows for author in sorted(session.commits)}
+    judgement = judge(session.scores, rows, rules, beacon(session), frozenset(session.witnesses))
+    session = replace(session, judgement=judgement)
+    if not judgement.accepted:
+        found = ", ".join(sorted({verdict.value for _, verdict in judgement.verdicts}))
+        return _abort(session, time_ms, f"none of {len(rows)} models was accepted ({found})")
+    return _move(session, Phase.SEAL, time_ms + session.task.seal_ms)
+
+
+def _seal(session: Session, author: NodeId, body: SealBlock, time_ms: int, verify: Verifier) -> Session:
+    """Take the block that a quorum has signed.
+
+    1. A member brings it. Which one does not matter: its content is fixed, so the first valid one wins.
+    2. It is the block that follows from the ledger and the model it names.
+    3. Its signers are different members, in ascending order, a quorum or more, and every signature is valid.
+    """
+    _require_part(session, author, session.members, {})  # 1
+    if body.block != expected_block(session, body.block.model, body.block.model_size):  # 2
+        raise ProtocolError(
+            f"the block is not the one that follows from session {_short(session)}", code="wrong-block"
+        )
+    require_certificate(body, session.keys, frozenset(session.members), session.quorum, verify)  # 3
+    return replace(_move(session, Phase.SEALED, time_ms), block=body.block, closed_ms=time_ms)
+
+
+def require_certificate(
+    seal: SealBlock, keys: Mapping[NodeId, bytes], members: frozenset[NodeId], quorum: int, verify: Verifier
+) -> None:
+    """Refuse a certificate unless a quorum of different members has signed the block.
+
+    Raises
+    ------
+    ProtocolError
+        Code ``bad-certificate``, saying which signature or how many are missing.
+    """
+    signers = [signer for signer, _ in seal.certificate]
+    if signers != sorted(set(signers)) or not members.issuperset(signers):
+        raise ProtocolError(
+            "the certificate's signers are not different members in order", code="bad-certificate"
+        )
+    if len(signers) < quorum:
+        raise ProtocolError(
+            f"{len(signers)} of {len(members)} members signed the block, {quorum} needed",
+            code="bad-certificate",
+            signed=len(signers),
+            needed=quorum,
+        )
+    signed = block_digest(seal.block)
+    for signer, signature in seal.certificate:
+        if not verify(keys[signer], signed, signature):
+            raise ProtocolError(
+                f"the signature of member {signer} on the block is not valid", code="bad-certificate", member=signer
+            )
+
+
+def _next_view(session: Session, time_ms: int) -> Session:
+    ranking = _judgement(session).ranking
+    if session.view + 1 >= len(ranking):
+        return _abort(session, time_ms, f"none of {len(ranking)} leaders brought a block in time")
+    session = _move(session, Phase.SEAL, time_ms + session.task.seal_ms)
+    return replace(session, view=session.view + 1)
+
+
+def _move(session: Session, phase: Phase, deadline_ms: int) -> Session:
+    assert (session.phase, phase) in _ALLOWED
+    return replace(session, phase=phase, deadline_ms=deadline_ms)
+
+
+def _abort(session: Session, time_ms: int, reason: str) -> Session:
+    return replace(_move(session, Phase.ABORTED, time_ms), abort_reason=reason, closed_ms=time_ms)
+
+
+# --- who failed, without proof ----------------------------------------------------------------------------------
+
+
+def faults_between(before: Session, after: Session) -> tuple[NodeId, ...]:
+    """Members who let the session down as it moved on: grounds for a strike, not for a verdict.
+
+    Promised and did not commit, present and did not score, contradicted figures that a quorum agrees on, or led and
+    brought no block. Any of these can be a crash or a network.
+    """
+    if after.abort_reason.startswith("the requester"):
+        return ()
+    if before.phase is Phase.COMMIT and after.phase is not Phase.COMMIT:
+        return tuple(node for node in after.providers if node not in after.commits)
+    if before.phase is Phase.SCORE and after.phase is not Phase.SCORE:
+        present = sorted(after.commits.keys() | set(after.witnesses))
+        silent = {node for node in present if node not in after.scores}
+        disputed = set(after.judgement.disputed) if after.judgement is not None else set()
+        return tuple(sorted(silent | disputed))
+    if before.phase is Phase.SEAL and after.phase is not Phase.SEALED:
+        return (leader(before),)
+    return ()
+
+
+# --- shared conditions --------------------------------------------------------------------------------------------
+
+
+def _require_in_time(session: Session, time_ms: int) -> None:
+    if time_ms > session.deadline_ms:
+        raise ProtocolError(
+            f"stage {session.phase} of session {_short(session)} ended {time_ms - session.deadline_ms} ms ago",
+            code="too-late",
+        )
+
+
+def _require_part(
+    session: Session, author: NodeId, invited: tuple[NodeId, ...], posted: Mapping[NodeId, object]
+) -> None:
+    if author not in invited:
+        raise ProtocolError(
+            f"{author} has no part in stage {session.phase} of session {_short(session)}", code="not-a-member"
+        )
+    if author in posted:
+        raise ProtocolError(f"{author} has posted in stage {session.phase} before", code="already-posted")
+
+
+def _with(entries: dict[NodeId, V], author: NodeId, value: V) -> dict[NodeId, V]:
+    return dict(sorted({**entries, author: value}.items()))
+
+
+def _short(session: Session) -> str:
+    return session.id.hex()[:16]
