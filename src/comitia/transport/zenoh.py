@@ -1,0 +1,315 @@
+"""Zenoh over mutual TLS: a super node's process holds the router, other nodes only dial out.
+
+Scouting and gossip are off, so that nothing is found that was not configured. Zenoh itself fragments large payloads
+and connects again after a loss. Rules of access are fixed when a router opens; a changed membership therefore opens it
+again, which takes some 10 ms and costs clients a reconnection of some 60 ms.
+
+Source: PROTOCOL.md, Transport
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import zenoh
+
+from comitia.core.errors import ComitiaError, UnavailableError
+from comitia.core.ids import NodeId
+from comitia.transport.access import access_control, inbox_key, topic_key
+from comitia.transport.certificates import TlsIdentity, check_identity
+from comitia.transport.contract import MAX_PAYLOAD, Deliver, OnConnection, check_size, ignore_connection
+from comitia.transport.diagnosis import diagnose_connection, diagnose_listening
+from comitia.transport.endpoint import Endpoint
+
+RETRY_FIRST_MS = 50
+RETRY_LONGEST_MS = 2000
+_ENVELOPE_ALLOWANCE = 64 * 1024
+
+
+class _ZenohTransport(ABC):
+    """What clients and routers have in common: one session, an inbox, topics."""
+
+    def __init__(self, identity: TlsIdentity, chain: str) -> None:
+        self._identity = identity
+        self._chain = chain
+        self._lock = threading.Lock()
+        self._session: zenoh.Session | None = None
+        self._subscriptions: list[tuple[str, Deliver]] = []
+        self._on_connection: OnConnection = ignore_connection
+
+    @property
+    def node(self) -> NodeId:
+        """The node whose connection this is."""
+        return self._identity.node
+
+    @property
+    @abstractmethod
+    def connected(self) -> bool:
+        """Whether payloads can be sent right now."""
+
+    @abstractmethod
+    def _open(self) -> zenoh.Session:
+        """Open a session or raise the ComitiaError that explains why not."""
+
+    def start(self, deliver: Deliver, on_connection: OnConnection = ignore_connection) -> None:
+        """Connect, and call `deliver` with every payload addressed to this node."""
+        check_identity(self._identity, now=datetime.now(UTC))
+        self._on_connection = on_connection
+        self._subscriptions.append((inbox_key(self._chain, self.node), deliver))
+        self._begin()
+
+    def send(self, to: NodeId, payload: bytes) -> None:
+        """Send to one node."""
+        self._put(inbox_key(self._chain, to), payload)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send to all subscribers of a topic; the router drops what a plain member publishes."""
+        self._put(topic_key(self._chain, topic), payload)
+
+    def subscribe(self, topic: str, deliver: Deliver) -> None:
+        """Hear what is published on `topic`."""
+        with self._lock:
+            subscription = (topic_key(self._chain, topic), deliver)
+            self._subscriptions.append(subscription)
+            if self._session is not None:
+                _declare(self._session, *subscription)
+
+    def close(self) -> None:
+        """Disconnect."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _begin(self) -> None:
+        with self._lock:
+            self._session = self._open()
+            for subscription in self._subscriptions:
+                _declare(self._session, *subscription)
+
+    def _put(self, key: str, payload: bytes) -> None:
+        check_size(payload)
+        with self._lock:
+            session = self._session
+            if session is None or not self.connected:
+                raise UnavailableError(
+                    "This node is not connected to a super node.",
+                    code="not-connected",
+                    hint="It connects again by itself; `comitia doctor` says what is wrong.",
+                    node=self.node,
+                )
+        try:
+            session.put(key, payload, congestion_control=zenoh.CongestionControl.BLOCK, express=True)
+        except zenoh.ZError as error:
+            raise UnavailableError(f"The message could not be sent: {error}", code="not-connected") from error
+
+
+class ZenohClient(_ZenohTransport):
+    """A provider's or requester's connection: dials out to one super node and keeps the connection alive.
+
+    Parameters
+    ----------
+    identity : TlsIdentity
+        This node's certificate and key.
+    chain : str
+        The consortium's chain id, 16 hexadecimal characters.
+    endpoint : Endpoint
+        The super node.
+    patient : bool
+        Whether `start` returns at once and goes on trying when no super node answers (a daemon), or raises (a
+        command that a person waits for). Certificates of this node's own are judged at once either way.
+    """
+
+    def __init__(self, identity: TlsIdentity, chain: str, endpoint: Endpoint, *, patient: bool = False) -> None:
+        super().__init__(identity, chain)
+        self._endpoint = endpoint
+        self._patient = patient
+        self._connected = False
+        self._closing = threading.Event()
+        self._dialler: threading.Thread | None = None
+        self.trouble: ComitiaError | None = None
+        """Why the last attempt of a patient client failed; None once it has connected."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a super node is connected."""
+        return self._connected
+
+    def close(self) -> None:
+        """Disconnect, and stop trying to connect."""
+        self._closing.set()
+        if self._dialler is not None:
+            self._dialler.join()
+        super().close()
+        self._connected = False
+
+    def _begin(self) -> None:
+        try:
+            self._connect()
+        except ComitiaError as error:
+            if not self._patient:
+                raise
+            self.trouble = error
+            self._dialler = threading.Thread(target=self._dial, name="zenoh-dialler", daemon=True)
+            self._dialler.start()
+
+    def _dial(self) -> None:
+        wait_ms = RETRY_FIRST_MS
+        while not self._closing.wait(wait_ms / 1000):
+            try:
+                self._connect()
+            except ComitiaError as error:
+                self.trouble = error
+                wait_ms = min(2 * wait_ms, RETRY_LONGEST_MS)
+            else:
+                self.trouble = None
+                return
+
+    def _connect(self) -> None:
+        super()._begin()
+        assert self._session is not None
+        self._session.info.declare_transport_events_listener(self._heed, history=True)
+
+    def _heed(self, event: zenoh.TransportEvent) -> None:
+        self._connected = event.kind == zenoh.SampleKind.PUT
+        self._on_connection(self._connected)
+
+    def _open(self) -> zenoh.Session:
+        config = _config(self._identity, "client", self._endpoint)
+        config["connect"] = {
+            "endpoints": [str(self._endpoint)],
+            "timeout_ms": 0,
+            "exit_on_failure": True,
+            "retry": _RETRY,
+        }
+        try:
+            return zenoh.open(zenoh.Config.from_json5(json.dumps(config)))
+        except zenoh.ZError as error:
+            raise diagnose_connection(self._identity, self._endpoint) from error
+
+
+class ZenohRouter(_ZenohTransport):
+    """A super node's end: listens, relays between members, and enforces who may say and hear what.
+
+    Parameters
+    ----------
+    identity : TlsIdentity
+        This super node's certificate and key.
+    chain : str
+        The consortium's chain id.
+    endpoint : Endpoint
+        Address to listen on.
+    super_nodes : iterable of NodeId
+        All super nodes of the consortium, this one included.
+    members : iterable of NodeId
+        All other members.
+    peers : tuple of Endpoint
+        Other super nodes to connect to, tried for ever.
+    """
+
+    def __init__(
+        self,
+        identity: TlsIdentity,
+        chain: str,
+        endpoint: Endpoint,
+        *,
+        super_nodes: Iterable[NodeId],
+        members: Iterable[NodeId] = (),
+        peers: tuple[Endpoint, ...] = (),
+    ) -> None:
+        super().__init__(identity, chain)
+        self._endpoint = endpoint
+        self._super_nodes = frozenset(super_nodes)
+        self._members = frozenset(members)
+        self._peers = peers
+
+    @property
+    def connected(self) -> bool:
+        """Whether the router is open."""
+        return self._session is not None
+
+    def update_members(self, members: Iterable[NodeId], *, super_nodes: Iterable[NodeId] | None = None) -> bool:
+        """Let exactly these take part. Returns whether the router had to open again (clients then reconnect).
+
+        Sends that come meanwhile wait. If the port is lost to another program in between, UnavailableError.
+        """
+        wanted = frozenset(members)
+        relays = self._super_nodes if super_nodes is None else frozenset(super_nodes)
+        if (wanted, relays) == (self._members, self._super_nodes):
+            return False
+        self._members, self._super_nodes = wanted, relays
+        if self._session is None:
+            return False
+        with self._lock:
+            self._session.close()
+            self._session = None
+            self._session = self._open()
+            for subscription in self._subscriptions:
+                _declare(self._session, *subscription)
+        return True
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._on_connection(True)
+
+    def _open(self) -> zenoh.Session:
+        config = _config(self._identity, "router", self._endpoint)
+        config["listen"] = {"endpoints": [str(self._endpoint)], "timeout_ms": 0, "exit_on_failure": True}
+        config["access_control"] = access_control(self._chain, self._super_nodes, self._members)
+        config["connect"] = {
+            "endpoints": [str(peer) for peer in self._peers],
+            "timeout_ms": -1,
+            "exit_on_failure": False,
+            "retry": _RETRY,
+        }
+        try:
+            return zenoh.open(zenoh.Config.from_json5(json.dumps(config)))
+        except zenoh.ZError as error:
+            raise diagnose_listening(self._endpoint, str(error)) from error
+
+
+_RETRY = {
+    "period_init_ms": RETRY_FIRST_MS,
+    "period_max_ms": RETRY_LONGEST_MS,
+    "period_increase_factor": 2,
+}
+
+
+def _config(identity: TlsIdentity, mode: str, endpoint: Endpoint) -> dict[str, object]:
+    certificate, private_key = _base64(identity.certificate), _base64(identity.private_key)
+    tls: dict[str, object] = {
+        "root_ca_certificate_base64": _base64(identity.authority),
+        "connect_certificate_base64": certificate,
+        "connect_private_key_base64": private_key,
+        "enable_mtls": True,
+        "verify_name_on_connect": True,
+        "close_link_on_expiration": True,
+    }
+    if mode == "router":
+        tls |= {"listen_certificate_base64": certificate, "listen_private_key_base64": private_key}
+    return {
+        "mode": mode,
+        # The delay is for scouting to find something; there is none, and it costs half a second.
+        "scouting": {"multicast": {"enabled": False}, "gossip": {"enabled": False}, "delay": 0},
+        "transport": {
+            "shared_memory": {"enabled": False},
+            "link": {
+                "protocols": [endpoint.protocol],
+                "rx": {"max_message_size": MAX_PAYLOAD + _ENVELOPE_ALLOWANCE},
+                "tls": tls,
+            },
+        },
+    }
+
+
+def _declare(session: zenoh.Session, key: str, deliver: Deliver) -> None:
+    session.declare_subscriber(key, lambda sample: deliver(sample.payload.to_bytes()))
+
+
+def _base64(pem: bytes) -> str:
+    return base64.b64encode(pem).decode("ascii")
