@@ -1,0 +1,230 @@
+"""The global model M: answers queries, alone and offline, with the codebook it was learnt on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.core import codec
+from comitia.core.errors import DamagedError, InputError, ProtocolError
+from comitia.learning import logistic
+from comitia.learning.posterior import POSTERIOR_BITS, Posterior
+from comitia.text.codebook import Codebook
+
+FloatArray = NDArray[np.float64]
+
+MODEL_LIMIT = 1 << 24
+"""Most bytes a model may have."""
+INVERSE_PENALTY = 10.0
+NAME_ROW_WEIGHT = 0.5
+HEAVIEST_SHARED_ROW = 30.0
+"""Weights of the rows of the regression: a reference counts 1, a name .5, a shared mean what it is worth, up to 30."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """The bytes of a model: everything that the accepted releases have decided.
+
+    Attributes
+    ----------
+    learner, codebook
+        Name and digest.
+    classes, rank
+        Shape of the arrays.
+    means, shared
+        Little-endian 32-bit integers, row by row; see `Posterior`.
+    evidence_micro
+        See `Posterior`.
+    """
+
+    learner: str
+    codebook: bytes
+    classes: int
+    rank: int
+    means: bytes
+    shared: bytes
+    evidence_micro: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GlobalModel:
+    """M, with scikit-learn's `predict` and `predict_proba`.
+
+    Source: III.D (1), M
+
+    A document z is scored by P, the log-softmax of its standardised products with the unit posterior means, plus, where
+    there are public references, J, a logistic regression on references, names and shared means. J and all floats are
+    worked out by whoever asks; the bytes, and so the digest, hold the integers of the posterior alone.
+
+    Attributes
+    ----------
+    codebook : Codebook
+        Not part of the bytes, but its digest is.
+    learner : str
+        Who combined it.
+    posterior : Posterior
+        What is believed of each category.
+    """
+
+    codebook: Codebook
+    learner: str
+    posterior: Posterior
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes."""
+        return codec.encode(
+            _Record(
+                learner=self.learner,
+                codebook=self.codebook.digest,
+                classes=len(self.codebook.categories),
+                rank=self.codebook.rank,
+                means=self.posterior.means.astype("<i4").tobytes(),
+                shared=self.posterior.shared.astype("<i4").tobytes(),
+                evidence_micro=tuple(self.posterior.evidence_micro.tolist()),
+            )
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes, codebook: Codebook) -> GlobalModel:
+        """Read a model that was learnt on `codebook`.
+
+        Raises
+        ------
+        DamagedError
+            The bytes are not canonical, or belong to another codebook, or do not fit it.
+        """
+        try:
+            record = codec.decode(_Record, data, limit=MODEL_LIMIT)
+        except ProtocolError as error:
+            raise DamagedError(f"the model is damaged: {error.message}", code="damaged-model") from error
+        shape = (len(codebook.categories), codebook.rank)
+        if record.codebook != codebook.digest:
+            raise DamagedError(
+                "the model was learnt on another codebook",
+                code="foreign-codebook",
+                hint="open it with the codebook that came with it",
+                expected=record.codebook,
+                given=codebook.digest,
+            )
+        size = 4 * shape[0] * shape[1]
+        if (
+            (record.classes, record.rank) != shape
+            or len(record.means) != size
+            or len(record.shared) != size
+            or len(record.evidence_micro) != shape[0]
+            or not all(0 <= evidence < 1 << 63 for evidence in record.evidence_micro)
+        ):
+            raise DamagedError("the model does not fit its codebook", code="damaged-model")
+        return cls(
+            codebook=codebook,
+            learner=record.learner,
+            posterior=Posterior(
+                means=_read(record.means, shape),
+                shared=_read(record.shared, shape),
+                evidence_micro=np.array(record.evidence_micro, dtype=np.int64),
+            ),
+        )
+
+    @property
+    def digest(self) -> bytes:
+        """H(M): SHA-256 of the canonical bytes."""
+        return codec.digest(self.to_bytes())
+
+    @cached_property
+    def classes_(self) -> NDArray[np.str_]:
+        """Label ids, in the order of the columns of `predict_proba`."""
+        return np.array([category.label for category in self.codebook.categories])
+
+    def predict(self, queries: Sequence[str] | NDArray[np.int32]) -> NDArray[np.str_]:
+        """The label id of each query; arguments and errors as `log_scores`."""
+        return np.asarray(self.classes_[self.log_scores(queries).argmax(axis=1)])
+
+    def predict_proba(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
+        """How much each query belongs to each category, shape (n, C), rows sum to 1; as `log_scores`."""
+        return np.exp(logistic.log_softmax(self.log_scores(queries)))
+
+    def log_scores(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
+        """P + J: sums of log-probabilities, shape (n, C); a category that J does not know has P alone.
+
+        Parameters
+        ----------
+        queries : sequence of str, or int32 array of shape (n, r)
+            Texts, or vectors as `Codebook.vectorize` makes them. A text without a known term is as likely anything
+            as public knowledge has it.
+
+        Raises
+        ------
+        InputError
+            A single text instead of a sequence, or vectors of another codebook.
+        """
+        vectors = self._vectors(queries)
+        scores = self._prototype_scores(vectors)
+        if self._regression is not None:
+            known, weights, intercepts = self._regression
+            scores[:, known] += logistic.log_softmax(vectors @ weights.T + intercepts)
+        return scores
+
+    def _vectors(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
+        if isinstance(queries, str):
+            raise InputError("one text was given where a list of texts is expected", code="bad-queries")
+        grid = queries if isinstance(queries, np.ndarray) and queries.dtype.kind == "i" else None
+        if grid is None:
+            grid = self.codebook.vectorize(list(queries))
+        if grid.ndim != 2 or grid.shape[1] != self.codebook.rank:
+            raise InputError(
+                f"vectors of shape {grid.shape} do not fit a codebook of rank {self.codebook.rank}",
+                code="bad-vectors",
+            )
+        return grid / float(1 << self.codebook.grid_bits)
+
+    def _prototype_scores(self, vectors: FloatArray) -> FloatArray:
+        """P, shape (n, C)."""
+        mean, deviation = self._standard
+        return logistic.log_softmax((vectors @ self._directions.T - mean) / deviation)
+
+    @cached_property
+    def _directions(self) -> FloatArray:
+        """Unit posterior means, shape (C, r)."""
+        means = self.posterior.means / float(1 << POSTERIOR_BITS)
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        return np.asarray(means / np.where(lengths == 0, 1, lengths))
+
+    @cached_property
+    def _standard(self) -> tuple[float, float]:
+        """Mean and deviation, over pool documents and categories together, of products with the directions."""
+        pool_mean = self.codebook.pool_mean / float(1 << self.codebook.grid_bits)
+        pool_variance = self.codebook.pool_variance / float(1 << 2 * self.codebook.grid_bits)
+        means = self._directions @ pool_mean
+        # The basis diagonalises the pool's second moments, so that its covariance is nearly diagonal too.
+        variance = float((self._directions**2 @ pool_variance).mean() + means.var())
+        return float(means.mean()), max(variance, 1e-12) ** 0.5
+
+    @cached_property
+    def _regression(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
+        """J: the categories it knows, weights (known, r) and intercepts (known,); None without references."""
+        if not len(self.codebook.references):
+            return None
+        one = float(1 << self.codebook.grid_bits)
+        named = np.flatnonzero(self.codebook.name_vectors.any(axis=1))
+        told = np.flatnonzero(self.posterior.evidence_micro)
+        rows = np.vstack(
+            [
+                self.codebook.references / one,
+                self.codebook.name_vectors[named] / one,
+                self.posterior.shared[told] / float(1 << POSTERIOR_BITS),
+            ]
+        )
+        labels = np.concatenate([self.codebook.reference_labels, named, told])
+        worth = np.minimum(self.posterior.evidence_micro[told] / 1e6, HEAVIEST_SHARED_ROW)
+        weights = np.concatenate([np.ones(len(self.codebook.references)), np.full(len(named), NAME_ROW_WEIGHT), worth])
+        known, columns = np.unique(labels, return_inverse=True)
+        fitted = logistic.fit(rows, columns, weights, classes=len(known), inverse_penalty=INVERSE_PENALTY)
+        return known, *fitted
+
+
+def _read(data: bytes, shape: tuple[int, int]) -> NDArray[np.int32]:
+    return np.frombuffer(data, dtype="<i4").astype(np.int32).reshape(shape)

@@ -1,0 +1,66 @@
+"""The default learner: one round of noised class sums, combined with a public prior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.learning.class_sums import class_sums, inverse_count_weight, sensitivity_squared
+from comitia.learning.global_model import GlobalModel
+from comitia.learning.local_model import LocalModel
+from comitia.learning.posterior import posterior
+from comitia.learning.training_set import declared_rows, require_training_set
+from comitia.privacy.mechanisms import gaussian
+from comitia.privacy.noise import Noise
+from comitia.privacy.released import Released
+from comitia.privacy.terms import PrivacyTerms
+from comitia.text.codebook import Codebook
+
+
+class Prototype:
+    """Noised sums of each category's vectors, all categories always; see `class_sums` and `posterior`."""
+
+    name = "prototype"
+
+    def shape(self, codebook: Codebook) -> tuple[int, int]:
+        """A row for each category: the sum of its vectors and its weighted number of documents."""
+        return len(codebook.categories), codebook.rank + 1
+
+    def sensitivity_squared(self, codebook: Codebook) -> int:
+        """See `class_sums.sensitivity_squared`, with its proof."""
+        return sensitivity_squared(codebook)
+
+    def train(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        terms: PrivacyTerms,
+        noise: Noise,
+    ) -> Released[LocalModel]:
+        """See `Learner.train`.
+
+        Source: III.D (1), step 2 (on the sums, where noise protects labels and terms alike; ADR 12)
+        """
+        require_training_set(codebook, vectors, labels)
+        released = gaussian(
+            class_sums(codebook, vectors, labels),
+            l2_sensitivity_squared=self.sensitivity_squared(codebook),
+            terms=terms,
+            noise=noise,
+            grid_bits=codebook.grid_bits,
+        )
+        counted = int(released.value[:, -1].sum()) * inverse_count_weight(codebook) >> codebook.grid_bits
+        rows = declared_rows(counted, len(labels), terms)
+        return released.map(
+            lambda values: LocalModel(learner=self.name, codebook=codebook.digest, rows=rows, values=values)
+        )
+
+    def combine(self, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> GlobalModel:
+        """See `Learner.combine`.
+
+        Source: III.D (1), step 3 and Algorithm 1, line 11 (a mean weighted by what each release is worth; ADR 2)
+        """
+        return GlobalModel(codebook=codebook, learner=self.name, posterior=posterior(codebook, accepted))

@@ -1,0 +1,28 @@
+"""The learners there are. A new one is a module of its own and a line here; peers send names, never code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from comitia.core.errors import InputError
+from comitia.learning.contract import Learner
+from comitia.learning.prototype import Prototype
+
+LEARNERS: Mapping[str, Learner] = {"prototype": Prototype()}
+
+
+def learner(name: str) -> Learner:
+    """The learner of that name.
+
+    Raises
+    ------
+    InputError
+        There is none; lists those there are.
+    """
+    try:
+        return LEARNERS[name]
+    except KeyError:
+        known = ", ".join(sorted(LEARNERS))
+        raise InputError(
+            f"there is no learner {name!r}", code="unknown-learner", hint=f"known: {known}", name=name
+        ) from None

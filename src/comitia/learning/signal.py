@@ -1,0 +1,99 @@
+"""Is a release any good? A matched filter on the release itself: public, exact, and free of budget.
+
+With S_c provider i's noised sum and n_c its noised count of category c, m0 the pool's mean and Q_c what public knowledge
+(names and references) has as the category's mean, centred by the provider's own counts,
+
+    z = sum_c <S_c - n_c m0, Q_c> / (sigma sqrt(sum_c |Q_c|² + sum_c <m0, Q_c>² / kappa²))
+
+is the release's resemblance to public knowledge in standard deviations of its own noise. Honest work is expected to reach
+sum_c n_c |Q_c|² in the numerator. Categories of which nothing is public have Q_c = 0; centred means that the Q_c of the
+others, weighted with n_c, add up to 0, so what all categories share says nothing.
+
+All figures are integers: everybody gets the same ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.learning.class_sums import inverse_count_weight
+from comitia.learning.local_model import LocalModel
+from comitia.learning.posterior import POSTERIOR_BITS, posterior, public_evidence, released_counts
+from comitia.privacy.released import Released
+from comitia.text.codebook import Codebook
+
+MICRO = 1_000_000
+_DIRECTION_BITS = 14
+"""Q counts in units of 2**-14: products with sums of 2^24 documents on a grid of 2^18 then fit 64 bits."""
+_WEIGHT_BITS = 4
+"""Counts weigh in sixteenths of a document when Q is centred."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What the matched filter says of one release.
+
+    Attributes
+    ----------
+    z_micro : int
+        Measured resemblance to public knowledge, in millionths of a standard deviation of the noise, rounded to zero.
+    expected_micro : int
+        What honest work of the released counts would show, in the same unit; never negative.
+    """
+
+    z_micro: int
+    expected_micro: int
+
+
+def signal(codebook: Codebook, release: Released[LocalModel]) -> Signal | None:
+    """Judge a release by public knowledge.
+
+    Returns
+    -------
+    Signal or None
+        None where fewer than two categories have a name or a reference: there is nothing public to judge by.
+    """
+    judged = np.flatnonzero(public_evidence(codebook))
+    if judged.size < 2:
+        return None
+    values, inverse = release.value.values[judged], inverse_count_weight(codebook)
+    counts = released_counts(codebook, release)[judged]
+    directions = _centred(posterior(codebook, ()).means[judged], counts, codebook.grid_bits)
+    one = 1 << codebook.grid_bits
+    # From here on in Python's integers, which do not overflow: a few for each category.
+    alike = _products(values[:, :-1], directions)
+    offset = _products(np.broadcast_to(codebook.pool_mean, directions.shape), directions)
+    lengths = _products(directions, directions)
+    raw_counts = [int(count) * inverse for count in values[:, -1]]
+    measured = sum(a * one - n * o for a, n, o in zip(alike, raw_counts, offset, strict=True))
+    # <S, Q> counts in grid steps, |Q|² n in direction steps more: bring the expected value to the measured one's unit.
+    expected = sum(int(n) * length for n, length in zip(counts, lengths, strict=True)) * one >> _DIRECTION_BITS
+    variance = release.receipt.sigma_squared * (sum(lengths) * one**2 + inverse**2 * sum(o * o for o in offset))
+    return Signal(z_micro=_ratio_micro(measured, variance), expected_micro=_ratio_micro(expected, variance))
+
+
+def _centred(means: NDArray[np.int32], counts: NDArray[np.int64], grid_bits: int) -> NDArray[np.int64]:
+    """Q: means less their average weighted with the counts, in units of 2**-`_DIRECTION_BITS`; shape as `means`."""
+    directions = means.astype(np.int64) >> (POSTERIOR_BITS - _DIRECTION_BITS)
+    weights = counts >> max(0, grid_bits - _WEIGHT_BITS)
+    total = int(weights.sum())
+    if total == 0:
+        weights, total = np.ones_like(weights), len(weights)
+    return np.asarray(directions - (weights[:, None] * directions).sum(axis=0) // total)
+
+
+def _products(left: NDArray[np.int64], right: NDArray[np.int64]) -> list[int]:
+    """Dot product of each row of `left` with that of `right`."""
+    return [int(product) for product in (left.astype(np.int64) * right).sum(axis=1)]
+
+
+def _ratio_micro(numerator: int, variance: int) -> int:
+    """numerator / sqrt(variance) in millionths, rounded towards zero; 0 if the variance is."""
+    if variance == 0:
+        return 0
+    magnitude = isqrt(numerator**2 * MICRO**2 // variance)
+    return magnitude if numerator >= 0 else -magnitude
