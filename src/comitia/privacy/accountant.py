@@ -32,9 +32,7 @@ class Total:
     pure_micro: int = 0
 
     def __add__(self, other: Total) -> Total:
-        return Total(
-            mu_squared=self.mu_squared + other.mu_squared, pure_micro=self.pure_micro + other.pure_micro
-        )
+        return Total(mu_squared=self.mu_squared + other.mu_squared, pure_micro=self.pure_micro + other.pure_micro)
 
     def epsilon_micro(self, delta_pico: int) -> int:
         """Return the epsilon that both totals together guarantee at delta: the Gaussian one's plus the pure

@@ -5,8 +5,8 @@ together, and what is mu-GDP is (epsilon, delta)-private exactly if
 
     delta >= Phi(-epsilon/mu + mu/2) - exp(epsilon)·Phi(-epsilon/mu - mu/2).                     (*)
 
-mu is in units of 1e-12, epsilon in millionths, delta in 1e-12. (*) is computed in decimal arithmetic of 100 digits, whose
-results are the same on every machine, with its error added; floats only say where to look first.
+mu is in units of 1e-12, epsilon in millionths, delta in 1e-12. (*) is computed in decimal arithmetic of 100
+digits, whose results are the same on every machine, with its error added; floats only say where to look first.
 """
 
 from __future__ import annotations

@@ -99,9 +99,7 @@ def gaussian(
             sigma_squared=sigma_squared,
         )
     drawn = noise.discrete_gaussian(sigma_squared=sigma_squared, size=values.size)
-    return _release(
-        values, drawn, Mechanism.GAUSSIAN, sensitivity, sigma_squared, terms, noise, grid_bits, slots
-    )
+    return _release(values, drawn, Mechanism.GAUSSIAN, sensitivity, sigma_squared, terms, noise, grid_bits, slots)
 
 
 def laplace(
@@ -147,9 +145,7 @@ def laplace(
     """
     _check_values(values, grid_bits)
     if terms.delta_pico != 0:
-        raise InputError(
-            "Laplace noise is pure: its delta is 0", code="bad-delta", delta_pico=terms.delta_pico
-        )
+        raise InputError("Laplace noise is pure: its delta is 0", code="bad-delta", delta_pico=terms.delta_pico)
     sensitivity = _exact(l1_sensitivity) * terms.records_per_user
     scale = sensitivity * MICRO / terms.epsilon_micro
     if max(scale.numerator, scale.denominator) > MAX_SCALE:
@@ -172,9 +168,7 @@ def _check_values(values: IntArray, grid_bits: int) -> None:
     if values.max() >= VALUE_LIMIT or values.min() <= -VALUE_LIMIT:
         raise InputError("a private value is 2^61 or more in magnitude", code="bad-values")
     if not 0 <= grid_bits <= MAX_GRID_BITS:
-        raise InputError(
-            f"grid bits must lie in 0 .. {MAX_GRID_BITS}, they are {grid_bits}", code="bad-values"
-        )
+        raise InputError(f"grid bits must lie in 0 .. {MAX_GRID_BITS}, they are {grid_bits}", code="bad-values")
 
 
 def _exact(sensitivity: int | Fraction) -> Fraction:

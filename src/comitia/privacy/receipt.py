@@ -124,9 +124,7 @@ def _check_ranges(receipt: Receipt) -> None:
         "sensitivity": 1 <= bottom <= MAX_SCALE
         and 1 <= top <= MAX_SCALE**2
         and Fraction(top, bottom).denominator == bottom,
-        "sigma_squared": 1 <= receipt.sigma_squared <= MAX_SIGMA_SQUARED
-        if gaussian
-        else receipt.sigma_squared == 0,
+        "sigma_squared": 1 <= receipt.sigma_squared <= MAX_SIGMA_SQUARED if gaussian else receipt.sigma_squared == 0,
         "grid_bits": 0 <= receipt.grid_bits <= MAX_GRID_BITS,
         "digest": len(receipt.digest) == 32,
     }

@@ -43,9 +43,7 @@ class Released(Generic[T]):
 
     def __init__(self, value: T, receipt: Receipt, *, mint: object) -> None:
         if mint is not _MINT:
-            raise TypeError(
-                "only a mechanism of comitia.privacy makes a Released value; see privacy/mechanisms.py"
-            )
+            raise TypeError("only a mechanism of comitia.privacy makes a Released value; see privacy/mechanisms.py")
         object.__setattr__(self, "value", value)
         object.__setattr__(self, "receipt", receipt)
 
@@ -56,9 +54,7 @@ class Released(Generic[T]):
         raise AttributeError("a Released value cannot be changed")
 
     def __reduce__(self) -> str:
-        raise TypeError(
-            "a Released value is not pickled: send its values and receipt, and parse_released them"
-        )
+        raise TypeError("a Released value is not pickled: send its values and receipt, and parse_released them")
 
     def __repr__(self) -> str:
         return f"Released({type(self.value).__name__}, {self.receipt!r})"
@@ -104,9 +100,7 @@ def parse_released(receipt: bytes, values: IntArray, *, allow_seeded: bool = Fal
     claim = codec.decode(Receipt, receipt, limit=RECEIPT_LIMIT)  # 1
     check_receipt(claim)  # 1, 2
     if not (claim.trusted_noise or allow_seeded):  # 3
-        raise ProtocolError(
-            "the release was made with seeded noise, which protects nobody", code="seeded-noise"
-        )
+        raise ProtocolError("the release was made with seeded noise, which protects nobody", code="seeded-noise")
     if claim.digest != digest_of(values):  # 4
         raise ProtocolError("the receipt belongs to other values than it came with", code="receipt-mismatch")
     return Released(frozen(values), claim, mint=_MINT)

@@ -132,8 +132,9 @@ def _propose_laplace(words: Words, numerator: int, denominator: int, size: int) 
     magnitudes = (offsets + numerator * _geometric(words, offsets.size)) // denominator
     negative = uniform_below(words, 2, magnitudes.size) == 1
     kept = ~(negative & (magnitudes == 0))
-    signed: IntArray = np.where(negative, -magnitudes, magnitudes)
-    return signed[kept]
+    signed = np.where(negative, -magnitudes, magnitudes)
+    accepted: IntArray = signed[kept]
+    return accepted
 
 
 def _fill(propose: Callable[[int], IntArray], size: int, per_sample: float) -> IntArray:

@@ -94,8 +94,7 @@ class PrivacyTerms:
         most = MAX_RECORDS_PER_USER if self.unit == Unit.USER else 1
         if not 1 <= self.records_per_user <= most:
             raise InputError(
-                f"records per user must lie in 1 .. {most} for unit '{self.unit}', "
-                f"they are {self.records_per_user}",
+                f"records per user must lie in 1 .. {most} for unit '{self.unit}', they are {self.records_per_user}",
                 code="bad-records-per-user",
                 records_per_user=self.records_per_user,
             )
