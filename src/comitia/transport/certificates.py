@@ -28,6 +28,8 @@ from comitia.core.ids import NodeId
 AUTHORITY_DAYS = 3650
 NODE_DAYS = 825
 CLOCK_SKEW = timedelta(minutes=5)
+MAX_COMMON_NAME = 64
+_AUTHORITY = " authority"
 LOCAL_HOSTNAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -100,7 +102,7 @@ class CertificateSummary:
 def create_authority(consortium: str, *, now: datetime, days: int = AUTHORITY_DAYS) -> Authority:
     """Make a new authority for the consortium of the given name, valid for `days` from `now` (UTC)."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name(f"{consortium} authority")
+    name = _name(f"{consortium[: MAX_COMMON_NAME - len(_AUTHORITY)]}{_AUTHORITY}")
     certificate = (
         _builder(name, name, key.public_key(), now, days)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

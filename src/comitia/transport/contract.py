@@ -28,7 +28,7 @@ MAX_PAYLOAD = 32 * 1024 * 1024
 
 
 def ignore_connection(connected: bool) -> None:
-    """For those to whom a lost connection means nothing."""
+    """What is told of the connection before anybody asks to be told."""
 
 
 class Transport(Protocol):
@@ -45,7 +45,7 @@ class Transport(Protocol):
     def connected(self) -> bool:
         """Whether payloads can be sent right now."""
 
-    def start(self, deliver: Deliver, on_connection: OnConnection = ignore_connection) -> None:
+    def start(self, deliver: Deliver) -> None:
         """Connect, and call `deliver` with every payload addressed to this node.
 
         Raises
@@ -55,6 +55,9 @@ class Transport(Protocol):
         ConfigurationError
             The certificates do not fit (foreign, expired, another node's).
         """
+
+    def on_connection(self, tell: OnConnection) -> None:
+        """Have `tell` told of each change of the connection; at once if it is up already. It may hear `True` twice."""
 
     def send(self, to: NodeId, payload: bytes) -> None:
         """Send to one node. Whether `to` exists is not known here: a payload for nobody is dropped.

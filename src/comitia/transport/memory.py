@@ -62,7 +62,7 @@ class MemoryTransport:
         self._node = node
         self._super_node = super_node
         self._topics: dict[str, list[Deliver]] = {}
-        self._on_connection: OnConnection = ignore_connection
+        self._tell: OnConnection = ignore_connection
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -76,13 +76,18 @@ class MemoryTransport:
         """Whether payloads can be sent right now."""
         return self._hub.is_connected(self)
 
-    def start(self, deliver: Deliver, on_connection: OnConnection = ignore_connection) -> None:
+    def start(self, deliver: Deliver) -> None:
         """Connect to the hub."""
         self._deliver = deliver
-        self._on_connection = on_connection
         self._thread = threading.Thread(target=self._run, name=f"memory-transport-{self._node[:8]}", daemon=True)
         self._thread.start()
         self._hub.restore(self)
+
+    def on_connection(self, tell: OnConnection) -> None:
+        """Have `tell` told of each change of the connection."""
+        self._tell = tell
+        if self.connected:
+            self.tell_connection(True)
 
     def send(self, to: NodeId, payload: bytes) -> None:
         """Send to one node."""
@@ -118,7 +123,7 @@ class MemoryTransport:
 
     def tell_connection(self, connected: bool) -> None:
         """Queue news of the connection behind what was received before."""
-        self._work.put(lambda: self._on_connection(connected))
+        self._work.put(lambda: self._tell(connected))
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:

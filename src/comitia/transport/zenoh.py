@@ -26,7 +26,7 @@ from comitia.transport.contract import MAX_PAYLOAD, Deliver, OnConnection, check
 from comitia.transport.diagnosis import diagnose_connection, diagnose_listening
 from comitia.transport.endpoint import Endpoint
 
-RETRY_FIRST_MS = 50
+RETRY_FIRST_MS = 20
 RETRY_LONGEST_MS = 2000
 _ENVELOPE_ALLOWANCE = 64 * 1024
 
@@ -40,7 +40,7 @@ class _ZenohTransport(ABC):
         self._lock = threading.Lock()
         self._session: zenoh.Session | None = None
         self._subscriptions: list[tuple[str, Deliver]] = []
-        self._on_connection: OnConnection = ignore_connection
+        self._tell: OnConnection = ignore_connection
 
     @property
     def node(self) -> NodeId:
@@ -56,12 +56,17 @@ class _ZenohTransport(ABC):
     def _open(self) -> zenoh.Session:
         """Open a session or raise the ComitiaError that explains why not."""
 
-    def start(self, deliver: Deliver, on_connection: OnConnection = ignore_connection) -> None:
+    def start(self, deliver: Deliver) -> None:
         """Connect, and call `deliver` with every payload addressed to this node."""
         check_identity(self._identity, now=datetime.now(UTC))
-        self._on_connection = on_connection
         self._subscriptions.append((inbox_key(self._chain, self.node), deliver))
         self._begin()
+
+    def on_connection(self, tell: OnConnection) -> None:
+        """Have `tell` told of each change of the connection."""
+        self._tell = tell
+        if self.connected:
+            tell(True)
 
     def send(self, to: NodeId, payload: bytes) -> None:
         """Send to one node."""
@@ -84,13 +89,17 @@ class _ZenohTransport(ABC):
         with self._lock:
             session, self._session = self._session, None
         if session is not None:
-            session.close()
+            _shut(session)
 
     def _begin(self) -> None:
         with self._lock:
-            self._session = self._open()
-            for subscription in self._subscriptions:
-                _declare(self._session, *subscription)
+            self._resume()
+
+    def _resume(self) -> None:
+        """Open a session and declare again what is subscribed to; holding the lock."""
+        self._session = self._open()
+        for subscription in self._subscriptions:
+            _declare(self._session, *subscription)
 
     def _put(self, key: str, payload: bytes) -> None:
         check_size(payload)
@@ -177,7 +186,7 @@ class ZenohClient(_ZenohTransport):
 
     def _heed(self, event: zenoh.TransportEvent) -> None:
         self._connected = event.kind == zenoh.SampleKind.PUT
-        self._on_connection(self._connected)
+        self._tell(self._connected)
 
     def _open(self) -> zenoh.Session:
         config = _config(self._identity, "client", self._endpoint)
@@ -238,24 +247,17 @@ class ZenohRouter(_ZenohTransport):
 
         Sends that come meanwhile wait. If the port is lost to another program in between, UnavailableError.
         """
-        wanted = frozenset(members)
-        relays = self._super_nodes if super_nodes is None else frozenset(super_nodes)
-        if (wanted, relays) == (self._members, self._super_nodes):
-            return False
-        self._members, self._super_nodes = wanted, relays
-        if self._session is None:
-            return False
         with self._lock:
-            self._session.close()
-            self._session = None
-            self._session = self._open()
-            for subscription in self._subscriptions:
-                _declare(self._session, *subscription)
+            before = (self._members, self._super_nodes)
+            self._members = frozenset(members)
+            if super_nodes is not None:
+                self._super_nodes = frozenset(super_nodes)
+            if self._session is None or (self._members, self._super_nodes) == before:
+                return False
+            session, self._session = self._session, None
+            _shut(session)
+            self._resume()
         return True
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._on_connection(True)
 
     def _open(self) -> zenoh.Session:
         config = _config(self._identity, "router", self._endpoint)
@@ -309,6 +311,10 @@ def _config(identity: TlsIdentity, mode: str, endpoint: Endpoint) -> dict[str, o
 
 def _declare(session: zenoh.Session, key: str, deliver: Deliver) -> None:
     session.declare_subscriber(key, lambda sample: deliver(sample.payload.to_bytes()))
+
+
+def _shut(session: zenoh.Session) -> None:
+    session.close()  # type: ignore[no-untyped-call]  # zenoh's stub says nothing of its result
 
 
 def _base64(pem: bytes) -> str:
