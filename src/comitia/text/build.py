@@ -1,0 +1,261 @@
+"""Building a codebook from public text: the pool, the categories' names, the reference documents."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.core.errors import InputError
+from comitia.text.basis import principal_directions, quantise
+from comitia.text.categories import Category, check_labels_differ
+from comitia.text.codebook import (
+    MAX_GRID_BITS,
+    MEAN_BITS,
+    VARIANCE_BITS,
+    WEIGHT_BITS,
+    Codebook,
+    VectorKind,
+    label_index,
+    unit_weights,
+)
+from comitia.text.leaves import build_leaves
+from comitia.text.terms import MAX_TOKEN_LENGTH, TermMatrix, count_terms, tokenize
+
+Progress = Callable[[str], None]
+
+_SMALL_POOL = 20
+"""Below this many documents a word need not occur in two of them, and `kind` cannot be measured."""
+
+_COMMONEST = 0.2
+"""A word in more than this share of the pool says nothing."""
+
+_SPREAD_ENOUGH = 5
+"""...but a word in at most this many documents is never called common."""
+
+_HOLD_OUT_EVERY = 5
+_WHOLE_ENOUGH_PPM = 800_000
+"""From this mean length on the basis holds documents nearly whole, and `tf` is the better kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildSettings:
+    """What can be chosen about a codebook; the defaults are the measured ones (LEARNING).
+
+    Attributes
+    ----------
+    most_terms : int
+        Largest vocabulary k.
+    lsa_rank, tf_rank : int
+        Largest rank of either kind; ``tf`` takes at most a quarter of the pool besides.
+    kind : VectorKind or None
+        None chooses it by the held-out length.
+    grid_bits : int
+        g. At 10 a release at epsilon 0.2 and delta 1e-5 has a noise of 3.3e4 grid units, and cutting
+        off costs half a percent of a typical coordinate.
+    sample_size : int
+        Most pool vectors kept in the codebook.
+    seed : int
+        Fixes the starting points of SVD and k-means: the same input gives the same codebook.
+    """
+
+    most_terms: int = 8000
+    lsa_rank: int = 128
+    tf_rank: int = 600
+    kind: VectorKind | None = None
+    grid_bits: int = 10
+    sample_size: int = 512
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.most_terms, self.lsa_rank, self.tf_rank) < 1 or self.sample_size < 0:
+            raise InputError("a codebook needs at least one term and one direction", code="bad-build-settings")
+        if not 4 <= self.grid_bits <= MAX_GRID_BITS:
+            raise InputError(
+                f"a grid of {self.grid_bits} bits is outside 4 to {MAX_GRID_BITS}", code="bad-build-settings"
+            )
+
+
+def build_codebook(
+    pool_texts: Sequence[str],
+    categories: Sequence[Category],
+    *,
+    references: Sequence[tuple[str, str]] = (),
+    settings: BuildSettings | None = None,
+    public_only_auc_ppm: int | None = None,
+    progress: Progress = lambda _: None,
+) -> Codebook:
+    """Make the codebook of a consortium.
+
+    Parameters
+    ----------
+    pool_texts : sequence of str
+        Public documents of the field, without labels. Where there are none, the references and the
+        categories' words have to do, and serve badly.
+    categories : sequence of Category
+        At least one.
+    references : sequence of (text, label)
+        Public documents whose label is known.
+    settings : BuildSettings
+    public_only_auc_ppm : int or None
+        Written into the codebook as it is.
+    progress : callable
+        Told what is being done, in a few words.
+
+    Raises
+    ------
+    InputError
+        If there is no category, a label comes twice or is unknown, or the texts hold no usable word.
+    """
+    settings = settings or BuildSettings()
+    known = tuple(categories)
+    if not known:
+        raise InputError("a codebook needs at least one category", code="no-category")
+    check_labels_differ(known)
+    labels = [
+        label_index(known, label, origin=f"reference document {number}")
+        for number, (_, label) in enumerate(references, start=1)
+    ]
+    texts = list(pool_texts) or [text for text, _ in references] + [category.words for category in known]
+    progress("counting words")
+    terms = _Terms.of(texts, settings.most_terms)
+    progress("choosing the kind of vector")
+    kind, held_out_norm_ppm = _choose_kind(texts, settings)
+    progress(f"finding the {kind} basis")
+    basis = _basis(terms.weighted(texts), kind, len(texts), settings)
+    book = _bare(known, terms, kind, basis, settings)
+    progress("placing names and references")
+    book = replace(
+        _with_public_vectors(book, texts, references, np.asarray(labels, dtype=np.int64), settings),
+        pool_documents=len(pool_texts),
+        held_out_norm_ppm=held_out_norm_ppm,
+        public_only_auc_ppm=public_only_auc_ppm,
+    )
+    return book
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Terms:
+    """A vocabulary (sorted) and its weights, int64 in units of ``2**-WEIGHT_BITS``."""
+
+    vocabulary: tuple[str, ...]
+    weights: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Sequence[str], most: int) -> _Terms:
+        """The words with the largest sums of tf-idf, neither too rare nor too common."""
+        m = len(texts)
+        frequency = Counter(word for text in texts for word in set(tokenize(text)))
+        rarest = 2 if m >= _SMALL_POOL else 1
+        commonest = max(_COMMONEST * m, _SPREAD_ENOUGH)
+        words = sorted(
+            word for word, df in frequency.items() if rarest <= df <= commonest and len(word) <= MAX_TOKEN_LENGTH
+        )
+        if not words:
+            raise InputError(
+                f"the pool of {m} texts has no word that occurs often enough to build a codebook from",
+                code="no-usable-word",
+                hint="Give more text; at least a few dozen documents of the field.",
+                texts=m,
+            )
+        df = np.asarray([frequency[word] for word in words], dtype=np.float64)
+        weights = np.square(np.log((1 + m) / (1 + df)) + 0.5)
+        counts = count_terms(texts, {word: column for column, word in enumerate(words)})
+        sums = np.bincount(counts.columns, unit_weights(counts, weights).values, minlength=len(words))
+        kept = np.sort(np.argsort(-sums, kind="stable")[:most])
+        return cls(
+            vocabulary=tuple(words[column] for column in kept),
+            weights=np.rint(weights[kept] * 2**WEIGHT_BITS).astype(np.int64),
+        )
+
+    def weighted(self, texts: Sequence[str]) -> TermMatrix:
+        """Unit rows of the texts, float32."""
+        counts = count_terms(texts, {word: column for column, word in enumerate(self.vocabulary)})
+        rows = unit_weights(counts, self.weights / 2**WEIGHT_BITS)
+        return rows.with_values(rows.values.astype(np.float32))
+
+
+def _choose_kind(texts: Sequence[str], settings: BuildSettings) -> tuple[VectorKind, int | None]:
+    """The kind of vector, and the mean held-out length in millionths that speaks for it."""
+    if len(texts) < _SMALL_POOL:
+        return settings.kind or VectorKind.LSA, None
+    held_out = [text for index, text in enumerate(texts) if index % _HOLD_OUT_EVERY == 0]
+    used = [text for index, text in enumerate(texts) if index % _HOLD_OUT_EVERY]
+    terms = _Terms.of(used, settings.most_terms)
+    basis = _basis(terms.weighted(used), VectorKind.TF, len(used), settings)
+    vectors = terms.weighted(held_out).times(basis.astype(np.float32) / 2**15)
+    norm_ppm = int(1_000_000 * np.sqrt(np.square(vectors).sum(axis=1)).mean())
+    measured = VectorKind.TF if norm_ppm >= _WHOLE_ENOUGH_PPM else VectorKind.LSA
+    return settings.kind or measured, norm_ppm
+
+
+def _basis(matrix: TermMatrix, kind: VectorKind, documents: int, settings: BuildSettings) -> NDArray[np.int16]:
+    rank = settings.lsa_rank if kind is VectorKind.LSA else min(settings.tf_rank, max(1, documents // 4))
+    generator = np.random.Generator(np.random.PCG64(settings.seed))
+    return quantise(principal_directions(matrix, rank, generator))
+
+
+def _bare(
+    categories: tuple[Category, ...],
+    terms: _Terms,
+    kind: VectorKind,
+    basis: NDArray[np.int16],
+    settings: BuildSettings,
+) -> Codebook:
+    """A codebook that can already vectorise, with nothing placed in it yet."""
+    r = basis.shape[1]
+    return Codebook(
+        categories=categories,
+        vocabulary=terms.vocabulary,
+        weights=terms.weights,
+        kind=kind,
+        basis=basis,
+        grid_bits=settings.grid_bits,
+        pool_mean=np.zeros(r, np.int64),
+        pool_variance=np.ones(r, np.int64),
+        pool_sample=np.zeros((0, r), np.int32),
+        references=np.zeros((0, r), np.int32),
+        reference_labels=np.zeros(0, np.int64),
+        name_vectors=np.zeros((len(categories), r), np.int32),
+        leaves=(),
+        leaf_prototypes=np.zeros((0, r), np.int16),
+        pool_documents=0,
+    )
+
+
+def _with_public_vectors(
+    book: Codebook,
+    texts: Sequence[str],
+    references: Sequence[tuple[str, str]],
+    labels: NDArray[np.int64],
+    settings: BuildSettings,
+) -> Codebook:
+    """The codebook with pool statistics, names, references and leaves."""
+    unit = float(2**settings.grid_bits)
+    pool = book.vectorize(texts)
+    names = book.vectorize([category.words for category in book.categories])
+    reference_vectors = book.vectorize([text for text, _ in references])
+    mean = (pool / unit).mean(axis=0)
+    leaves, prototypes = build_leaves(
+        book.labels,
+        np.where(np.any(names, axis=1, keepdims=True), names / unit - mean, 0.0),
+        reference_vectors / unit - mean,
+        labels,
+        pool[np.any(pool, axis=1)] / unit - mean,
+        np.random.Generator(np.random.PCG64(settings.seed)),
+    )
+    spread = np.unique(np.linspace(0, len(pool) - 1, min(settings.sample_size, len(pool))).astype(np.int64))
+    return replace(
+        book,
+        pool_mean=np.rint(mean * 2**MEAN_BITS).astype(np.int64),
+        pool_variance=np.maximum(1, np.rint((pool / unit).var(axis=0) * 2**VARIANCE_BITS)).astype(np.int64),
+        pool_sample=pool[spread],
+        references=reference_vectors,
+        reference_labels=labels,
+        name_vectors=names,
+        leaves=leaves,
+        leaf_prototypes=prototypes,
+    )
