@@ -189,13 +189,7 @@ class ZenohClient(_ZenohTransport):
         self._tell(self._connected)
 
     def _open(self) -> zenoh.Session:
-        config = _config(self._identity, "client", self._endpoint)
-        config["connect"] = {
-            "endpoints": [str(self._endpoint)],
-            "timeout_ms": 0,
-            "exit_on_failure": True,
-            "retry": _RETRY,
-        }
+        config = client_config(self._identity, self._endpoint)
         try:
             return zenoh.open(zenoh.Config.from_json5(json.dumps(config)))
         except zenoh.ZError as error:
@@ -280,6 +274,12 @@ _RETRY = {
     "period_max_ms": RETRY_LONGEST_MS,
     "period_increase_factor": 2,
 }
+
+
+def client_config(identity: TlsIdentity, endpoint: Endpoint) -> dict[str, object]:
+    """Zenoh's configuration of a client: one attempt to connect, then, once connected, for ever again."""
+    connect = {"endpoints": [str(endpoint)], "timeout_ms": 0, "exit_on_failure": True, "retry": _RETRY}
+    return _config(identity, "client", endpoint) | {"connect": connect}
 
 
 def _config(identity: TlsIdentity, mode: str, endpoint: Endpoint) -> dict[str, object]:
