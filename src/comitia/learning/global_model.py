@@ -196,12 +196,10 @@ class GlobalModel:
     @cached_property
     def _standard(self) -> tuple[float, float]:
         """Mean and deviation, over pool documents and categories together, of products with the directions."""
-        pool_mean = self.codebook.pool_mean / float(1 << self.codebook.grid_bits)
-        pool_variance = self.codebook.pool_variance / float(1 << 2 * self.codebook.grid_bits)
-        means = self._directions @ pool_mean
-        # The basis diagonalises the pool's second moments, so that its covariance is nearly diagonal too.
-        variance = float((self._directions**2 @ pool_variance).mean() + means.var())
-        return float(means.mean()), max(variance, 1e-12) ** 0.5
+        products = self.codebook.pool_sample / float(1 << self.codebook.grid_bits) @ self._directions.T
+        if products.size == 0:
+            return 0.0, 1.0
+        return float(products.mean()), max(float(products.std()), 1e-6)
 
     @cached_property
     def _regression(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:

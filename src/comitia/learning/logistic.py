@@ -1,7 +1,7 @@
 """Multinomial logistic regression on a handful of weighted rows.
 
-The minimum lies in the span of the rows, so the search runs in coordinates of that span (one QR factorisation): with few
-rows its cost does not depend on the number of features.
+The minimum lies in the span of the rows, so the search runs in coordinates of that span (one QR factorisation): with
+few rows its cost does not depend on the number of features.
 """
 
 from __future__ import annotations

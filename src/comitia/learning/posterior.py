@@ -1,15 +1,16 @@
 """What is believed of each category's mean vector after public knowledge and noised class sums: exact on any machine.
 
-A category's documents scatter around its mean with variance v = .7 lambda a coordinate, the means around the pool's mean
-m0 with variance tau = .3 lambda, lambda being the pool's variance. Then, with everything multiplied by v,
+A category's documents scatter around its mean with variance v = .7 lambda a coordinate, the means around the pool's
+mean m0 with variance tau = .3 lambda, lambda being the pool's variance. Then, with everything multiplied by v,
 
-    M = [7/3 m0 + references + 2 name + sum_i b_i S_i] / [7/3 + R + 2 + sum_i b_i n_i],   b_i = n_i v / (n_i v + sigma_i²)
+    M = [7/3 m0 + references + 2 name + sum_i b_i S_i] / [7/3 + R + 2 + sum_i b_i n_i]
+    b_i = n_i v / (n_i v + sigma_i²)
 
 where S_i is provider i's noised sum of n_i documents, R the number of public references, and a name counts as two
 documents. b_i is the share of S_i's scatter that is not noise. Absent terms drop out.
 
-Arithmetic: additions are of integers, so their order is free; b_i, the contributions rounded to integers, and the quotient
-come from single IEEE operations in double precision. No BLAS, no exp, no fused operation takes part.
+Arithmetic: additions are of integers, so their order is free; b_i, the contributions rounded to integers, and the
+quotient come from single IEEE operations in double precision. No BLAS, no exp, no fused operation takes part.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.privacy.released import Released
-from comitia.text.codebook import Codebook
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -36,7 +37,7 @@ NAME_WEIGHT = 2
 SCATTER, SPREAD = 7, 3
 """Tenths of the pool's variance within a category, and between the categories' means."""
 _EXTRA_BITS = 10
-"""Contributions are rounded to 2**-10 grid steps: below 2^53 for `MAX_ROWS` documents on a grid of 2^18."""
+"""Contributions are rounded to 2**-10 grid steps: below 2^53 for `MAX_ROWS` documents on the finest grid of 2^14."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,7 +78,8 @@ def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, r
         shared_counts += np.rint(weights * counts[:, None] * unit).astype(np.int64)
         evidence += _evidence_micro(codebook, counts, release.receipt.sigma_squared)
     public_sums, public_counts = _public(codebook, references=references)
-    sums = SCATTER * codebook.pool_mean * unit + SPREAD * (public_sums * unit + shared_sums)
+    pool_mean = codebook.pool_mean >> (MEAN_BITS - codebook.grid_bits - _EXTRA_BITS)
+    sums = SCATTER * pool_mean + SPREAD * (public_sums * unit + shared_sums)
     ones = unit << codebook.grid_bits
     counts = SCATTER * ones + SPREAD * (public_counts[:, None] * ones + shared_counts)
     return Posterior(
@@ -88,8 +90,8 @@ def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, r
 def released_counts(codebook: Codebook, release: Released[LocalModel]) -> IntArray:
     """Documents of each category as a release has them, in grid steps (2**grid_bits is one document), shape (C,).
 
-    Noise alone does not count: what is below sigma is 0. Together they are at most the declared rows: beyond, all shrink
-    in proportion.
+    Noise alone does not count: what is below sigma is 0. Together they are at most the declared rows: beyond, all
+    shrink in proportion.
     """
     counts = release.value.values[:, -1] * inverse_count_weight(codebook)
     counts = np.where(counts < isqrt(release.receipt.sigma_squared), 0, counts)
@@ -107,8 +109,8 @@ def public_evidence(codebook: Codebook) -> NDArray[np.bool_]:
 def _public(codebook: Codebook, *, references: bool) -> tuple[IntArray, IntArray]:
     """Sums (C, r), in grid steps, and numbers (C,) of the documents that public knowledge is worth."""
     named = codebook.name_vectors.any(axis=1)
-    sums = NAME_WEIGHT * codebook.name_vectors.astype(np.int64)
-    counts = NAME_WEIGHT * named.astype(np.int64)
+    sums: IntArray = np.array(codebook.name_vectors, dtype=np.int64) * NAME_WEIGHT
+    counts: IntArray = np.where(named, NAME_WEIGHT, 0).astype(np.int64)
     if references:
         np.add.at(sums, codebook.reference_labels, codebook.references.astype(np.int64))
         np.add.at(counts, codebook.reference_labels, 1)
@@ -130,12 +132,14 @@ def _evidence_micro(codebook: Codebook, counts: IntArray, sigma_squared: int) ->
 
 
 def _documents(codebook: Codebook, counts: IntArray) -> FloatArray:
-    return counts / float(1 << codebook.grid_bits)
+    return np.asarray(counts / float(1 << codebook.grid_bits), dtype=np.float64)
 
 
 def _scatter(variance: IntArray, codebook: Codebook) -> FloatArray:
     """v, in squared grid steps."""
-    return variance * float(SCATTER) / 10.0
+    return np.asarray(
+        variance * 2.0 ** (2 * codebook.grid_bits - VARIANCE_BITS) * float(SCATTER) / 10.0, dtype=np.float64
+    )
 
 
 def _quotient(sums: IntArray, counts: IntArray) -> NDArray[np.int32]:

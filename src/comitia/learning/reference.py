@@ -13,7 +13,7 @@ from comitia.text.codebook import Codebook
 
 PPM = 1_000_000
 _MEAN_BITS = 20
-"""Means count in units of 2**-20 here: a product with a vector of length 1 on a grid of 2^18 is below 2^38."""
+"""Means count in units of 2**-20 here: a product with a vector of length 1 on the finest grid of 2^14 is below 2^34."""
 
 
 def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int | None:

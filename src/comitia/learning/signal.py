@@ -1,13 +1,13 @@
 """Is a release any good? A matched filter on the release itself: public, exact, and free of budget.
 
-With S_c provider i's noised sum and n_c its noised count of category c, m0 the pool's mean and Q_c what public knowledge
-(names and references) has as the category's mean, centred by the provider's own counts,
+With S_c provider i's noised sum and n_c its noised count of category c, m0 the pool's mean and Q_c what public
+knowledge (names and references) has as the category's mean, centred by the provider's own counts,
 
     z = sum_c <S_c - n_c m0, Q_c> / (sigma sqrt(sum_c |Q_c|² + sum_c <m0, Q_c>² / kappa²))
 
-is the release's resemblance to public knowledge in standard deviations of its own noise. Honest work is expected to reach
-sum_c n_c |Q_c|² in the numerator. Categories of which nothing is public have Q_c = 0; centred means that the Q_c of the
-others, weighted with n_c, add up to 0, so what all categories share says nothing.
+is the release's resemblance to public knowledge in standard deviations of its own noise. Honest work is expected to
+reach sum_c n_c |Q_c|² in the numerator. Categories of which nothing is public have Q_c = 0; centred means that the Q_c
+of the others, weighted with n_c, add up to 0, so what all categories share says nothing.
 
 All figures are integers: everybody gets the same ones.
 """
@@ -24,11 +24,11 @@ from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import POSTERIOR_BITS, posterior, public_evidence, released_counts
 from comitia.privacy.released import Released
-from comitia.text.codebook import Codebook
+from comitia.text.codebook import MEAN_BITS, Codebook
 
 MICRO = 1_000_000
-_DIRECTION_BITS = 14
-"""Q counts in units of 2**-14: products with sums of 2^24 documents on a grid of 2^18 then fit 64 bits."""
+_DIRECTION_BITS = 16
+"""Q counts in units of 2**-16: products with sums of 2^24 documents on the finest grid of 2^14 then fit 64 bits."""
 _WEIGHT_BITS = 4
 """Counts weigh in sixteenths of a document when Q is centred."""
 
@@ -63,16 +63,17 @@ def signal(codebook: Codebook, release: Released[LocalModel]) -> Signal | None:
     values, inverse = release.value.values[judged], inverse_count_weight(codebook)
     counts = released_counts(codebook, release)[judged]
     directions = _centred(posterior(codebook, ()).means[judged], counts, codebook.grid_bits)
-    one = 1 << codebook.grid_bits
-    # From here on in Python's integers, which do not overflow: a few for each category.
+    # From here on in Python's integers, which do not overflow: a few for each category. With m0 in units of
+    # 2**-MEAN_BITS, numerators are in units of 2**-(grid + direction + mean bits), the variance in its square.
     alike = _products(values[:, :-1], directions)
     offset = _products(np.broadcast_to(codebook.pool_mean, directions.shape), directions)
     lengths = _products(directions, directions)
     raw_counts = [int(count) * inverse for count in values[:, -1]]
-    measured = sum(a * one - n * o for a, n, o in zip(alike, raw_counts, offset, strict=True))
-    # <S, Q> counts in grid steps, |Q|² n in direction steps more: bring the expected value to the measured one's unit.
-    expected = sum(int(n) * length for n, length in zip(counts, lengths, strict=True)) * one >> _DIRECTION_BITS
-    variance = release.receipt.sigma_squared * (sum(lengths) * one**2 + inverse**2 * sum(o * o for o in offset))
+    measured = sum((a << MEAN_BITS) - n * o for a, n, o in zip(alike, raw_counts, offset, strict=True))
+    likely = sum(int(n) * length for n, length in zip(counts, lengths, strict=True))
+    expected = likely << (MEAN_BITS - _DIRECTION_BITS)
+    spread = (sum(lengths) << 2 * MEAN_BITS) + inverse**2 * sum(o * o for o in offset)
+    variance = release.receipt.sigma_squared * spread
     return Signal(z_micro=_ratio_micro(measured, variance), expected_micro=_ratio_micro(expected, variance))
 
 

@@ -60,7 +60,7 @@ def require_training_set(codebook: Codebook, vectors: NDArray[np.int32], labels:
     # Not trusted from elsewhere: the sensitivity, so the guarantee, rests on it.
     lengths = (vectors.astype(np.int64) ** 2).sum(axis=1)
     longest = int(lengths.argmax())
-    if int(lengths[longest]) > 1 << 2 * codebook.grid_bits:
+    if int(lengths[longest]) > codebook.norm_bound_squared:
         raise InputError(
             f"the vector of row {longest} is longer than 1",
             code="bad-vectors",
