@@ -37,9 +37,7 @@ def ask_for_model(
         return ask_with(client, wish, target, progress=progress)
 
 
-def ask_with(
-    client: Client, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None
-) -> Answer:
+def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None) -> Answer:
     """Ask with a client that is connected already."""
     data = client.artefact(newest_codebook(client.application))
     codebook = Codebook.from_bytes(data)

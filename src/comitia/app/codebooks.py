@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from comitia.core.errors import InputError
-from comitia.storage.documents import read_documents
+from comitia.storage.documents import Columns, read_documents
 from comitia.text.categories import Category, parse_categories
 from comitia.text.codebook import Codebook
 
 
 def read_texts(source: Path, text_column: str) -> list[str]:
     """The texts of a file or folder; errors as `read_documents`."""
-    return [document.text for document in read_documents(source, text_column=text_column)]
+    return [document.text for document in read_documents(source, Columns(text=text_column))]
 
 
 def read_categories(file: Path | None, labels: Sequence[str]) -> tuple[Category, ...]:

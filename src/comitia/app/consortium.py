@@ -93,16 +93,12 @@ def found(
         codebook=codebook,
     )
     signed = SignedGenesis(genesis=genesis, signatures=(sign_as_admin(admin, genesis.digest),))
-    write_toml(
-        folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file."
-    )
+    write_toml(folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file.")
     approve(folder, folder.super_node.join_request, output=folder.super_node.approval)
     return folder
 
 
-def request_to_join(
-    folder: NodeFolder, *, name: str, organisation: str, roles: tuple[str, ...]
-) -> JoinRequest:
+def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: tuple[str, ...]) -> JoinRequest:
     """Make a node's keys, if it has none, and the request that an administrator approves.
 
     Raises
@@ -165,9 +161,7 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
 
 def _check_name(text: str) -> None:
     if not 0 < len(text) <= MAX_NAME_LENGTH or not text.isprintable():
-        raise InputError(
-            f"a name has 1 to {MAX_NAME_LENGTH} printable characters, {text!r} has not", code="bad-name"
-        )
+        raise InputError(f"a name has 1 to {MAX_NAME_LENGTH} printable characters, {text!r} has not", code="bad-name")
 
 
 def _now() -> datetime:

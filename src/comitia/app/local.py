@@ -98,9 +98,7 @@ class LocalConsortium:
         book = self.consortium.path / "codebook.comitia"
         book.write_bytes(codebook.to_bytes())
         arguments = ["super-node", str(self.consortium.path), "--codebook", str(book), "--format", "json"]
-        self.super_node = LocalNode(
-            name="super-node", folder=self.consortium.super_node.path, arguments=arguments
-        )
+        self.super_node = LocalNode(name="super-node", folder=self.consortium.super_node.path, arguments=arguments)
         self._admit(self.requester, "requester", (Role.REQUESTER.value,))
 
     def add_provider(
@@ -191,6 +189,11 @@ class LocalConsortium:
         return sum(
             sum(psutil.Process(node.process.pid).cpu_times()[:2]) for node in self.nodes if node.process is not None
         )
+
+    def sent_bytes(self) -> int:
+        """Bytes that the nodes have sent, as of each one's last heartbeat."""
+        marks = [node.folder / "running.json" for node in self.nodes if node.process is not None]
+        return sum(int(json.loads(mark.read_text(encoding="utf-8"))["sent_bytes"]) for mark in marks)
 
     def peak_memory_mb(self) -> Mapping[str, float]:
         """Resident memory of each node process; its peak where the system tells."""

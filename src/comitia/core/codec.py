@@ -210,8 +210,7 @@ def _read_fixed(readers: tuple[_Reader, ...]) -> _Reader:
         if not isinstance(value, list) or len(value) != len(readers):
             raise _refuse(path, f"a list of {len(readers)}", value)
         return tuple(
-            reader(item, f"{path}[{index}]")
-            for index, (reader, item) in enumerate(zip(readers, value, strict=True))
+            reader(item, f"{path}[{index}]") for index, (reader, item) in enumerate(zip(readers, value, strict=True))
         )
 
     return read

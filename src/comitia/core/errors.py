@@ -35,9 +35,7 @@ class ComitiaError(Exception):
 
     def as_dict(self) -> dict[str, object]:
         """The error as a machine reads it."""
-        facts = {
-            name: value.hex() if isinstance(value, bytes) else value for name, value in self.values.items()
-        }
+        facts = {name: value.hex() if isinstance(value, bytes) else value for name, value in self.values.items()}
         return {"error": self.code, "message": self.message, "hint": self.hint, "values": facts}
 
 

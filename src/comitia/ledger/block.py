@@ -13,6 +13,7 @@ from comitia.core.crypto import SigningKey, verify
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.ledger import merkle
+from comitia.ledger.genesis import Genesis
 
 HEADER_DOMAIN: Final = b"comitia block header\x00"
 MAX_BLOCK_BYTES: Final = 8 << 20
@@ -77,10 +78,12 @@ class Block:
         return decode(cls, data, limit=MAX_BLOCK_BYTES)
 
 
-def verify_block(block: Block, *, chain: str, previous: bytes, height: int, after_ms: int, public: bytes) -> None:
+def verify_block(
+    block: Block, *, genesis: Genesis, previous: bytes, height: int, after_ms: int, public: bytes
+) -> None:
     """Check everything about a block that needs no state.
 
-    1. It belongs to this chain and follows the block before it, in height, hash and time.
+    1. It belongs to this chain and follows the block before it, in height, hash and time; its epoch is its time's.
     2. Its transactions are those that its header names.
     3. Its proposer signed it.
 
@@ -90,7 +93,8 @@ def verify_block(block: Block, *, chain: str, previous: bytes, height: int, afte
         Codes ``wrong-link``, ``wrong-transactions``, ``bad-signature``, naming the height.
     """
     header = block.header
-    linked = (header.chain, header.previous, header.height) == (chain, previous, height)
+    expected = (genesis.chain, previous, height, genesis.epoch_at(header.time_ms))
+    linked = (header.chain, header.previous, header.height, header.epoch) == expected
     if not linked or header.time_ms < after_ms:  # 1
         raise ProtocolError(f"block {header.height} does not follow block {height - 1}", code="wrong-link")
     if merkle.root(block.transactions) != header.transactions_root:  # 2

@@ -43,7 +43,11 @@ TRANSITIONS: Final[tuple[tuple[Phase, Phase, str], ...]] = (
     (Phase.CONSENT, Phase.ABORTED, "too few said yes, or the requester gave up"),
     (Phase.COMMIT, Phase.SCORE, "all consenting providers have committed, or time is up; enough did"),
     (Phase.COMMIT, Phase.ABORTED, "too few committed, or the requester gave up"),
-    (Phase.SCORE, Phase.SEAL, "all present members have scored, or time is up; a quorum did, a model is accepted"),
+    (
+        Phase.SCORE,
+        Phase.SEAL,
+        "all present members have scored, or time is up; a quorum did, a model is accepted",
+    ),
     (Phase.SCORE, Phase.ABORTED, "too few scored, no model accepted, or the requester gave up"),
     (Phase.SEAL, Phase.SEAL, "time is up: the next in rank leads"),
     (Phase.SEAL, Phase.SEALED, "a block with a quorum's signatures"),
@@ -68,6 +72,7 @@ class Session:
     Attributes
     ----------
     id : the request's transaction id.
+    chain : the consortium.
     chain : the consortium's ledger.
     requester, task, epoch : who asked for what; every signature in the session is judged at this epoch.
     anchor_height, anchor : the request's block, and 32 bytes that depend on it and that nobody knew before.
@@ -246,7 +251,9 @@ def step(
     """
     if not session.is_open:
         raise ProtocolError(
-            f"session {_short(session)} has ended ({session.phase})", code="session-ended", phase=session.phase.value
+            f"session {_short(session)} has ended ({session.phase})",
+            code="session-ended",
+            phase=session.phase.value,
         )
     match session.phase, body:
         case _, Tick():
@@ -363,7 +370,9 @@ def _close_commit(session: Session, time_ms: int) -> Session:
         )
     if present < session.quorum:
         return _abort(
-            session, time_ms, f"{present} of {len(session.members)} members are present, {session.quorum} needed"
+            session,
+            time_ms,
+            f"{present} of {len(session.members)} members are present, {session.quorum} needed",
         )
     return _move(session, Phase.SCORE, time_ms + session.task.score_ms)
 
@@ -410,9 +419,7 @@ def _seal(session: Session, author: NodeId, body: SealBlock, time_ms: int, verif
     """
     _require_part(session, author, session.members, {})  # 1
     if body.block != expected_block(session, body.block.model, body.block.model_size):  # 2
-        raise ProtocolError(
-            f"the block is not the one that follows from session {_short(session)}", code="wrong-block"
-        )
+        raise ProtocolError(f"the block is not the one that follows from session {_short(session)}", code="wrong-block")
     require_certificate(body, session.keys, frozenset(session.members), session.quorum, verify)  # 3
     return replace(_move(session, Phase.SEALED, time_ms), block=body.block, closed_ms=time_ms)
 
@@ -429,9 +436,7 @@ def require_certificate(
     """
     signers = [signer for signer, _ in seal.certificate]
     if signers != sorted(set(signers)) or not members.issuperset(signers):
-        raise ProtocolError(
-            "the certificate's signers are not different members in order", code="bad-certificate"
-        )
+        raise ProtocolError("the certificate's signers are not different members in order", code="bad-certificate")
     if len(signers) < quorum:
         raise ProtocolError(
             f"{len(signers)} of {len(members)} members signed the block, {quorum} needed",
@@ -443,7 +448,9 @@ def require_certificate(
     for signer, signature in seal.certificate:
         if not verify(keys[signer], signed, signature):
             raise ProtocolError(
-                f"the signature of member {signer} on the block is not valid", code="bad-certificate", member=signer
+                f"the signature of member {signer} on the block is not valid",
+                code="bad-certificate",
+                member=signer,
             )
 
 

@@ -18,7 +18,8 @@ from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id
 from comitia.ledger.genesis import AdminSignature, Membership
-from comitia.retrieval.profile import RetrievalRecord
+from comitia.privacy.terms import Unit
+from comitia.retrieval.profile import MAX_LEAVES, RetrievalRecord
 
 MAX_TRANSACTION_BYTES: Final = 256 * 1024
 """Largest envelope; each type has a smaller bound of its own, see `BOUNDS`."""
@@ -37,13 +38,6 @@ ANYONE: Final = "*"
 
 CACHE_DOMAIN: Final = b"comitia cache key\x00"
 POQ_BLOCK_DOMAIN: Final = b"comitia poq block\x00"
-
-
-class Unit(StrEnum):
-    """What one neighbouring data set may differ in."""
-
-    RECORD = "record"
-    USER = "user"
 
 
 class ConsentMode(StrEnum):
@@ -65,11 +59,9 @@ class Phase(StrEnum):
 
 
 class EvidenceKind(StrEnum):
-    """Misbehaviour that two signatures prove to anyone."""
+    """Misbehaviour that signatures prove to anyone."""
 
     EQUIVOCATION = "equivocation"
-    DOUBLE_VOTE = "double-vote"
-    FALSE_REVEAL = "false-reveal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,11 +273,15 @@ class RegisterCodebook:
     Attributes
     ----------
     digest, size : of its canonical bytes.
+    references : labelled public documents in it; what reference losses are measured on.
+    leaf_labels : category of each leaf, "" for one without a name: how a request finds its leaves.
     signatures : administrators', over the digest; empty when a super node sends it.
     """
 
     digest: bytes
     size: int
+    references: int
+    leaf_labels: tuple[str, ...]
     signatures: tuple[AdminSignature, ...] = ()
 
 
@@ -424,18 +420,10 @@ class ReportEvidence:
     items: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A super node countersigns the state at a height: who rewrites history later contradicts it."""
-
-    height: int
-    state_root: bytes
-
-
 Transaction = (
     RegisterMember | RotateKey | RevokeMember | RegisterCodebook | RegisterProfile | Withdraw | SetPolicy
     | OpenRequest | Consent | CommitModel | PostScores | SealBlock | AbortRequest | Tick
-    | RecordReuse | ReportEvidence | Checkpoint
+    | RecordReuse | ReportEvidence
 )  # fmt: skip
 
 TYPES: Final[dict[str, type[Transaction]]] = {
@@ -455,7 +443,6 @@ TYPES: Final[dict[str, type[Transaction]]] = {
     "tick": Tick,
     "record-reuse": RecordReuse,
     "report-evidence": ReportEvidence,
-    "checkpoint": Checkpoint,
 }
 
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
@@ -472,7 +459,7 @@ BOUNDS: Final[dict[type[Transaction], int]] = {
     RegisterMember: 8 << 10,
     RotateKey: 1 << 10,
     RevokeMember: 8 << 10,
-    RegisterCodebook: 8 << 10,
+    RegisterCodebook: 128 << 10,
     RegisterProfile: 64 << 10,
     Withdraw: 256,
     SetPolicy: 32 << 10,
@@ -485,7 +472,6 @@ BOUNDS: Final[dict[type[Transaction], int]] = {
     Tick: 128,
     RecordReuse: 32 << 10,
     ReportEvidence: 200 << 10,
-    Checkpoint: 128,
 }
 """Most payload bytes of each type, looked at before anything is parsed."""
 
@@ -538,7 +524,10 @@ def parse(data: bytes) -> tuple[Envelope, Transaction]:
     cls = TYPES.get(header.type)
     if cls is None:  # 2
         raise ProtocolError(f"{header.type[:40]!r} is not a type of transaction", code="unknown-type")
-    if (len(header.session) == DIGEST_BYTES) != (cls in IN_SESSION) or len(header.session) not in (0, DIGEST_BYTES):
+    if (len(header.session) == DIGEST_BYTES) != (cls in IN_SESSION) or len(header.session) not in (
+        0,
+        DIGEST_BYTES,
+    ):
         raise ProtocolError(f"a {header.type} does not belong in this session", code="out-of-place")
     if header.stage or header.audience:  # 3
         raise ProtocolError("a message to one node is not a transaction", code="out-of-place")
@@ -575,6 +564,8 @@ def check_bounds(body: Transaction) -> None:
         case RegisterCodebook():
             _size("digest", body.digest, DIGEST_BYTES)
             _range("size", body.size, 1, MAX_MODEL_BYTES)
+            _range("references", body.references, 0, 1 << 24)
+            _range("number of leaves", len(body.leaf_labels), 0, MAX_LEAVES)
         case SetPolicy(policy=policy):
             _policy(policy)
         case OpenRequest():
@@ -602,9 +593,6 @@ def check_bounds(body: Transaction) -> None:
             _size("source", source, DIGEST_BYTES)
         case ReportEvidence(items=items):
             _range("number of items", len(items), 1, 4)
-        case Checkpoint():
-            _range("height", body.height, 1, 1 << 53)
-            _size("state_root", body.state_root, DIGEST_BYTES)
         case RegisterProfile() | Withdraw():
             pass
 

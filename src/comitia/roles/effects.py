@@ -107,8 +107,6 @@ class Finish:
     reason: str
 
 
-MemberEffect = (
-    Decide | Train | Remember | Post | Send | ScoreReleases | Combine | DeliverModel | SettleBudget | WakeAt
-)
+MemberEffect = Decide | Train | Remember | Post | Send | ScoreReleases | Combine | DeliverModel | SettleBudget | WakeAt
 
 RequesterEffect = Send | WakeAt | Finish

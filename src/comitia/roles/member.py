@@ -146,9 +146,7 @@ def _remember(state: MemberState, work: str, memory: Memory) -> tuple[MemberStat
     return state, (Remember(session=state.session.id, memory=memory),)
 
 
-def _next(
-    state: MemberState, key: SigningKey, now_ms: int
-) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+def _next(state: MemberState, key: SigningKey, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
     """The next thing to do, or None when it is others' turn."""
     match state.session.phase:
         case Phase.CONSENT:
@@ -167,9 +165,7 @@ def _run(state: MemberState, work: str, effect: MemberEffect) -> tuple[MemberSta
     return replace(state, begun=state.begun | {work}), (effect,)
 
 
-def _post_once(
-    state: MemberState, work: str, effect: Post
-) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+def _post_once(state: MemberState, work: str, effect: Post) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
     """Post a transaction unless that was done; the driver repeats it until the ledger has it."""
     if work in state.begun:
         return None
@@ -344,9 +340,7 @@ def _answer_reveals(state: MemberState, sender: NodeId, authors: tuple[NodeId, .
         return ()
     held = _hold_own(state).reveals
     return tuple(
-        Send(to=sender, session=state.session.id, message=held[author])
-        for author in authors
-        if author in held
+        Send(to=sender, session=state.session.id, message=held[author]) for author in authors if author in held
     )
 
 

@@ -141,19 +141,7 @@ class Artefact:
     data: bytes
 
 
-Message = (
-    Submit
-    | Submitted
-    | Follow
-    | Blocks
-    | Reveal
-    | AskReveal
-    | Vote
-    | Deliver
-    | AskModel
-    | AskArtefact
-    | Artefact
-)
+Message = Submit | Submitted | Follow | Blocks | Reveal | AskReveal | Vote | Deliver | AskModel | AskArtefact | Artefact
 
 TYPES: Final[dict[str, type[Message]]] = {
     "submit": Submit,
@@ -306,9 +294,7 @@ def unpack(
         raise ProtocolError(f"{header.sender} is not who it says", code="bad-signature", sender=header.sender)
     envelope.verify(known.signing if known else packet.key)  # 4
     message = decode(TYPES[header.type], envelope.payload, limit=PACKET_LIMIT)  # 5
-    return Received(
-        sender=header.sender, registered=known is not None, session=header.session, message=message
-    )
+    return Received(sender=header.sender, registered=known is not None, session=header.session, message=message)
 
 
 def _info(chain: str, session: bytes, stage: str, sender: NodeId, recipient: NodeId, sealing: bytes) -> bytes:

@@ -75,8 +75,6 @@ def _holders(session: Session) -> tuple[NodeId, ...]:
     return session.members
 
 
-def _fail(
-    state: RequesterState, code: str, reason: str
-) -> tuple[RequesterState, tuple[RequesterEffect, ...]]:
+def _fail(state: RequesterState, code: str, reason: str) -> tuple[RequesterState, tuple[RequesterEffect, ...]]:
     failed = Finish(session=state.request, model=b"", proof=b"", cached=False, code=code, reason=reason)
     return replace(state, over=True), (failed,)

@@ -215,15 +215,12 @@ def _release_coalesced(
 def _tick(state: DeskState, ledger: LedgerView, now_ms: int) -> tuple[DeskState, tuple[DeskEffect, ...]]:
     overdue = dict(_overdue(state, ledger, now_ms))
     effects = tuple(
-        OrderTick(session=session, body=Tick(phase=phase, view=view))
-        for session, (phase, view) in overdue.items()
+        OrderTick(session=session, body=Tick(phase=phase, view=view)) for session, (phase, view) in overdue.items()
     )
     return replace(state, ticked={**state.ticked, **overdue}), effects
 
 
-def _overdue(
-    state: DeskState, ledger: LedgerView, now_ms: int
-) -> Iterator[tuple[SessionId, tuple[Phase, int]]]:
+def _overdue(state: DeskState, ledger: LedgerView, now_ms: int) -> Iterator[tuple[SessionId, tuple[Phase, int]]]:
     for session in ledger.open_sessions():
         stage = (session.phase, session.view)
         if now_ms > session.deadline_ms + TICK_GRACE_MS and state.ticked.get(session.id) != stage:

@@ -54,9 +54,7 @@ def create_keys(folder: Path) -> NodeKeys:
             hint="restore the missing key files from a backup, or join anew in an empty folder",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    tls = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-    )
+    tls = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     keys = NodeKeys(signing=SigningKey.generate(), sealing=SealingKey.generate(), tls=tls)
     write_secret(folder / SIGNING, keys.signing.to_bytes().hex().encode())
     write_secret(folder / SEALING, keys.sealing.to_bytes().hex().encode())

@@ -54,9 +54,7 @@ class ModelFile:
         verified = verify_proof(Proof.from_bytes(self.proof), genesis, self.model)
         codebook = Codebook.from_bytes(self.codebook)
         if codebook.digest != verified.codebook:
-            raise DamagedError(
-                "the file's codebook is not the one that the block names", code="codebook-mismatch"
-            )
+            raise DamagedError("the file's codebook is not the one that the block names", code="codebook-mismatch")
         return verified
 
 
@@ -80,9 +78,7 @@ def read_model(path: Path) -> ModelFile:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)
-        ) from error
+        raise InputError(f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)) from error
     try:
         file = decode(ModelFile, data, limit=FILE_LIMIT)
     except ComitiaError as error:

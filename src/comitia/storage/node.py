@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from comitia.core.errors import StorageError
 from comitia.core.ids import SessionId, TransactionId
@@ -79,7 +79,8 @@ class NodeStore:
 
     def changed_elsewhere(self) -> int:
         """A number that changes whenever another process wrote to this database."""
-        return int(self._one("PRAGMA data_version") or 0)
+        found = self._one("PRAGMA data_version")
+        return found if isinstance(found, int) else 0
 
     def remember(self, session: SessionId, value: bytes) -> None:
         self._write("INSERT OR REPLACE INTO memory VALUES (?, ?)", session, value)
@@ -146,9 +147,7 @@ class NodeStore:
     def questions(self) -> tuple[Question, ...]:
         rows = self._all("SELECT session, request, answer FROM question ORDER BY session")
         return tuple(
-            Question(
-                session=SessionId(row[0]), request=row[1], answer=None if row[2] is None else bool(row[2])
-            )
+            Question(session=SessionId(row[0]), request=row[1], answer=None if row[2] is None else bool(row[2]))
             for row in rows
         )
 
@@ -161,7 +160,7 @@ class NodeStore:
             row = self._db.execute(statement, values).fetchone()
         return None if row is None else row[0]
 
-    def _all(self, statement: str) -> list[tuple[bytes, ...]]:
+    def _all(self, statement: str) -> list[tuple[Any, ...]]:
         with self._guard():
             return self._db.execute(statement).fetchall()
 

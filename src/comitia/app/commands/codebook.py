@@ -43,11 +43,11 @@ def build(
     --categories, the labels of --references are the categories and their own names.
     """
     from comitia.app.codebooks import read_categories, read_texts
-    from comitia.storage.documents import read_documents
+    from comitia.storage.documents import Columns, read_documents
     from comitia.text.build import BuildSettings, build_codebook
     from comitia.text.codebook import VectorKind
 
-    known = read_documents(references, text_column=text_column, label_column=label_column) if references else []
+    known = list(read_documents(references, Columns(text=text_column, label=label_column))) if references else []
     labelled = [(document.text, document.label) for document in known if document.label]
     with console(stderr=True).status("building the codebook") as status:
         book = build_codebook(

@@ -63,9 +63,7 @@ def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ..
     from comitia.storage.folder import NodeFolder
 
     node = NodeFolder(folder)
-    request_to_join(
-        node, name=name, organisation=organisation or name, roles=roles or ("provider", "requester")
-    )
+    request_to_join(node, name=name, organisation=organisation or name, roles=roles or ("provider", "requester"))
     identity = node.load_keys().node
     value = {"node": identity, "request": str(node.join_request), "approval": str(node.approval)}
 

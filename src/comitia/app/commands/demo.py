@@ -75,14 +75,14 @@ def _documents(
     data: str | None, text_column: str | None, label_column: str | None, provider_column: str | None
 ) -> Sequence[Document]:
     from comitia.app.demo import work_orders
-    from comitia.storage.documents import read_documents
+    from comitia.storage.documents import Columns, read_documents
 
-    return read_documents(
-        data or work_orders.work_orders(),
-        text_column=text_column or work_orders.TEXT_COLUMN,
-        label_column=label_column or work_orders.LABEL_COLUMN,
-        provider_column=provider_column or work_orders.PROVIDER_COLUMN,
+    columns = Columns(
+        text=text_column or work_orders.TEXT_COLUMN,
+        label=label_column or work_orders.LABEL_COLUMN,
+        provider=provider_column or work_orders.PROVIDER_COLUMN,
     )
+    return list(read_documents(data or work_orders.work_orders(), columns))
 
 
 def _facts(outcome: Outcome, dataset: str, directory: Path) -> dict[str, object]:
@@ -101,7 +101,7 @@ def _facts(outcome: Outcome, dataset: str, directory: Path) -> dict[str, object]
         "auc_new": outcome.shared.auc_new and round(outcome.shared.auc_new, 4),
         "auc_public_only": round(outcome.public_only.auc, 4),
         "auc_public_only_new": outcome.public_only.auc_new and round(outcome.public_only.auc_new, 4),
-        "block_height": verified.poq_height,
+        "block_height": verified.height,
         "block_hash": verified.block_hash,
         "model_sha256": verified.model,
         "proof_verified": True,
@@ -125,7 +125,7 @@ def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
         commit = session.commits.get(node)
         rows.append(
             (
-                outcome.names.get(node, "super node"),
+                outcome.names[node],
                 commit.rows if commit else "witness",
                 "" if signal is None else f"{signal / 1e6:.1f}",
                 verdicts[node].value if node in verdicts else "",
@@ -145,7 +145,7 @@ def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
     table("Examples", ("work order", "the model says", "it is"), outcome.examples)
     table("Stages", ("stage", "seconds"), [(name, f"{s:.3f}") for name, s in outcome.stage_s.items()])
     click.echo(
-        f"block {verified.poq_height} {verified.block_hash.hex()}\n"
+        f"block {verified.height} {verified.block_hash.hex()}\n"
         f"model {verified.model.hex()}, proof verified offline\n"
         f"{outcome.answer.latency_s:.2f} s for the model, {outcome.again.latency_s * 1000:.0f} ms when asked again "
         f"(from the cache, at no privacy cost, recorded)\n"

@@ -66,7 +66,7 @@ def request(
     value = {
         "model": str(target),
         "session": answer.verified.session,
-        "block_height": answer.verified.poq_height,
+        "block_height": answer.verified.height,
         "block_hash": answer.verified.block_hash,
         "model_sha256": answer.verified.model,
         "providers": answer.verified.accepted,
@@ -77,7 +77,7 @@ def request(
 
     def render() -> None:
         how = "from the cache, at no privacy cost" if answer.cached else f"in {answer.latency_s:.2f} s"
-        click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.poq_height}, {how}.")
+        click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.height}, {how}.")
         click.echo(f'Next: comitia ask {target} "some text"')
 
     emit(value, output, render)
@@ -90,9 +90,7 @@ def request(
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--top", default=3, show_default=True, help="How many categories to show.")
 @format_option
-def ask(
-    model: Path, texts: tuple[str, ...], source: Path | None, text_column: str, top: int, output: str
-) -> None:
+def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: str, top: int, output: str) -> None:
     """Ask MODEL what category each TEXT belongs to. Offline: no node is needed, nothing is sent."""
     from comitia.app.codebooks import read_texts
     from comitia.core.errors import InputError
@@ -106,9 +104,7 @@ def ask(
     answers = []
     for text, row in zip(queries, ready.predict_proba(queries), strict=True):
         best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[: max(1, top)]
-        answers.append(
-            {"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}}
-        )
+        answers.append({"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}})
     if output == "json":
         for answer in answers:
             emit(answer, output, lambda: None)

@@ -42,9 +42,8 @@ def provider(
     """Run the provider in DIR on its own documents until stopped. They never leave this machine."""
     from comitia.app.node.running import run_provider
     from comitia.privacy.terms import Unit
-    from comitia.storage.documents import read_documents
+    from comitia.storage.documents import Columns, read_documents
 
-    documents = read_documents(
-        data, text_column=text_column, label_column=label_column, user_column=user_column
-    )
+    columns = Columns(text=text_column, label=label_column, user=user_column)
+    documents = list(read_documents(data, columns))
     run_provider(folder, documents, unit=Unit(unit), records_per_user=records_per_user, output=output)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,13 +12,12 @@ from comitia.app.asking import Answer, ask_with
 from comitia.app.demo.work_orders import Split
 from comitia.app.local import LocalConsortium
 from comitia.app.node.client import Client
+from comitia.app.node.daemon import HEARTBEAT_S
 from comitia.app.tasks import Wish
-from comitia.core.codec import digest
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import auc_by_class
 from comitia.learning.registry import learner
 from comitia.ledger.session import Session
-from comitia.storage.folder import load_genesis
 from comitia.storage.model_file import read_model
 from comitia.text.build import build_codebook
 from comitia.text.codebook import Codebook
@@ -80,7 +78,6 @@ def run(local: LocalConsortium, split: Split, *, epsilon: str, say: Say) -> Outc
     local.start(lambda name: say(f"{name} is registered"))
     with Client(local.requester) as client:
         start_s = time.perf_counter() - start
-        stages = _Stages(say)
         examples = _examples(split.held_out)
         wish = Wish(
             epsilon=epsilon,
@@ -89,14 +86,20 @@ def run(local: LocalConsortium, split: Split, *, epsilon: str, say: Say) -> Outc
             accept_unverified=True,
             queries=tuple(text for text, _ in examples),
         )
+        time.sleep(HEARTBEAT_S)
+        sent = local.sent_bytes() + client.daemon.sent_bytes
         cpu = local.cpu_seconds() + time.process_time()
+        stages = _Stages(say)
         answer = ask_with(client, wish, local.directory / "model.comitia", progress=stages.moved)
         cpu_s = local.cpu_seconds() + time.process_time() - cpu
         stages.end()
+        time.sleep(HEARTBEAT_S)
+        wire_bytes = local.sent_bytes() + client.daemon.sent_bytes - sent
         say("asking the same again")
         again = ask_with(client, wish, local.directory / "model-again.comitia")
         session = client.application.session(answer.verified.session)
-        wire_bytes = client.daemon.traffic_bytes
+        assert session is not None
+        names = {member.node: member.name for member in client.application.members()}
     say("measuring on documents that no provider trained on")
     model = read_model(local.directory / "model.comitia")
     _, shared = model.load()
@@ -110,7 +113,7 @@ def run(local: LocalConsortium, split: Split, *, epsilon: str, say: Say) -> Outc
         shared=quality(shared, codebook, split),
         public_only=quality(public, codebook, split),
         examples=tuple((text, str(guess), label) for (text, label), guess in zip(examples, said, strict=True)),
-        names={node.name: node.name for node in local.providers},
+        names=names,
         stage_s=stages.seconds,
         cpu_s=cpu_s,
         wire_bytes=wire_bytes,

@@ -32,9 +32,7 @@ CATEGORIES: Final = 8
 HELD_OUT: Final = 0.25
 """Share of each provider's documents that nobody trains on: what the model is judged by."""
 
-_ELSEWHERE: Final = (
-    "give another file with --data FILE --text-column C --label-column C --provider-column C"
-)
+_ELSEWHERE: Final = "give another file with --data FILE --text-column C --label-column C --provider-column C"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +133,7 @@ def split(
         known = 0 if label in codes else references
         public += [(document.text, label) for document in listed[:known]]
         for document in listed[known:]:
-            relabelled = Document(
-                text=document.text, label=codes.get(label, label), provider=document.provider
-            )
+            relabelled = Document(text=document.text, label=codes.get(label, label), provider=document.provider)
             if draw.random() < HELD_OUT:
                 held_out.append(relabelled)
             else:

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from comitia.app.node.daemon import Daemon
 from comitia.app.node.library import Library
 from comitia.app.node.opening import open_daemon
-from comitia.app.node.requesting import Requesting, failure
-from comitia.core.errors import UnavailableError
+from comitia.app.node.requesting import Requesting, broken, failure
+from comitia.core.errors import ComitiaError, UnavailableError
 from comitia.ledger.application import Application
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest, Task
@@ -40,28 +41,43 @@ class Client:
         If the super node cannot be reached.
     """
 
+    daemon: Daemon
+
     def __init__(self, folder: Path) -> None:
+        self._folder = NodeFolder(folder)
         self._finished: queue.SimpleQueue[Finish] = queue.SimpleQueue()
+        self._started: queue.SimpleQueue[ComitiaError | None] = queue.SimpleQueue()
         self._progress: Callable[[Session], None] | None = None
-        self._caught_up = threading.Event()
-        self.daemon = open_daemon(NodeFolder(folder))
-        self._library = Library(self.daemon)
-        self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
-        self.daemon.add(self._library)
-        self.daemon.add(self._requesting)
-        self.daemon.on_membership(self._caught_up.set)
-        self._thread = threading.Thread(target=self.daemon.run, name="comitia-node", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="comitia-node", daemon=True)
 
     def __enter__(self) -> Client:
         self._thread.start()
-        if not self._caught_up.wait(MEMBERSHIP_PATIENCE_S):
+        try:
+            trouble = self._started.get(timeout=MEMBERSHIP_PATIENCE_S)
+        except queue.Empty:
             self.close()
-            raise UnavailableError(
+            trouble = UnavailableError(
                 "the super node does not answer",
                 code="no-answer",
                 hint="is it running? `comitia doctor` looks for the reason",
             )
+        if trouble is not None:
+            raise trouble
         return self
+
+    def _live(self) -> None:
+        """The node's thread: everything of the node is opened, used and closed here."""
+        try:
+            self.daemon = open_daemon(self._folder, patient=False)
+            self._library = Library(self.daemon)
+            self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
+            self.daemon.add(self._library)
+            self.daemon.add(self._requesting)
+            self.daemon.on_membership(lambda: self._started.put(None))
+            self.daemon.run()
+        except ComitiaError as error:
+            self._started.put(error)
+            self._finished.put(broken(error))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,7 +85,9 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self.daemon.stop()
+        """End the node; may be called twice."""
+        if hasattr(self, "daemon"):
+            self.daemon.stop()
         self._thread.join(timeout=5)
 
     @property

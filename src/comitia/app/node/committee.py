@@ -104,9 +104,7 @@ class Committee:
             if self._takes_part(session):
                 kept = memories.pop(session.id, None)
                 memory = Memory() if kept is None else decode(Memory, kept, limit=MEMORY_LIMIT)
-                self._states[session.id] = member.MemberState(
-                    node=self._daemon.node, session=session, memory=memory
-                )
+                self._states[session.id] = member.MemberState(node=self._daemon.node, session=session, memory=memory)
                 self._step(session.id, SessionAdvanced(session=session))
         for ended, value in memories.items():
             self._close_ended(ended, decode(Memory, value, limit=MEMORY_LIMIT))
@@ -232,9 +230,7 @@ class Committee:
         )
         self._step(session.id, Scored(scores=scores))
 
-    def _score_one(
-        self, session: Session, codebook: Codebook, author: NodeId, reveal: Reveal | None
-    ) -> Score:
+    def _score_one(self, session: Session, codebook: Codebook, author: NodeId, reveal: Reveal | None) -> Score:
         release = self._read(session, codebook, reveal) if reveal is not None else None
         if release is None:
             return Score(author=author, received=False)
@@ -272,9 +268,7 @@ class Committee:
         if model is None:
             return
         proof = daemon.engine.proof(session.id).to_bytes()
-        message = Deliver(
-            session=session.id, request=TransactionId(session.id), model=model, proof=proof
-        )
+        message = Deliver(session=session.id, request=TransactionId(session.id), model=model, proof=proof)
         daemon.send(session.requester, session.id, message)
 
     # --- keeping order ------------------------------------------------------------------------------

@@ -36,11 +36,10 @@ from comitia.roles.messages import (
 )
 from comitia.storage.keys import NodeKeys
 from comitia.storage.node import NodeStore
-from comitia.transport.contract import Transport
+from comitia.transport.contract import BLOCKS_TOPIC, Transport
 
 log = logging.getLogger("comitia.node")
 
-BLOCKS_TOPIC: Final = "blocks"
 RESUBMIT_MS: Final = 1_000
 FOLLOW_MS: Final = 2_000
 HEARTBEAT_S: Final = 0.5
@@ -111,7 +110,8 @@ class Daemon:
         self.engine = engine
         self.store = store
         self.ordering: Ordering | None = None
-        self._transport = transport
+        self.sent_bytes = 0
+        self.transport = transport
         self._parts: list[Part] = []
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._timers: list[tuple[int, SessionId]] = []
@@ -162,8 +162,6 @@ class Daemon:
 
     def send(self, to: NodeId, session: bytes, message: Message) -> None:
         """Send a message once what was written so far is durable; it may be lost."""
-        member = self.application.member(to)
-        keys = PublicKeys(signing=member.signing_key, sealing=member.sealing_key) if member else None
         data = pack(
             message,
             chain=self.genesis.chain,
@@ -172,13 +170,15 @@ class Daemon:
             sender=self.node,
             recipient=to,
             key=self.keys.signing,
-            recipient_keys=keys,
+            recipient_keys=self._keys_of(to),
         )
         self._outgoing.append(Packed(to=to, data=data))
 
     def publish_block(self, block: Block) -> None:
         """Tell the followers of a new block."""
-        self._transport.publish(BLOCKS_TOPIC, block.to_bytes())
+        data = block.to_bytes()
+        self.transport.publish(BLOCKS_TOPIC, data)
+        self.sent_bytes += len(data)
 
     def wake_at(self, session: SessionId, at_ms: int) -> None:
         """Call every part's `on_wake` then; a later call for the session replaces an earlier one."""
@@ -202,18 +202,18 @@ class Daemon:
     def run(self) -> None:
         """Run until `stop`."""
         self._running = True
-        self._transport.start(lambda data: self._inbox.put(lambda: self._on_packet(data)))
+        self.transport.on_connection(lambda connected: self._inbox.put(lambda: self._on_connection(connected)))
+        self.transport.start(lambda data: self._inbox.put(lambda: self._on_packet(data)))
         if self.ordering is None:
-            self._transport.subscribe(
-                BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self._on_block(data))
-            )
-        self._transport.on_connection(
-            lambda connected: self._inbox.put(lambda: self._on_connection(connected))
-        )
-        self._guarded(self._heartbeat)
-        while self._running:
-            self._turn()
-        self._transport.close()
+            self.transport.subscribe(BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self._on_block(data)))
+        try:
+            self._guarded(self._heartbeat)
+            while self._running:
+                self._turn()
+        finally:
+            self.transport.close()
+            self.engine.close()
+            self.store.close()
 
     def stop(self) -> None:
         """End `run` after the event in hand; for any thread."""
@@ -224,8 +224,7 @@ class Daemon:
         try:
             action = self._inbox.get(timeout=self._seconds_to_timer())
         except queue.Empty:
-            self._guarded(self._heartbeat)
-            return
+            action = self._heartbeat
         if action is None:
             self._running = False
             return
@@ -248,7 +247,8 @@ class Daemon:
             return
         for packed in self._outgoing:
             try:
-                self._transport.send(packed.to, packed.data)
+                self.transport.send(packed.to, packed.data)
+                self.sent_bytes += len(packed.data)
             except UnavailableError as error:
                 log.info("not sent: %s", error.message)
 
@@ -294,7 +294,7 @@ class Daemon:
 
     def _follow(self) -> None:
         self._followed_ms = self.now_ms()
-        self.send(self.super_node, b"", Follow(height=self.engine.head.height))
+        self.send(self.super_node, b"", Follow(height=self.engine.height))
 
     @property
     def super_node(self) -> NodeId:
@@ -336,7 +336,7 @@ class Daemon:
                 self._known_head = max(self._known_head, head)
                 for block in blocks:
                     self._on_block(block)
-                if blocks and self.engine.head.height < head:
+                if blocks and self.engine.height < head:
                     self._follow()
                 self._register()
             case Submitted(transaction=transaction, code=code, message=message) if code:
@@ -347,13 +347,16 @@ class Daemon:
 
     def _keys_of(self, node: NodeId) -> PublicKeys | None:
         member = self.application.member(node)
-        return PublicKeys(signing=member.signing_key, sealing=member.sealing_key) if member else None
+        if member is None:
+            return None
+        pair = member.keys_at(self.application.epoch)
+        return PublicKeys(signing=pair.signing, sealing=pair.sealing)
 
     def _on_block(self, data: bytes) -> None:
         block = Block.from_bytes(data)
-        if block.header.height <= self.engine.head.height:
+        if block.header.height <= self.engine.height:
             return
-        if block.header.height > self.engine.head.height + 1:
+        if block.header.height > self.engine.height + 1:
             self._follow()
             return
         self._followed_ms = self.now_ms()
@@ -382,12 +385,11 @@ class Daemon:
         self.store.unqueue(transaction)
 
     def _register(self) -> None:
-        """Bring this node's membership to the ledger; start what waited for it, once all is known."""
-        if self.ordering is None and not 0 <= self._known_head <= self.engine.head.height:
-            return
-        if self.application.member(self.node) is not None:
+        """Bring this node's membership to the ledger; start what waited for it, once all blocks are here."""
+        if self.application.member(self.node) is None:
+            if self.store.queued(b"", "register-member") is None:
+                self.post(b"", RegisterMember(membership=self.membership))
+        elif self.ordering is not None or 0 <= self._known_head <= self.engine.height:
             waiting, self._when_member = self._when_member, []
             for action in waiting:
                 action()
-        elif self.store.queued(b"", "register-member") is None:
-            self.post(b"", RegisterMember(membership=self.membership))

@@ -17,6 +17,9 @@ from comitia.ledger.transactions import (
     MAX_TRANSACTION_BYTES,
     OpenRequest,
     RecordReuse,
+    RegisterMember,
+    ReportEvidence,
+    RevokeMember,
     type_name,
 )
 from comitia.roles import super_node
@@ -31,17 +34,24 @@ from comitia.roles.messages import (
     Submit,
     Submitted,
 )
+from comitia.transport.zenoh import ZenohRouter
 
 log = logging.getLogger("comitia.desk")
 
 BLOCKS_AT_ONCE: Final = 256
+ADMIT_AFTER_MS: Final = 150
+"""New access rules interrupt every connection for a moment; members who join together share one interruption."""
+
+_ADMISSION: Final = SessionId(b"admission")
+_MEMBERSHIP: Final = frozenset({type_name(RegisterMember), type_name(RevokeMember), type_name(ReportEvidence)})
 
 
 class Desk:
     """The part of a super node that orders the ledger and answers everyone."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: Daemon, router: ZenohRouter) -> None:
         self._daemon = daemon
+        self._router = router
         self._state = super_node.DeskState()
         self._recording: dict[TransactionId, TransactionId] = {}
         for session in daemon.application.sessions():
@@ -60,6 +70,8 @@ class Desk:
                 pass
 
     def on_block(self, block: Block, applied: Applied) -> None:
+        if any(result.type in _MEMBERSHIP and not result.code for result in applied.results):
+            self._daemon.wake_at(_ADMISSION, self._daemon.now_ms() + ADMIT_AFTER_MS)
         for result in applied.results:
             request = self._recording.pop(result.transaction, None)
             if request is not None and not result.code:
@@ -74,6 +86,8 @@ class Desk:
         log.warning("own transaction refused: %s (%s)", message, code)
 
     def on_wake(self, session: SessionId) -> None:
+        if session == _ADMISSION:
+            self._admit()
         self._step(super_node.Ticked())
 
     def on_heartbeat(self) -> None:
@@ -148,8 +162,7 @@ class Desk:
 
     def _serve(self, request: TransactionId, requester: NodeId, source: SessionId) -> None:
         daemon = self._daemon
-        session = daemon.application.session(source)
-        model = daemon.store.artefact(session.block.model)
+        model = self._model_of(source)
         if model is None:
             return
         proof = daemon.engine.proof(source).to_bytes()
@@ -157,9 +170,9 @@ class Desk:
 
     def _send_blocks(self, to: NodeId, height: int) -> None:
         engine = self._daemon.engine
-        last = min(engine.head.height, height + BLOCKS_AT_ONCE)
+        last = min(engine.height, height + BLOCKS_AT_ONCE)
         blocks = tuple(engine.block(number).to_bytes() for number in range(height + 1, last + 1))
-        self._daemon.send(to, b"", Blocks(blocks=blocks, head=engine.head.height))
+        self._daemon.send(to, b"", Blocks(blocks=blocks, head=engine.height))
 
     def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
         public = self._daemon.application.codebook(question.digest) is not None
@@ -173,8 +186,19 @@ class Desk:
             part = Artefact(digest=question.digest, part=question.part, parts=parts, data=piece)
         self._daemon.send(to, b"", part)
 
-    def _hold(self, session_id: SessionId) -> None:
+    def _admit(self) -> None:
+        """Let exactly the active members take part on the wire."""
+        application = self._daemon.application
+        active = [member.node for member in application.members() if member.is_active(application.epoch)]
+        self._router.update_members(active)
+
+    def _hold(self, session: SessionId) -> None:
         """Count a sealed session among those whose model can be served, if its bytes are here."""
+        if self._model_of(session) is not None:
+            self._state = super_node.holding(self._state, session)
+
+    def _model_of(self, session_id: SessionId) -> bytes | None:
         session = self._daemon.application.session(session_id)
-        if session.block is not None and self._daemon.store.artefact(session.block.model) is not None:
-            self._state = super_node.holding(self._state, session_id)
+        if session is None or session.block is None:
+            return None
+        return self._daemon.store.artefact(session.block.model)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from pathlib import Path
 from typing import Final
 
 from comitia.app.node.daemon import Daemon
@@ -15,14 +14,17 @@ from comitia.ledger.genesis import Role
 from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
 from comitia.transport.certificates import TlsIdentity, pem_from_der
-from comitia.transport.zenoh import ZenohTransport
+from comitia.transport.endpoint import Endpoint
+from comitia.transport.zenoh import ZenohClient, ZenohRouter
 
 STALE_S: Final = 5.0
 """A running mark older than this was left by a node that is gone."""
 
 
-def open_daemon(folder: NodeFolder, *, threads: int = 1) -> Daemon:
+def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
     """A node, ready to run, from its folder.
+
+    `patient` nodes wait for a super node that is not there; a command that a person waits for does not.
 
     Raises
     ------
@@ -49,8 +51,18 @@ def open_daemon(folder: NodeFolder, *, threads: int = 1) -> Daemon:
         private_key=keys.tls,
         authority=pem_from_der(genesis.certificate_authority),
     )
-    endpoint = settings.connect or genesis.super_nodes[0].endpoint
-    transport = ZenohTransport(chain=genesis.chain, identity=identity, endpoint=endpoint, listens=leads)
+    endpoint = Endpoint.parse(settings.connect or genesis.super_nodes[0].endpoint)
+    transport: ZenohClient | ZenohRouter
+    if leads:
+        transport = ZenohRouter(
+            identity,
+            genesis.chain,
+            endpoint,
+            super_nodes=[entry.node for entry in genesis.super_nodes],
+            members=[member.node for member in engine.application.members()],
+        )
+    else:
+        transport = ZenohClient(identity, genesis.chain, endpoint, patient=patient)
     return Daemon(
         genesis=genesis,
         membership=approval.membership,
@@ -62,17 +74,22 @@ def open_daemon(folder: NodeFolder, *, threads: int = 1) -> Daemon:
 
 
 class RunningMark:
-    """A file that says that a node runs in its folder; kept fresh while it does."""
+    """A file that says that a node runs in its folder, and what it has sent; kept fresh while it does."""
 
     def __init__(self, folder: NodeFolder) -> None:
         self._path = folder.running
-        self._path.write_text(json.dumps({"pid": os.getpid(), "since_ms": time.time_ns() // 1_000_000}))
+        self._since_ms = time.time_ns() // 1_000_000
+        self.refresh(0)
 
-    def refresh(self) -> None:
-        os.utime(self._path)
+    def refresh(self, sent_bytes: int) -> None:
+        """Say that the node is alive, and how many bytes it has sent so far."""
+        partial = self._path.with_suffix(".part")
+        facts = {"pid": os.getpid(), "since_ms": self._since_ms, "sent_bytes": sent_bytes}
+        partial.write_text(json.dumps(facts), encoding="utf-8")
+        partial.replace(self._path)
 
     def remove(self) -> None:
-        Path(self._path).unlink(missing_ok=True)
+        self._path.unlink(missing_ok=True)
 
 
 def is_running(folder: NodeFolder) -> bool:

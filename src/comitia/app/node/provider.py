@@ -18,12 +18,13 @@ from comitia.learning.contract import Learner
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
+from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import ConsentMode, PolicyRule, RegisterCodebook, RegisterProfile, SetPolicy, type_name
 from comitia.privacy.budget import Ask
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms, Unit, in_units
-from comitia.retrieval.profile import RetrievalRecord, make_record
+from comitia.retrieval.profile import RetrievalRecord, make_profile, require_visible
 from comitia.roles.events import Decided
 from comitia.roles.messages import Received
 from comitia.storage.budget import BudgetFile
@@ -92,6 +93,8 @@ class Provider:
             log.info("no codebook is on the ledger yet")
 
     def _enter(self, codebook: Codebook) -> None:
+        if codebook.digest in self._holdings:
+            return
         holdings = make_holdings(
             self._documents,
             codebook,
@@ -116,15 +119,12 @@ class Provider:
             if version == holdings.version:
                 return decode(RetrievalRecord, record_bytes)
         terms = self._profile_terms()
+        require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)
         reservation = digest(b"profile" + holdings.version)
         ask = self._ask(reservation, SessionId(b""), "", "profile", terms, self._daemon.now_ms())
         self._budget.reserve(self._settings.limits(self._unit), ask)
-        released = make_record(
-            provider=self._daemon.node,
-            codebook=codebook,
-            leaves=holdings.leaves,
-            terms=terms,
-            noise=self._noise,
+        released = make_profile(
+            self._daemon.node, codebook.digest, len(codebook.leaves), holdings.leaves, terms, self._noise
         )
         self._budget.spend(reservation, released.receipt)
         self._daemon.store.note(PROFILE_FACT, holdings.version + encode(released.value))
@@ -210,9 +210,7 @@ class Provider:
             self._budget.reuse(self._session_ask(session), release.receipt.digest)
             return before, release.value.rows, 0
         holdings = self._holdings[session.task.codebook]
-        released = using.train(
-            codebook, holdings.vectors, holdings.labels, self._terms(session), self._noise
-        )
+        released = using.train(codebook, holdings.vectors, holdings.labels, self._terms(session), self._noise)
         self._budget.spend(session.id, released.receipt)
         data = release_bytes(released)
         self._daemon.store.keep_release(self._release_key(session), data)
@@ -235,8 +233,7 @@ class Provider:
             self._settings.policy,
             requester=session.requester,
             organisation=requester.organisation,
-            categories=session.task.categories,
-            purpose=session.task.purpose,
+            task=session.task,
         )
 
     def _owners_answer(self, session: Session) -> bool | None:
@@ -268,9 +265,7 @@ class Provider:
 
     def _session_ask(self, session: Session) -> Ask:
         category = ",".join(session.task.categories)
-        return self._ask(
-            session.id, session.id, session.requester, category, self._terms(session), session.opened_ms
-        )
+        return self._ask(session.id, session.id, session.requester, category, self._terms(session), session.opened_ms)
 
     def _ask(
         self,

@@ -63,8 +63,9 @@ class Requesting:
         for session_id in applied.changed_sessions:
             if session_id in self._open:
                 session = self._daemon.application.session(session_id)
-                self._progress(session)
-                self._step(session_id, SessionAdvanced(session=session))
+                if session is not None:
+                    self._progress(session)
+                    self._step(session_id, SessionAdvanced(session=session))
 
     def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
         self._step(SessionId(transaction), Refused(transaction=transaction, code=code, message=message))
@@ -101,6 +102,13 @@ class Requesting:
                     del self._open[session]
                     self._daemon.withdraw_post(TransactionId(session))
                     self._done(effect)
+
+
+def broken(error: ComitiaError) -> Finish:
+    """The end of a request whose own node failed."""
+    return Finish(
+        session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message
+    )
 
 
 def failure(finish: Finish) -> ComitiaError:

@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -23,18 +23,20 @@ from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import Unit
 from comitia.storage.folder import NodeFolder, node_folder
 from comitia.text.documents import Document
+from comitia.transport.zenoh import ZenohRouter
 
 
 def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     """Run a super node; it publishes `codebook` first if the ledger does not have it."""
     folder = node_folder(path)
     published = read_codebook(codebook) if codebook is not None else None
-    daemon = open_daemon(folder)
+    daemon = open_daemon(folder, patient=True)
     if daemon.engine.recovered:
         click.echo(daemon.engine.recovered, err=True)
     library = Library(daemon)
     committee = Committee(daemon, library, None)
-    desk = Desk(daemon)
+    assert isinstance(daemon.transport, ZenohRouter)
+    desk = Desk(daemon, daemon.transport)
     daemon.ordering = desk
     for part in (library, committee, desk):
         daemon.add(part)
@@ -45,21 +47,22 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
         def publish() -> None:
             if daemon.application.codebook(book.digest) is None:
                 body = RegisterCodebook(
-                    digest=book.digest, size=len(book.to_bytes()), references=len(book.references)
+                    digest=book.digest,
+                    size=len(book.to_bytes()),
+                    references=len(book.references),
+                    leaf_labels=tuple(leaf.label for leaf in book.leaves),
                 )
                 daemon.post(b"", body)
 
         daemon.on_membership(publish)
     daemon.on_membership(committee.resume)
-    _run(daemon, folder, output)
+    _run(daemon, folder, output, daemon.on_membership)
 
 
-def run_provider(
-    path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, output: str
-) -> None:
+def run_provider(path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, output: str) -> None:
     """Run a provider on its documents."""
     folder = NodeFolder(path)
-    daemon = open_daemon(folder)
+    daemon = open_daemon(folder, patient=True)
     library = Library(daemon)
     owner = Provider(
         daemon, library, folder, documents, unit=unit, records_per_user=records_per_user, noise=SystemNoise()
@@ -68,16 +71,18 @@ def run_provider(
     for part in (library, owner, committee):
         daemon.add(part)
     owner.when_ready(committee.resume)
-    _run(daemon, folder, output)
-    owner.close()
+    try:
+        _run(daemon, folder, output, owner.when_ready)
+    finally:
+        owner.close()
 
 
-def _run(daemon: Daemon, folder: NodeFolder, output: str) -> None:
+def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[Callable[[], None]], None]) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: daemon.stop())
     mark = RunningMark(folder)
-    daemon.on_heartbeat(mark.refresh)
+    daemon.on_heartbeat(lambda: mark.refresh(daemon.sent_bytes))
 
     def ready() -> None:
         if output == "json":
@@ -85,10 +90,8 @@ def _run(daemon: Daemon, folder: NodeFolder, output: str) -> None:
         else:
             click.echo(f"{folder.settings().name} ({daemon.node}) is up; Ctrl-C ends it.")
 
-    daemon.on_membership(ready)
+    when_ready(ready)
     try:
         daemon.run()
     finally:
         mark.remove()
-        daemon.engine.close()
-        daemon.store.close()

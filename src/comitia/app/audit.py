@@ -1,0 +1,163 @@
+"""The ledger as a story: what was sealed, who used whose data, for what, when, at what epsilon."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from comitia.core.errors import InputError
+from comitia.core.ids import NodeId
+from comitia.engines.embedded import EmbeddedEngine
+from comitia.ledger.session import Phase, Session
+from comitia.storage.folder import node_folder
+
+
+class Chronicle:
+    """A copy of a node's ledger, verified as it is opened.
+
+    Parameters
+    ----------
+    folder : Path
+        The node's folder, or a consortium's for its super node.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not the folder of an approved node.
+    DamagedError
+        If the ledger is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        node = node_folder(folder)
+        approval = node.load_approval(node.load_keys().node)
+        if not node.ledger.exists():
+            raise InputError(f"there is no ledger in {node.path} yet", code="no-ledger", hint="start the node once")
+        # A copy, so that a running node's file is never held or changed.
+        with tempfile.TemporaryDirectory() as place:
+            copy = Path(place) / node.ledger.name
+            for part in (node.ledger, node.ledger.with_name(node.ledger.name + "-wal")):
+                if part.exists():
+                    shutil.copyfile(part, Path(place) / part.name)
+            engine = EmbeddedEngine.open(copy, approval.genesis.genesis)
+            self._blocks = [engine.block(number).to_bytes() for number in range(1, engine.height + 1)]
+            engine.close()
+        self._application = engine.application
+
+    @property
+    def height(self) -> int:
+        return len(self._blocks)
+
+    def blocks(self) -> Iterator[bytes]:
+        """Canonical bytes of every block, lowest first."""
+        yield from self._blocks
+
+    def sealed(self) -> list[dict[str, Any]]:
+        """One entry a sealed block, by height."""
+        done = [s for s in self._application.sessions() if s.phase is Phase.SEALED]
+        return [self._sealed(session) for session in sorted(done, key=lambda s: s.poq_height)]
+
+    def show(self, height: int) -> dict[str, Any]:
+        """A sealed block with all that is on the ledger about it.
+
+        Raises
+        ------
+        InputError
+            If there is no such block.
+        """
+        for session in self._application.sessions():
+            if session.poq_height == height and session.block is not None:
+                return self._whole(session)
+        raise InputError(
+            f"there is no sealed block {height}",
+            code="no-block",
+            hint=f"there are {self._application.poq_height}: `comitia ledger blocks DIR` lists them",
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every use of a provider's data, by time."""
+        listed = [event for session in self._application.sessions() for event in self._session_events(session)]
+        for _, reuse in self._application.reuses():
+            source = self._application.session(reuse.source)
+            assert source is not None and source.judgement is not None
+            listed += [
+                self._event(reuse.time_ms, "served again", reuse.requester, node, reuse.purpose, 0, "")
+                for node in source.judgement.accepted
+            ]
+        return sorted(listed, key=lambda event: (event["time_ms"], event["provider"]))
+
+    def _sealed(self, session: Session) -> dict[str, Any]:
+        entry = self._application.poq_entry(session.poq_height)
+        assert entry is not None and session.judgement is not None
+        return {
+            "height": session.poq_height,
+            "time_ms": session.closed_ms,
+            "requester": self._name(session.requester),
+            "purpose": session.task.purpose,
+            "contributors": [self._name(node) for node in session.judgement.accepted],
+            "epsilon": session.task.epsilon_micro / 1e6,
+            "block": entry.block.hex(),
+            "session": session.id.hex(),
+        }
+
+    def _whole(self, session: Session) -> dict[str, Any]:
+        assert session.block is not None
+        block = session.block
+        return self._sealed(session) | {
+            "leader": self._name(block.leader),
+            "members": [self._name(node) for node in block.members],
+            "quorum": block.quorum,
+            "model_sha256": block.model.hex(),
+            "codebook": block.codebook.hex(),
+            "transactions": [
+                {
+                    "author": self._name(transaction.author),
+                    "rows": transaction.rows,
+                    "epsilon": transaction.epsilon_micro / 1e6,
+                    "verdict": transaction.verdict,
+                    "mae": transaction.mae_ppm / 1e6,
+                    "weighted_mae": transaction.weighted_mae_ppm / 1e6,
+                    "commitment": transaction.commitment.hex(),
+                }
+                for transaction in block.transactions
+            ],
+        }
+
+    def _session_events(self, session: Session) -> Iterator[dict[str, Any]]:
+        verdicts = dict(session.judgement.verdicts) if session.judgement else {}
+        what = {Phase.SEALED: "model made", Phase.ABORTED: f"aborted: {session.abort_reason}"}.get(
+            session.phase, f"running: {session.phase.value}"
+        )
+        for node, commit in session.commits.items():
+            verdict = verdicts[node].value if node in verdicts else ""
+            yield self._event(
+                session.closed_ms or session.opened_ms,
+                what,
+                session.requester,
+                node,
+                session.task.purpose,
+                commit.epsilon_micro,
+                verdict,
+            )
+        if not session.commits:
+            yield self._event(session.opened_ms, what, session.requester, NodeId(""), session.task.purpose, 0, "")
+
+    def _event(
+        self, time_ms: int, event: str, requester: NodeId, provider: NodeId, purpose: str, epsilon: int, verdict: str
+    ) -> dict[str, Any]:
+        return {
+            "time_ms": time_ms,
+            "event": event,
+            "requester": self._name(requester),
+            "provider": self._name(provider),
+            "purpose": purpose,
+            "epsilon": epsilon / 1e6,
+            "verdict": verdict,
+        }
+
+    def _name(self, node: NodeId) -> str:
+        member = self._application.member(node)
+        return member.name if member else node

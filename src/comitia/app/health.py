@@ -1,0 +1,158 @@
+"""What is up, what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from comitia.app.audit import Chronicle
+from comitia.app.node.daemon import STOP_FACT
+from comitia.app.node.opening import is_running
+from comitia.core.errors import ComitiaError, InputError
+from comitia.ledger.genesis import Role
+from comitia.storage.budget import BudgetFile
+from comitia.storage.folder import NodeFolder
+from comitia.storage.node import NodeStore
+from comitia.transport.certificates import TlsIdentity, check_identity, pem_from_der
+from comitia.transport.diagnosis import diagnose_connection
+from comitia.transport.endpoint import Endpoint
+
+LEAST_FREE_BYTES: Final = 200 << 20
+SOON_DAYS: Final = 14
+STOP_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """One node: its name, folder, whether it runs, height of its ledger (None where it has none)."""
+
+    name: str
+    folder: Path
+    up: bool
+    height: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check of one node: what was looked at, whether it is well, what was found, how to mend it."""
+
+    node: str
+    check: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def node_folders(folder: Path) -> list[NodeFolder]:
+    """The nodes in and below a folder.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    found = [NodeFolder(path.parent) for path in sorted(folder.rglob("node.toml"))]
+    if not found:
+        raise InputError(f"there is no node in {folder}", code="no-node", hint="`comitia join DIR` makes one")
+    return found
+
+
+def node_states(folder: Path) -> list[NodeState]:
+    """Every node in and below a folder."""
+    return [
+        NodeState(
+            name=node.settings().name,
+            folder=node.path,
+            up=is_running(node),
+            height=Chronicle(node.path).height if node.ledger.exists() else None,
+        )
+        for node in node_folders(folder)
+    ]
+
+
+def examine(folder: Path) -> list[Finding]:
+    """Check every node in and below a folder; one node's trouble does not hide another's."""
+    return [finding for node in node_folders(folder) for finding in _examine(node)]
+
+
+def stop_nodes(folder: Path) -> tuple[list[str], list[str]]:
+    """Ask the nodes in and below a folder to end, and wait; names of those that did, and did not."""
+    running = [node for node in node_folders(folder) if is_running(node)]
+    for node in running:
+        store = NodeStore(node.store)
+        store.note(STOP_FACT, b"")
+        store.close()
+    deadline = time.monotonic() + STOP_S
+    while any(node.running.exists() for node in running) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    names = {node.path: node.settings().name for node in running}
+    still = [names[node.path] for node in running if node.running.exists()]
+    return [name for name in names.values() if name not in still], still
+
+
+def _examine(node: NodeFolder) -> Iterator[Finding]:
+    name = node.path.name
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("settings", lambda: f"{node.settings().name}, {', '.join(node.settings().roles)}"),
+        ("keys", lambda: f"node {node.load_keys().node}"),
+        ("membership", lambda: f"chain {node.load_approval(node.load_keys().node).genesis.genesis.chain}"),
+        ("certificate", lambda: _certificate(node)),
+        ("disk", lambda: _disk(node)),
+        ("ledger", lambda: f"{Chronicle(node.path).height} blocks, all verified" if node.ledger.exists() else "none yet"),
+        ("budget", lambda: _budget(node)),
+        ("super node", lambda: _reach(node)),
+    ]
+    for check, look in checks:
+        try:
+            yield Finding(node=name, check=check, ok=True, found=look())
+        except ComitiaError as error:
+            yield Finding(node=name, check=check, ok=False, found=error.message, mend=error.hint)
+
+
+def _identity(node: NodeFolder) -> TlsIdentity:
+    keys = node.load_keys()
+    approval = node.load_approval(keys.node)
+    return TlsIdentity(
+        node=keys.node,
+        certificate=approval.certificate,
+        private_key=keys.tls,
+        authority=pem_from_der(approval.genesis.genesis.certificate_authority),
+    )
+
+
+def _certificate(node: NodeFolder) -> str:
+    now = datetime.now(UTC)
+    left = check_identity(_identity(node), now=now).days_left(now)
+    if left < SOON_DAYS:
+        raise InputError(f"it ends in {left} days", code="certificate-ends", hint="join again with the same keys")
+    return f"good for {left} days"
+
+
+def _disk(node: NodeFolder) -> str:
+    free = shutil.disk_usage(node.path).free
+    if free < LEAST_FREE_BYTES:
+        raise InputError(f"{free >> 20} MB are free", code="disk-low", hint="free some space")
+    return f"{free >> 20} MB free"
+
+
+def _budget(node: NodeFolder) -> str:
+    if not node.budget.exists():
+        return "none yet"
+    return f"{len(BudgetFile.read(node.budget).entries)} entries, chain whole"
+
+
+def _reach(node: NodeFolder) -> str:
+    settings = node.settings()
+    if Role.SUPER_NODE.value in settings.roles:
+        return "this is one"
+    genesis = node.load_approval(node.load_keys().node).genesis.genesis
+    endpoint = Endpoint.parse(settings.connect or genesis.super_nodes[0].endpoint)
+    trouble = diagnose_connection(_identity(node), endpoint)
+    if trouble.code != "super-node-refuses":  # which only says that the way there is clear
+        raise trouble
+    return f"reached at {endpoint}"
