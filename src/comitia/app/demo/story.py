@@ -13,6 +13,7 @@ from comitia.app.demo.work_orders import Split
 from comitia.app.local import LocalConsortium
 from comitia.app.node.client import Client
 from comitia.app.node.daemon import HEARTBEAT_S
+from comitia.app.stopwatch import Stages
 from comitia.app.tasks import Wish
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import auc_by_class
@@ -89,10 +90,10 @@ def run(local: LocalConsortium, split: Split, *, epsilon: str, say: Say) -> Outc
         time.sleep(HEARTBEAT_S)
         sent = local.sent_bytes() + client.daemon.sent_bytes
         cpu = local.cpu_seconds() + time.process_time()
-        stages = _Stages(say)
+        stages = Stages(lambda phase: say(_TOLD[phase]))
         answer = ask_with(client, wish, local.directory / "model.comitia", progress=stages.moved)
         cpu_s = local.cpu_seconds() + time.process_time() - cpu
-        stages.end()
+        stage_s = stages.end()
         time.sleep(HEARTBEAT_S)
         wire_bytes = local.sent_bytes() + client.daemon.sent_bytes - sent
         say("asking the same again")
@@ -114,7 +115,7 @@ def run(local: LocalConsortium, split: Split, *, epsilon: str, say: Say) -> Outc
         public_only=quality(public, codebook, split),
         examples=tuple((text, str(guess), label) for (text, label), guess in zip(examples, said, strict=True)),
         names=names,
-        stage_s=stages.seconds,
+        stage_s=stage_s,
         cpu_s=cpu_s,
         wire_bytes=wire_bytes,
         start_s=start_s,
@@ -136,32 +137,6 @@ def _examples(documents: Sequence[Document]) -> tuple[tuple[str, str], ...]:
     for document in documents:
         chosen.setdefault(document.label or "", document.text)
     return tuple((text, label) for label, text in list(chosen.items())[:EXAMPLES])
-
-
-class _Stages:
-    """Watches a session move on, and how long each stage takes."""
-
-    def __init__(self, say: Say) -> None:
-        self.seconds: dict[str, float] = {}
-        self._say = say
-        self._phase = "request"
-        self._since = time.perf_counter()
-
-    def moved(self, session: Session) -> None:
-        if session.phase.value == self._phase:
-            return
-        self._close()
-        self._phase = session.phase.value
-        self._say(_TOLD.get(self._phase, self._phase))
-
-    def end(self) -> None:
-        self._phase = "deliver"
-        self._close()
-
-    def _close(self) -> None:
-        now = time.perf_counter()
-        self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._since
-        self._since = now
 
 
 _TOLD = {

@@ -1,0 +1,133 @@
+"""What a whole request costs, over real processes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from comitia.app.asking import ask_with
+from comitia.app.local import LocalConsortium
+from comitia.app.node.client import Client
+from comitia.app.node.daemon import HEARTBEAT_S
+from comitia.app.stopwatch import Stages
+from comitia.app.tasks import Wish
+from comitia.core.errors import InputError
+from comitia.text.build import build_codebook
+from comitia.text.categories import Category
+from comitia.text.documents import Document
+
+CACHED_ASKS: Final = 20
+
+
+def measure(
+    documents: Sequence[Document],
+    *,
+    dataset: str,
+    categories: int,
+    providers: int,
+    warm: int,
+    epsilon: str,
+    directory: str | None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Start a consortium on these documents, ask it, and return the figures; see `comitia bench request`.
+
+    Parameters
+    ----------
+    documents : sequence of Document
+        With the split ("train", "test") in `provider`, or None there.
+
+    Raises
+    ------
+    InputError
+        If there are too few documents or labels.
+    """
+    labels = [label for label, _ in Counter(d.label for d in documents if d.label).most_common(categories)]
+    known = [document for document in documents if document.label in labels]
+    train = [d for i, d in enumerate(known) if (d.provider == "train" if d.provider else i % 5)]
+    test = [d for i, d in enumerate(known) if (d.provider == "test" if d.provider else not i % 5)]
+    if len(labels) < 2 or len(train) < providers * 10 or len(test) < 20:
+        raise InputError(
+            f"{len(labels)} labels, {len(train)} training and {len(test)} test documents are too few to measure on",
+            code="too-few-documents",
+            hint="check --label-column and --split-column",
+        )
+    say("building the codebook")
+    codebook = build_codebook(
+        [d.text for d in test[::2]], [Category(label=label, name=label) for label in sorted(labels)]
+    )
+    local = LocalConsortium(Path(directory or tempfile.mkdtemp(prefix="comitia-bench-")))
+    local.found(codebook)
+    for number in range(providers):
+        local.add_provider(f"provider-{number + 1}", train[number::providers])
+    with local:
+        say(f"starting {providers} providers")
+        local.start()
+        return {
+            "dataset": dataset,
+            "providers": providers,
+            "categories": len(labels),
+            "documents": len(train),
+            "vectors": f"{codebook.kind} {codebook.rank}",
+            "epsilon": float(epsilon),
+            **_requests(local, providers, warm, epsilon, say),
+            "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
+        }
+
+
+def _requests(
+    local: LocalConsortium, providers: int, warm: int, epsilon: str, say: Callable[[str], None]
+) -> dict[str, Any]:
+    target = local.directory / "model.comitia"
+    fresh = Wish(epsilon=epsilon, providers_max=providers, accept_unverified=True, reuse=False)
+    stages: list[dict[str, float]] = []
+    walls, cpus = [], []
+    with Client(local.requester) as client:
+
+        def cpu() -> float:
+            return local.cpu_seconds() + time.process_time() - own_start
+
+        own_start = time.process_time()
+        say("the first model")
+        ask_with(client, fresh, target)
+        start_cpu = cpu()
+        time.sleep(2 * HEARTBEAT_S)
+        sent = local.sent_bytes() + client.daemon.sent_bytes
+        for number in range(warm):
+            say(f"warm request {number + 1} of {warm}")
+            before, watch = cpu(), Stages()
+            answer = ask_with(client, fresh, target, progress=watch.moved)
+            cpus.append(cpu() - before)
+            walls.append(answer.latency_s)
+            stages.append(watch.end())
+        time.sleep(2 * HEARTBEAT_S)
+        wire = (local.sent_bytes() + client.daemon.sent_bytes - sent) // warm
+        say("served again and cached")
+        reused = replace(fresh, reuse=True, providers_max=providers + 1)
+        ask_with(client, replace(reused, providers_max=providers + 2), target)
+        reused_s = ask_with(client, reused, target).latency_s
+        cached = [ask_with(client, reused, target).latency_s for _ in range(CACHED_ASKS)]
+        return {
+            "wall_s": _spread(walls),
+            "cpu_s": _spread(cpus),
+            "cached_s": round(statistics.median(cached), 5),
+            "reused_s": round(reused_s, 4),
+            "start_cpu_s": round(start_cpu, 2),
+            "wire_bytes": wire,
+            "peak_memory_mb": {name: round(size, 1) for name, size in local.peak_memory_mb().items()},
+            "stages": {
+                name: round(statistics.median(run.get(name, 0.0) for run in stages), 4) for name in stages[0]
+            },
+        }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": round(statistics.median(values), 4), "max": round(max(values), 4)}
