@@ -79,7 +79,7 @@ def reuters(folder: Path | None = None, *, topics: int = 8) -> Corpus:
 
 
 def work_orders(documents: Sequence[Document], *, categories: int = 8) -> Corpus:
-    """Maintenance work orders: the biggest single labels are the categories and their own names, the rest is the pool."""
+    """Maintenance work orders: the biggest single labels are the categories and their names, the rest is the pool."""
     counted = Counter(d.label for d in documents if d.label and d.label != "NA" and "_" not in d.label)
     biggest = sorted(label for label, _ in counted.most_common(categories))
     return Corpus(
@@ -120,9 +120,8 @@ def post_subject(post: str) -> str:
     return ""
 
 
-_QUOTED = re.compile(
-    r"(writes in|writes:|wrote:|says:|said:|^In article|^Quoted from|^\||^>)|.*(writes:|wrote:|says:|said:)"
-)
+_QUOTED = re.compile(r"In article|Quoted from|\||>|.*(writes in|writes:|wrote:|says:|said:)")
+"""How a quoted line, or the line that announces it, begins."""
 
 
 def _split_by_column(name: str, categories: tuple[Category, ...], documents: Sequence[tuple[Document, str]]) -> Corpus:

@@ -1,4 +1,4 @@
-"""What sharing is worth: AUC of public knowledge alone, and of the model at several budgets, on documents nobody trained on."""
+"""What sharing is worth: AUC of public knowledge alone and of shared models, on documents nobody trained on."""
 
 from __future__ import annotations
 

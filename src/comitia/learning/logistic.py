@@ -19,7 +19,7 @@ History = deque[tuple[FloatArray, FloatArray, float]]
 
 MEMORY = 10
 """Past steps that the curvature estimate remembers."""
-TOLERANCE = 1e-5
+TOLERANCE = 2e-6
 """Longest gradient at the end, as a share of the summed loss weights."""
 MOST_STEPS = 200
 SHORTEST_STEP = 1e-10

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from comitia.core.errors import InputError
+from comitia.evaluation.datasets import DEFAULT_FOLDER, FOLDER_VARIABLE, Corpus, reuters, work_orders
+from comitia.evaluation.learning import Setting, run_learning, summarise
+from comitia.learning.registry import learner
+from comitia.privacy.noise import SeededNoise
+from comitia.text.build import BuildSettings
+from comitia.text.documents import Document
+
+SETTING = Setting(partition="provider", epsilons=("4",), new=1, references=2, seeds=(0, 1))
+SMALL = BuildSettings(lsa_rank=16, tf_rank=30)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    generator = np.random.Generator(np.random.PCG64(1))
+    words = {"pump": "pump hose valve oil", "lamp": "lamp fuse cable switch", "gear": "gear shaft bearing tooth"}
+    listed = [
+        Document(
+            text=" ".join(generator.choice([*own.split(), "left", "right", "check"], 5)),
+            label=label,
+            provider=f"p{row % 3}",
+        )
+        for row in range(120)
+        for label, own in words.items()
+    ]
+    unlabelled = [Document(text=document.text, label="NA", provider="p0") for document in listed[:150]]
+    return work_orders(unlabelled + listed[150:], categories=3)
+
+
+def test_the_new_code_is_learnt(corpus: Corpus) -> None:
+    public_only, shared = summarise(
+        run_learning(corpus, SETTING, learner=learner("prototype"), noise=SeededNoise(b"1"), build=SMALL)
+    )
+    assert (public_only.label, shared.label) == ("public only", "4")
+    assert shared.mean.overall > 0.9
+    assert shared.mean.new > 0.9
+
+
+def test_references_are_taken_out_before_training_and_evaluation(corpus: Corpus) -> None:
+    """With as many references as documents nothing would be left to train on."""
+    with pytest.raises(InputError) as caught:
+        run_learning(
+            corpus,
+            replace(SETTING, references=10_000),
+            learner=learner("prototype"),
+            noise=SeededNoise(b""),
+            build=SMALL,
+        )
+    assert caught.value.code == "too-few-documents"
+
+
+def test_more_new_categories_than_there_are_is_refused(corpus: Corpus) -> None:
+    with pytest.raises(InputError) as caught:
+        run_learning(corpus, replace(SETTING, new=4), learner=learner("prototype"), noise=SeededNoise(b""), build=SMALL)
+    assert caught.value.code == "bad-new"
+
+
+def test_reuters_reaches_its_goal_at_epsilon_1() -> None:
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
+    if not (folder / "reuters.parquet").exists():
+        pytest.skip(f"no reuters.parquet in {folder}; set {FOLDER_VARIABLE}")
+    setting = Setting(partition="sorted", providers=9, epsilons=("1",), seeds=(0,))
+    public_only, shared = summarise(
+        run_learning(reuters(folder), setting, learner=learner("prototype"), noise=SeededNoise(b"r"))
+    )
+    assert shared.mean.overall > 0.975 > public_only.mean.overall

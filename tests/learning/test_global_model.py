@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from hashlib import sha256
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up_consortium import Consortium
+
+from comitia.core.errors import DamagedError, InputError
+from comitia.learning.global_model import GlobalModel
+from comitia.learning.posterior import POSTERIOR_BITS, Posterior, posterior, released_counts
+from comitia.learning.prototype import Prototype
+from comitia.text.codebook import VectorKind
+
+
+def combined(consortium: Consortium) -> GlobalModel:
+    releases = [consortium.release(slice(start, None, 3), seed=bytes([start])) for start in range(3)]
+    return Prototype().combine(consortium.codebook, releases)
+
+
+def test_reads_what_it_wrote(consortium: Consortium) -> None:
+    model = combined(consortium)
+    again = GlobalModel.from_bytes(model.to_bytes(), consortium.codebook)
+    assert again.digest == model.digest == sha256(model.to_bytes()).digest()
+    np.testing.assert_array_equal(again.predict_proba(consortium.texts), model.predict_proba(consortium.texts))
+
+
+def test_the_order_of_the_releases_does_not_matter(consortium: Consortium) -> None:
+    releases = [consortium.release(slice(start, None, 5), seed=bytes([start])) for start in range(5)]
+    digests = {Prototype().combine(consortium.codebook, releases[turn:] + releases[:turn]).digest for turn in range(5)}
+    assert len(digests) == 1
+
+
+def test_the_posterior_is_the_formula(consortium: Consortium) -> None:
+    """M = [m0/tau + (refsum + 2 z_name)/v + sum_i a_i S_i] / [1/tau + (R + 2)/v + sum_i a_i n_i], in plain floats."""
+    book = consortium.codebook
+    releases = [consortium.release(slice(start, None, 2), seed=bytes([start])) for start in range(2)]
+    unit = float(2**book.grid_bits)
+    m0, variance = book.pool_mean / 2**24, book.pool_variance / 2**40
+    v, tau = 0.7 * variance, 0.3 * variance
+    sums = np.tile(m0 / tau, (4, 1)) + 2 * book.name_vectors / unit / v
+    weights = np.tile(1 / tau, (4, 1)) + 2 * book.name_vectors.any(axis=1)[:, None] / v
+    for vector, label in zip(book.references, book.reference_labels, strict=True):
+        sums[label] += vector / unit / v
+        weights[label] += 1 / v
+    for release in releases:
+        n = released_counts(book, release)[:, None] / unit
+        a = n / (n * v + release.receipt.sigma_squared / unit**2)
+        sums += a * release.value.values[:, :-1] / unit
+        weights += a * n
+    means = posterior(book, releases).means / 2.0**POSTERIOR_BITS
+    np.testing.assert_allclose(means, sums / weights, atol=2e-6)
+
+
+def test_counts_below_the_noise_are_zero_and_never_add_up_to_more_than_declared(consortium: Consortium) -> None:
+    release = consortium.release([0], epsilon="0.5")
+    counts = released_counts(consortium.codebook, release)
+    assert counts.min() >= 0
+    assert counts.sum() <= 1 << consortium.codebook.grid_bits
+
+
+def test_the_posterior_has_known_hashes() -> None:
+    """Integers and single IEEE operations only: these bytes are the same on every processor."""
+    rank, classes = 5, 3
+    book: Any = SimpleNamespace(
+        categories=(None,) * classes,
+        rank=rank,
+        grid_bits=10,
+        kind=VectorKind.LSA,
+        pool_mean=np.arange(rank, dtype=np.int64) * 1_000_003,
+        pool_variance=np.arange(1, rank + 1, dtype=np.int64) * 4_000_000_007,
+        name_vectors=np.array([[300, -2, 7, 0, 11], [0] * 5, [1, 2, 3, 4, 5]], dtype=np.int32),
+        references=np.array([[900, 1, -5, 30, 2]], dtype=np.int32),
+        reference_labels=np.array([1]),
+    )
+    values = (np.arange(classes * (rank + 1), dtype=np.int64).reshape(classes, -1) * 7919) % 20011
+    release: Any = SimpleNamespace(
+        value=SimpleNamespace(values=values, rows=40), receipt=SimpleNamespace(sigma_squared=1_234_567)
+    )
+    believed: Posterior = posterior(book, [release, release])
+    pinned = sha256(
+        believed.means.astype("<i4").tobytes()
+        + believed.shared.astype("<i4").tobytes()
+        + believed.evidence_micro.astype("<i8").tobytes()
+    )
+    assert pinned.hexdigest() == "74197f967d5a0674ea380e41d71774f4c70181f13e977356ad27aeea9a7d6fe2"
+
+
+def test_probabilities_add_up_and_labels_are_the_codebooks(consortium: Consortium) -> None:
+    model = combined(consortium)
+    shares = model.predict_proba(["pump hose leak", "", "zzz"])
+    assert shares.shape == (3, 4)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert model.classes_.tolist() == list(consortium.codebook.labels)
+    assert model.predict(["battery fuse lamp", "bucket tooth weld lip"]).tolist() == ["electrics", "code-1"]
+
+
+def test_texts_and_their_vectors_get_the_same_answer(consortium: Consortium) -> None:
+    model = combined(consortium)
+    np.testing.assert_array_equal(
+        model.predict_proba(consortium.texts[:9]), model.predict_proba(consortium.vectors[:9])
+    )
+
+
+def test_no_query_gets_no_answer(consortium: Consortium) -> None:
+    assert combined(consortium).predict([]).shape == (0,)
+
+
+def test_a_model_without_references_scores_by_means_alone(without_references: Consortium) -> None:
+    model = combined(without_references)
+    assert model.predict(["battery fuse lamp"]).tolist() == ["electrics"]
+
+
+def test_bad_queries_are_refused(lsa: Consortium) -> None:
+    model = combined(lsa)
+    with pytest.raises(InputError, match="list of texts"):
+        model.predict("one text")
+    with pytest.raises(InputError) as caught:
+        model.predict(lsa.vectors[:, :-1])
+    assert caught.value.code == "bad-vectors"
+
+
+def test_a_damaged_or_foreign_model_is_refused(lsa: Consortium, without_references: Consortium) -> None:
+    data = combined(lsa).to_bytes()
+    with pytest.raises(DamagedError) as caught:
+        GlobalModel.from_bytes(data[:-1], lsa.codebook)
+    assert caught.value.code == "damaged-model"
+    with pytest.raises(DamagedError) as caught:
+        GlobalModel.from_bytes(data, without_references.codebook)
+    assert caught.value.code == "foreign-codebook"

@@ -1,0 +1,92 @@
+"""Signal and reference loss: what a release shows without spending budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_consortium import Consortium
+
+from comitia.learning.local_model import LocalModel
+from comitia.learning.posterior import posterior, public_evidence, released_counts
+from comitia.learning.prototype import Prototype
+from comitia.learning.reference import reference_loss_ppm
+from comitia.learning.signal import Signal, signal
+from comitia.privacy.noise import SeededNoise
+from comitia.privacy.released import Released
+from comitia.privacy.terms import PrivacyTerms
+
+
+def flipped(release: Released[LocalModel]) -> Released[LocalModel]:
+    """The release with the signs of its sums turned, its counts kept."""
+
+    def turn(model: LocalModel) -> LocalModel:
+        values = np.array(model.values)
+        values[:, :-1] *= -1
+        return LocalModel(learner=model.learner, codebook=model.codebook, rows=model.rows, values=values)
+
+    return release.map(turn)
+
+
+def mislabelled(consortium: Consortium) -> Released[LocalModel]:
+    terms = PrivacyTerms.of("4", "1e-5")
+    wrong = (consortium.labels + 1) % 3
+    return Prototype().train(consortium.codebook, consortium.vectors, wrong, terms, SeededNoise(b"wrong"))
+
+
+def measured(consortium: Consortium, release: Released[LocalModel]) -> Signal:
+    result = signal(consortium.codebook, release)
+    assert result is not None
+    return result
+
+
+def test_honest_work_shows_what_is_expected_of_it(consortium: Consortium) -> None:
+    result = measured(consortium, consortium.release())
+    assert result.expected_micro > 4_000_000
+    assert result.z_micro > 2_330_000
+    assert 0.5 < result.z_micro / result.expected_micro < 4
+
+
+def test_wrong_work_does_not(consortium: Consortium) -> None:
+    for bad in (flipped(consortium.release()), mislabelled(consortium)):
+        assert measured(consortium, bad).z_micro < 2_330_000
+
+
+def test_the_signal_is_the_formula(consortium: Consortium) -> None:
+    """z = sum_c <S_c - n_c m0, Q_c> / (sigma sqrt(|Q|^2 + sum_c <m0, Q_c>^2 / kappa^2)), in plain floats."""
+    book, release = consortium.codebook, consortium.release()
+    judged = public_evidence(book)
+    unit, kappa = 2.0**book.grid_bits, 1.0 if book.kind == "lsa" else 0.5
+    m0 = book.pool_mean / 2.0**24
+    weights = released_counts(book, release)[judged] / unit
+    means = posterior(book, ()).means[judged] / 2.0**30
+    q = means - weights @ means / weights.sum()
+    sums, counts = release.value.values[judged, :-1] / unit, release.value.values[judged, -1] / unit / kappa
+    deviation = (release.receipt.sigma_squared / unit**2 * ((q**2).sum() + ((q @ m0) ** 2).sum() / kappa**2)) ** 0.5
+    result = measured(consortium, release)
+    assert result.z_micro / 1e6 == pytest.approx(((sums - counts[:, None] * m0) * q).sum() / deviation, rel=0.01)
+    assert result.expected_micro / 1e6 == pytest.approx((weights * (q**2).sum(axis=1)).sum() / deviation, rel=0.01)
+
+
+def test_noise_alone_has_a_signal_of_standard_deviation_one(lsa: Consortium) -> None:
+    terms, nothing = PrivacyTerms.of("1", "1e-5"), np.zeros((1, lsa.codebook.rank), dtype=np.int32)
+    signals = [
+        measured(
+            lsa, Prototype().train(lsa.codebook, nothing, np.array([3]), terms, SeededNoise(bytes([seed])))
+        ).z_micro
+        for seed in range(200)
+    ]
+    assert np.std(signals) / 1e6 == pytest.approx(1, abs=0.2)
+
+
+def test_without_public_knowledge_there_is_no_signal_and_no_loss(opaque: Consortium) -> None:
+    release = opaque.release()
+    assert signal(opaque.codebook, release) is None
+    assert reference_loss_ppm(opaque.codebook, release) is None
+
+
+def test_good_work_lowers_the_reference_loss_and_bad_work_does_not(consortium: Consortium) -> None:
+    good = reference_loss_ppm(consortium.codebook, consortium.release())
+    bad = reference_loss_ppm(consortium.codebook, mislabelled(consortium))
+    assert good is not None
+    assert bad is not None
+    assert good == 0 <= 300_000 < bad
