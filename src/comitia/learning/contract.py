@@ -19,6 +19,8 @@ from comitia.text.codebook import Codebook
 class Learner(Protocol):
     """One way to learn: private vectors to a release, accepted releases to a model. Stateless.
 
+    Source: Algorithm 1, Fig. 6
+
     `combine` is exact: every member, on any processor, gets the same bytes.
     """
 

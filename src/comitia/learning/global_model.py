@@ -54,7 +54,7 @@ class _Record:
 class GlobalModel:
     """M, with scikit-learn's `predict` and `predict_proba`.
 
-    Source: III.D (1), M
+    Cf. III.D.1
 
     A document z is scored by P, the log-softmax of its standardised products with the unit posterior means, plus, where
     there are public references, J, a logistic regression on references, names and shared means. J and all floats are

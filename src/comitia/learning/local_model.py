@@ -15,7 +15,7 @@ MAX_ROWS = 1 << 24
 class LocalModel:
     """What one provider has learnt, already noised: m̂_i.
 
-    Source: III.D (1), m̂_i
+    Cf. III.D.1
 
     Attributes
     ----------

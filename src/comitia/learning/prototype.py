@@ -40,9 +40,9 @@ class Prototype:
         terms: PrivacyTerms,
         noise: Noise,
     ) -> Released[LocalModel]:
-        """See `Learner.train`.
+        """See `Learner.train`. Noise goes on the sums, where it protects labels and terms alike.
 
-        Source: III.D (1), step 2 (on the sums, where noise protects labels and terms alike; ADR 12)
+        Source: III.D.1 step 2
         """
         require_training_set(codebook, vectors, labels)
         released = gaussian(
@@ -59,8 +59,5 @@ class Prototype:
         )
 
     def combine(self, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> GlobalModel:
-        """See `Learner.combine`.
-
-        Source: III.D (1), step 3 and Algorithm 1, line 11 (a mean weighted by what each release is worth; ADR 2)
-        """
+        """See `Learner.combine`. The mean of Algorithm 1, line 11, weighted by what each release is worth."""
         return GlobalModel(codebook=codebook, learner=self.name, posterior=posterior(codebook, accepted))

@@ -31,9 +31,10 @@ def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int
         return None
     means = posterior(codebook, (release,), references=False).means.astype(np.int64)
     means >>= POSTERIOR_BITS - _MEAN_BITS
-    # Integers but for one correctly rounded division each: the same order of scores on every machine.
-    products = (codebook.references.astype(np.int64)[:, None, :] * means[None, :, :]).sum(axis=2)
-    lengths = np.array([max(1, isqrt(int(square))) for square in (means**2).sum(axis=1)])
-    best = (products / lengths.astype(np.float64)).argmax(axis=1)
+    # Whole numbers below 2^53 in doubles: exact in whatever order they are added. Then one correctly rounded division
+    # each, so the order of the scores is the same on every machine.
+    products = codebook.references.astype(np.float64) @ means.T.astype(np.float64)
+    lengths = np.array([max(1, isqrt(int(square))) for square in (means**2).sum(axis=1)], dtype=np.float64)
+    best = (products / lengths).argmax(axis=1)
     wrong = int((best != codebook.reference_labels).sum())
     return wrong * PPM // len(codebook.references)

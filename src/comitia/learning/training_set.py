@@ -23,6 +23,8 @@ def declared_rows(noisy_rows: int, true_rows: int, terms: PrivacyTerms) -> int:
 def require_training_set(codebook: Codebook, vectors: NDArray[np.int32], labels: NDArray[np.int64]) -> None:
     """Refuse a training set that is empty, too large, or not made with this codebook.
 
+    Source: III.D.1 step 1
+
     Raises
     ------
     InputError
