@@ -41,16 +41,10 @@ def ask(name: str, epsilon: float = 1, **changes: object) -> Ask:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def enter(book: Book, movements: tuple[Movement, ...]) -> Book:
-    for movement in movements:
-        book = budget.record(book, movement)
-    return book
-
-
 def reserved(*asks: Ask, under: Limits | None = None) -> Book:
     book = Book()
     for one in asks:
-        book = enter(book, budget.reserve(book, under or limits(), one))
+        book = budget.record(book, budget.reserve(book, under or limits(), one))
     return book
 
 
@@ -70,7 +64,7 @@ def test_reserve_spend() -> None:
     paid = receipt()
     book = reserved(ask("a"))
     assert book.entries[b"a"].standing == Standing.RESERVED
-    book = enter(book, budget.spend(book, b"a", paid))
+    book = budget.record(book, budget.spend(book, b"a", paid))
     assert (book.entries[b"a"].standing, book.entries[b"a"].release) == (Standing.SPENT, paid.digest)
 
 
@@ -85,7 +79,7 @@ def test_gaussian_releases_add_up_by_their_squares() -> None:
 
 def test_a_refusal_names_cap_spent_reserved_asked_and_a_way_out() -> None:
     book = reserved(ask("a", 3), ask("b", 1))
-    book = enter(book, budget.spend(book, b"a", receipt(3)))
+    book = budget.record(book, budget.spend(book, b"a", receipt(3)))
     error = refusal(book, limits(), ask("c", 3))
     for part in ("epsilon 4 per life", "3 spent", "1 reserved", "3 asked", "altogether", "at delta 0.00001"):
         assert part in error.message
@@ -156,14 +150,14 @@ def test_a_cap_can_hold_for_one_requester_or_category() -> None:
     )
     book = reserved(ask("a"), under=under)
     assert "for ann" in refusal(book, under, ask("b", 0.1)).message
-    book = enter(book, budget.reserve(book, under, ask("b", 2, requester="bob", category="valves")))
+    book = budget.record(book, budget.reserve(book, under, ask("b", 2, requester="bob", category="valves")))
     assert "'valves'" in refusal(book, under, ask("c", 0.1, requester="bob", category="valves")).message
     assert budget.reserve(book, under, ask("c", 0.1, requester="bob"))
 
 
 def test_given_back_is_free_again() -> None:
     book = reserved(ask("a", 4))
-    book = enter(book, budget.give_back(book, b"a"))
+    book = budget.record(book, budget.give_back(book, b"a"))
     assert budget.give_back(book, b"a") == ()
     assert budget.reserve(book, limits(), ask("b", 4))
     with pytest.raises(RefusedError):
@@ -172,7 +166,7 @@ def test_given_back_is_free_again() -> None:
 
 def test_what_was_released_is_not_given_back() -> None:
     book = reserved(ask("a"))
-    book = enter(book, budget.spend(book, b"a", receipt()))
+    book = budget.record(book, budget.spend(book, b"a", receipt()))
     with pytest.raises(RefusedError) as caught:
         budget.give_back(book, b"a")
     assert caught.value.code == "not-reserved"
@@ -180,7 +174,7 @@ def test_what_was_released_is_not_given_back() -> None:
 
 def test_what_a_crash_left_counts_as_spent() -> None:
     book = reserved(ask("a", 4))
-    book = enter(book, budget.abandon(book))
+    book = budget.record(book, budget.abandon(book))
     assert refusal(book, limits(), ask("b", 0.1)).values["spent_micro"] == 4 * MICRO
     for attempt in (lambda: budget.spend(book, b"a", receipt(4)), lambda: budget.give_back(book, b"a")):
         with pytest.raises(RefusedError):
@@ -192,13 +186,13 @@ def test_the_same_question_twice_is_one_movement() -> None:
     book = reserved(ask("a"))
     assert budget.reserve(book, limits(), ask("a")) == ()
     paid = receipt()
-    book = enter(book, budget.spend(book, b"a", paid))
+    book = budget.record(book, budget.spend(book, b"a", paid))
     assert budget.spend(book, b"a", paid) == ()
 
 
 def test_a_reservation_pays_for_one_release() -> None:
     book = reserved(ask("a"))
-    book = enter(book, budget.spend(book, b"a", receipt()))
+    book = budget.record(book, budget.spend(book, b"a", receipt()))
     with pytest.raises(RefusedError):
         budget.spend(book, b"a", receipt())
     assert refusal(book, limits(), ask("a")).code == "reservation-taken"
@@ -232,8 +226,8 @@ def test_the_same_bytes_again_cost_nothing() -> None:
     with pytest.raises(RefusedError) as caught:
         budget.reuse(book, ask("b", 4), paid.digest)
     assert caught.value.code == "never-spent"
-    book = enter(book, budget.spend(book, b"a", paid))
-    book = enter(book, budget.reuse(book, ask("b", 4), paid.digest))
+    book = budget.record(book, budget.spend(book, b"a", paid))
+    book = budget.record(book, budget.reuse(book, ask("b", 4), paid.digest))
     assert budget.reuse(book, ask("b", 4), paid.digest) == ()
     assert budget.statement(book, limits(), 0)[0].spent_micro == 4 * MICRO
     assert book.entries[b"b"].standing == Standing.REUSED
@@ -246,7 +240,7 @@ def test_users_are_not_protected_by_releases_per_record() -> None:
 
 def test_usage_by_requester_and_category() -> None:
     book = reserved(ask("a"), ask("b", requester="bob"), ask("c", category="valves"))
-    book = enter(book, budget.spend(book, b"a", receipt()))
+    book = budget.record(book, budget.spend(book, b"a", receipt()))
     used = budget.usage(book)
     assert list(used) == [("ann", "pumps"), ("ann", "valves"), ("bob", "pumps")]
     spent, held = used["ann", "pumps"]
@@ -293,7 +287,7 @@ def test_a_damaged_record_is_noticed() -> None:
         Movement(reservation=b"b", standing=Standing.SPENT),
     ):
         with pytest.raises(ValueError, match="reservation"):
-            budget.record(book, movement)
+            budget.record(book, (movement,))
 
 
 def test_movements_and_limits_have_canonical_bytes() -> None:
@@ -318,18 +312,18 @@ def test_no_order_of_events_passes_a_cap_or_loses_a_debit(steps: list[tuple[str,
         try:
             if step == "reserve":
                 one = ask(name, epsilon, slots=slots, delta_pico=0 if number % 2 else DELTA)
-                book = enter(book, budget.reserve(book, under, one))
+                book = budget.record(book, budget.reserve(book, under, one))
             elif step == "spend":
                 values = np.zeros(1, dtype=np.int64)
                 known = book.entries.get(name.encode())
                 terms = PrivacyTerms.of(0.25)
                 slots = known.ask.slots if known else slots
                 paid = laplace(values, l1_sensitivity=2, terms=terms, noise=NOISE, slots=slots).receipt
-                book = enter(book, budget.spend(book, name.encode(), paid))
+                book = budget.record(book, budget.spend(book, name.encode(), paid))
             elif step == "give back":
-                book = enter(book, budget.give_back(book, name.encode()))
+                book = budget.record(book, budget.give_back(book, name.encode()))
             else:
-                book = enter(book, budget.abandon(book))
+                book = budget.record(book, budget.abandon(book))
         except RefusedError:
             continue
         spent = book.total(lambda entry: entry.standing != Standing.RESERVED).epsilon_micro(DELTA)

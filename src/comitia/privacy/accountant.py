@@ -34,6 +34,9 @@ class Total:
     def __add__(self, other: Total) -> Total:
         return Total(mu_squared=self.mu_squared + other.mu_squared, pure_micro=self.pure_micro + other.pure_micro)
 
+    def __mul__(self, times: int) -> Total:
+        return Total(mu_squared=self.mu_squared * times, pure_micro=self.pure_micro * times)
+
     def epsilon_micro(self, delta_pico: int) -> int:
         """Return the epsilon that both totals together guarantee at delta: the Gaussian one's plus the pure
         one's."""

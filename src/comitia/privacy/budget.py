@@ -1,7 +1,7 @@
 """The rules of a provider's privacy budget: reserve, then spend or give back; never above a cap.
 
 The budget is a `Book` of reservations, changed by `Movement`s. `reserve`, `spend`, `give_back`, `reuse` and
-`abandon` decide which movements are due, or refuse; `record` enters one. Whoever keeps the book makes each
+`abandon` decide which movements are due, or refuse; `record` enters them. Whoever keeps the book makes each
 movement durable before acting on it (`comitia.storage.budget`). A decision asked for twice is due once:
 asking again returns no movement.
 
@@ -17,7 +17,8 @@ asking again returns no movement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -224,10 +225,14 @@ class Book:
 
     def total(self, counts: Callable[[Entry], bool]) -> Totals:
         """Add up the entries for which `counts` holds and that have not been returned or reused."""
+        alike = Counter(
+            (entry.ask.epsilon_micro, entry.ask.delta_pico, entry.ask.slots)
+            for entry in self.entries.values()
+            if entry.standing not in (Standing.RETURNED, Standing.REUSED) and counts(entry)
+        )
         totals = Totals()
-        for entry in self.entries.values():
-            if entry.standing not in (Standing.RETURNED, Standing.REUSED) and counts(entry):
-                totals = totals.add(cost_of(entry.ask.epsilon_micro, entry.ask.delta_pico), entry.ask.slots)
+        for (epsilon_micro, delta_pico, slots), times in alike.items():
+            totals = totals.add(cost_of(epsilon_micro, delta_pico) * times, slots)
         return totals
 
 
@@ -332,24 +337,29 @@ def abandon(book: Book) -> tuple[Movement, ...]:
     )
 
 
-def record(book: Book, movement: Movement) -> Book:
-    """Enter a movement, whatever the limits were when it was decided.
+def record(book: Book, movements: Iterable[Movement]) -> Book:
+    """Enter movements, whatever the limits were when they were decided.
 
     Raises
     ------
     ValueError
-        No decision leads to this movement on this book: the record of movements is damaged.
+        No decision leads to one of these movements on this book: the record of movements is damaged.
     """
-    known = book.entries.get(movement.reservation)
+    entries = dict(book.entries)
+    for movement in movements:
+        entries[movement.reservation] = _moved(entries.get(movement.reservation), movement)
+    return Book(entries=MappingProxyType(entries))
+
+
+def _moved(known: Entry | None, movement: Movement) -> Entry:
+    """Return the entry that a movement makes of the one known by its name."""
     if movement.standing in (Standing.RESERVED, Standing.REUSED):
         if known is not None or movement.ask is None or movement.ask.reservation != movement.reservation:
-            raise ValueError(f"reservation {movement.reservation.hex()} is opened twice or without an ask")
-        entry = Entry(ask=movement.ask, standing=movement.standing, release=movement.release)
-    else:
-        if known is None or known.standing != Standing.RESERVED:
-            raise ValueError(f"reservation {movement.reservation.hex()} is {movement.standing} but was not open")
-        entry = replace(known, standing=movement.standing, release=movement.release)
-    return Book(entries=MappingProxyType({**book.entries, movement.reservation: entry}))
+            raise ValueError(f"reservation {movement.reservation.hex()} is opened twice or without its ask")
+        return Entry(ask=movement.ask, standing=movement.standing, release=movement.release)
+    if known is None or known.standing != Standing.RESERVED:
+        raise ValueError(f"reservation {movement.reservation.hex()} is {movement.standing} but was not open")
+    return replace(known, standing=movement.standing, release=movement.release)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

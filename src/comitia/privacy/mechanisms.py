@@ -1,6 +1,6 @@
 """The mechanisms: private integers in, noised integers with a receipt out.
 
-Source: III.D (1), step 3
+Source: III.D.1 step 3
 """
 
 from __future__ import annotations

@@ -135,12 +135,12 @@ class BudgetFile:
         """Make movements durable together, then enter them in the book."""
         if not movements:
             return
-        book, number, chain = self.book, self._number, self._chain
+        book = budget.record(self.book, movements)
+        number, chain = self._number, self._chain
         with _guard(self.path), self._transaction():
             for movement in movements:
-                book, number = budget.record(book, movement), number + 1
                 content = codec.encode(movement)
-                chain = _link(chain, content)
+                number, chain = number + 1, _link(chain, content)
                 self._db.execute("INSERT INTO journal VALUES (?, ?, ?)", (number, content, chain))
             self._db.execute("UPDATE head SET number = ?, chain = ?", (number, chain))
         self.book, self._number, self._chain = book, number, chain
@@ -183,15 +183,16 @@ def _replay(db: sqlite3.Connection, path: Path) -> tuple[Book, int, bytes]:
     (soundness,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if marker != _APPLICATION or soundness != "ok":  # 1
         raise _damaged(path, "it is not a sound budget file")
-    book, chain, last = Book(), _START, 0
+    movements, chain, last = [], _START, 0
     for number, content, kept in db.execute("SELECT number, movement, chain FROM journal ORDER BY number"):
         if number != last + 1 or not isinstance(content, bytes) or _link(chain, content) != kept:  # 2
             raise _damaged(path, f"movement {last + 1} is missing or altered", movement=last + 1)
-        try:
-            book = budget.record(book, codec.decode(Movement, content))  # 3
-        except (ProtocolError, ValueError) as error:
-            raise _damaged(path, f"movement {number} cannot be: {error}", movement=number) from error
         last, chain = number, kept
+        movements.append(content)
+    try:
+        book = budget.record(Book(), (codec.decode(Movement, content) for content in movements))  # 3
+    except (ProtocolError, ValueError) as error:
+        raise _damaged(path, f"its movements contradict each other: {error}") from error
     heads = db.execute("SELECT number, chain FROM head").fetchall()
     if heads != [(last, chain)]:  # 4
         raise _damaged(path, f"movements after number {last} are missing", movement=last + 1)
@@ -202,12 +203,13 @@ def _lock(path: Path) -> sqlite3.Connection:
     """Hold the lock beside the file, which the operating system lets go of when this process ends, however
     it ends."""
     with _guard(path):
-        lock = sqlite3.connect(path.with_name(path.name + ".lock"), isolation_level=None, timeout=0)
+        name = path.with_name(path.name + ".lock")
+        lock = sqlite3.connect(name, isolation_level=None, timeout=0, check_same_thread=False)
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             lock.close()
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             raise StorageError(
                 f"{path} is in use by another process",
