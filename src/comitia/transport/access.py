@@ -3,7 +3,8 @@
 Keys on the wire are `comitia/<chain>/<node>/inbox` and `comitia/<chain>/topic/<topic>`. A certificate's common name
 is its node's id, which is what rules go by; everything not allowed is denied:
 
-1. any certificate of the consortium: write to super nodes' inboxes (so that a node can register), hear topics;
+1. any certificate of the consortium: write to super nodes' inboxes (so that a node can register), hear topics, ask
+   whether the super node is ready;
 2. members: write to any inbox;
 3. each member: declare and hear its own inbox, nobody else's;
 4. super nodes: all of it, since they relay for their members and publish topics.
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Sequence
 
 from comitia.core.ids import NodeId
 
+_ASK = (("query", "ingress"), ("reply", "egress"))
 _HEAR = (("declare_subscriber", "ingress"), ("put", "egress"))
 _WRITE = (("put", "ingress"),)
 
@@ -29,6 +31,11 @@ def inbox_key(chain: str, node: NodeId) -> str:
 def topic_key(chain: str, topic: str) -> str:
     """Key that payloads of a topic are put under."""
     return f"comitia/{chain}/topic/{topic}"
+
+
+def ready_key(chain: str) -> str:
+    """Key that a super node answers queries on once it hears its inbox."""
+    return f"comitia/{chain}/ready"
 
 
 def access_control(chain: str, super_nodes: Iterable[NodeId], members: Iterable[NodeId]) -> dict[str, object]:
@@ -51,7 +58,7 @@ def access_control(chain: str, super_nodes: Iterable[NodeId], members: Iterable[
     entrance = [inbox_key(chain, node) for node in relays]
     topics = [f"comitia/{chain}/topic/**"]
     everything = [f"comitia/{chain}/**"]
-    allow("any", None, [*_on(_WRITE, entrance), *_on(_HEAR, topics)])  # 1
+    allow("any", None, [*_on(_WRITE, entrance), *_on(_HEAR, topics), *_on(_ASK, [ready_key(chain)])])  # 1
     if plain:
         allow("members", plain, _on(_WRITE, [f"comitia/{chain}/*/inbox"]))  # 2
     for node in plain:

@@ -13,19 +13,24 @@ import base64
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import Any
 
 import zenoh
 
 from comitia.core.errors import ComitiaError, UnavailableError
 from comitia.core.ids import NodeId
-from comitia.transport.access import access_control, inbox_key, topic_key
+from comitia.transport.access import access_control, inbox_key, ready_key, topic_key
 from comitia.transport.certificates import TlsIdentity, check_identity
 from comitia.transport.contract import MAX_PAYLOAD, Deliver, OnConnection, check_size, ignore_connection
 from comitia.transport.diagnosis import diagnose_connection, diagnose_listening
 from comitia.transport.endpoint import Endpoint
 
+READY_S = 5.0
+ANSWER_S = 0.4
+CLOSE_S = 0.5
 RETRY_FIRST_MS = 20
 RETRY_LONGEST_MS = 2000
 _ENVELOPE_ALLOWANCE = 64 * 1024
@@ -138,24 +143,26 @@ class ZenohClient(_ZenohTransport):
         super().__init__(identity, chain)
         self._endpoint = endpoint
         self._patient = patient
-        self._connected = False
+        self._ready = threading.Event()
         self._closing = threading.Event()
-        self._dialler: threading.Thread | None = None
+        self._links: SimpleQueue[bool] = SimpleQueue()
+        self._keeper: threading.Thread | None = None
         self.trouble: ComitiaError | None = None
         """Why the last attempt of a patient client failed; None once it has connected."""
 
     @property
     def connected(self) -> bool:
-        """Whether a super node is connected."""
-        return self._connected
+        """Whether a super node is connected and hears this node."""
+        return self._ready.is_set()
 
     def close(self) -> None:
         """Disconnect, and stop trying to connect."""
         self._closing.set()
-        if self._dialler is not None:
-            self._dialler.join()
+        self._links.put(False)
+        if self._keeper is not None:
+            self._keeper.join(CLOSE_S)
         super().close()
-        self._connected = False
+        self._ready.clear()
 
     def _begin(self) -> None:
         try:
@@ -164,29 +171,72 @@ class ZenohClient(_ZenohTransport):
             if not self._patient:
                 raise
             self.trouble = error
-            self._dialler = threading.Thread(target=self._dial, name="zenoh-dialler", daemon=True)
-            self._dialler.start()
+        self._keeper = threading.Thread(target=self._keep, name="zenoh-keeper", daemon=True)
+        self._keeper.start()
+        if not self._patient and not self._ready.wait(READY_S):
+            self.close()
+            raise UnavailableError(
+                f"The super node at {self._endpoint} took the connection but is not ready.",
+                code="super-node-not-ready",
+                hint="Try again in a moment; if it stays so, look at the super node's log.",
+                endpoint=str(self._endpoint),
+            )
+
+    def _connect(self) -> None:
+        super()._begin()
+        assert self._session is not None
+        self._session.info.declare_transport_events_listener(
+            _directly(lambda event: self._links.put(event.kind == zenoh.SampleKind.PUT)), history=True
+        )
+
+    def _keep(self) -> None:
+        """Dial until there is a session, which from then on connects by itself; tell of its links coming and going."""
+        self._dial()
+        while not self._closing.is_set():
+            linked = self._links.get() and self._wait_for_super_node()
+            if linked == self._ready.is_set():
+                continue
+            if linked:
+                self._ready.set()
+            else:
+                self._ready.clear()
+            self._tell(linked)
 
     def _dial(self) -> None:
         wait_ms = RETRY_FIRST_MS
-        while not self._closing.wait(wait_ms / 1000):
+        while self._session is None and not self._closing.wait(wait_ms / 1000):
             try:
                 self._connect()
             except ComitiaError as error:
                 self.trouble = error
                 wait_ms = min(2 * wait_ms, RETRY_LONGEST_MS)
-            else:
-                self.trouble = None
-                return
+        if self._closing.is_set():
+            super().close()
+        else:
+            self.trouble = None
 
-    def _connect(self) -> None:
-        super()._begin()
-        assert self._session is not None
-        self._session.info.declare_transport_events_listener(self._heed, history=True)
+    def _wait_for_super_node(self) -> bool:
+        """Ask until the super node hears this node; false if the link is gone before.
 
-    def _heed(self, event: zenoh.TransportEvent) -> None:
-        self._connected = event.kind == zenoh.SampleKind.PUT
-        self._tell(self._connected)
+        A router listens a moment before it has subscribed to its own inbox, and what arrives then is lost. It begins to
+        answer after that; and an answer has come behind this node's own subscriptions.
+        """
+        wait_ms = 1
+        while self._links.empty():
+            if self._is_answered():
+                return True
+            self._closing.wait(wait_ms / 1000)
+            wait_ms = min(2 * wait_ms, RETRY_LONGEST_MS)
+        return False
+
+    def _is_answered(self) -> bool:
+        session = self._session
+        if session is None:
+            return False
+        try:
+            return any(reply.ok is not None for reply in session.get(ready_key(self._chain), timeout=ANSWER_S))
+        except zenoh.ZError:
+            return False
 
     def _open(self) -> zenoh.Session:
         config = client_config(self._identity, self._endpoint)
@@ -253,6 +303,13 @@ class ZenohRouter(_ZenohTransport):
             self._resume()
         return True
 
+    def _resume(self) -> None:
+        super()._resume()
+        assert self._session is not None
+        key = ready_key(self._chain)
+        # Kept, since Zenoh would withdraw it together with the object.
+        self._answerer = self._session.declare_queryable(key, _directly(lambda query: query.reply(key, b"")))
+
     def _open(self) -> zenoh.Session:
         config = _config(self._identity, "router", self._endpoint)
         config["listen"] = {"endpoints": [str(self._endpoint)], "timeout_ms": 0, "exit_on_failure": True}
@@ -310,7 +367,13 @@ def _config(identity: TlsIdentity, mode: str, endpoint: Endpoint) -> dict[str, o
 
 
 def _declare(session: zenoh.Session, key: str, deliver: Deliver) -> None:
-    session.declare_subscriber(key, lambda sample: deliver(sample.payload.to_bytes()))
+    session.declare_subscriber(key, _directly(lambda sample: deliver(sample.payload.to_bytes())))
+
+
+def _directly(call: Callable[[Any], None]) -> zenoh.handlers.Callback[Any]:
+    # On Zenoh's own thread. Its default, a thread of Python's, is not a daemon: a program that failed without closing
+    # its session would never end.
+    return zenoh.handlers.Callback(call, indirect=False)
 
 
 def _shut(session: zenoh.Session) -> None:
