@@ -6,13 +6,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from comitia.core.errors import InputError
+from comitia.core.errors import DamagedError, InputError
 from comitia.core.ids import NodeId
 from comitia.engines.embedded import EmbeddedEngine
+from comitia.ledger.application import Application
+from comitia.ledger.genesis import Genesis
 from comitia.ledger.session import Phase, Session
 from comitia.storage.folder import node_folder
+
+
+COPIES: Final = 3
 
 
 class Chronicle:
@@ -36,16 +41,7 @@ class Chronicle:
         approval = node.load_approval(node.load_keys().node)
         if not node.ledger.exists():
             raise InputError(f"there is no ledger in {node.path} yet", code="no-ledger", hint="start the node once")
-        # A copy, so that a running node's file is never held or changed.
-        with tempfile.TemporaryDirectory() as place:
-            copy = Path(place) / node.ledger.name
-            for part in (node.ledger, node.ledger.with_name(node.ledger.name + "-wal")):
-                if part.exists():
-                    shutil.copyfile(part, Path(place) / part.name)
-            engine = EmbeddedEngine.open(copy, approval.genesis.genesis)
-            self._blocks = [engine.block(number).to_bytes() for number in range(1, engine.height + 1)]
-            engine.close()
-        self._application = engine.application
+        self._application, self._blocks = _read_copy(node.ledger, approval.genesis.genesis)
 
     @property
     def height(self) -> int:
@@ -161,3 +157,26 @@ class Chronicle:
     def _name(self, node: NodeId) -> str:
         member = self._application.member(node)
         return member.name if member else node
+
+
+def _read_copy(ledger: Path, genesis: Genesis) -> tuple[Application, list[bytes]]:
+    """State and blocks of a copy, so that a running node's file is neither held nor changed.
+
+    A node that writes meanwhile can spoil a copy; a new one is made then.
+    """
+    for attempt in range(1, COPIES + 1):
+        with tempfile.TemporaryDirectory() as place:
+            for part in (ledger, ledger.with_name(ledger.name + "-wal")):
+                if part.exists():
+                    shutil.copyfile(part, Path(place) / part.name)
+            try:
+                engine = EmbeddedEngine.open(Path(place) / ledger.name, genesis)
+            except DamagedError:
+                if attempt == COPIES:
+                    raise
+                continue
+            try:
+                return engine.application, [engine.block(n).to_bytes() for n in range(1, engine.height + 1)]
+            finally:
+                engine.close()
+    raise AssertionError("the last attempt returns or raises")

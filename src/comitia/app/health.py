@@ -103,7 +103,10 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
         ("membership", lambda: f"chain {node.load_approval(node.load_keys().node).genesis.genesis.chain}"),
         ("certificate", lambda: _certificate(node)),
         ("disk", lambda: _disk(node)),
-        ("ledger", lambda: f"{Chronicle(node.path).height} blocks, all verified" if node.ledger.exists() else "none yet"),
+        (
+            "ledger",
+            lambda: f"{Chronicle(node.path).height} blocks, all verified" if node.ledger.exists() else "none yet",
+        ),
         ("budget", lambda: _budget(node)),
         ("super node", lambda: _reach(node)),
     ]

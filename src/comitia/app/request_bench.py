@@ -123,9 +123,7 @@ def _requests(
             "start_cpu_s": round(start_cpu, 2),
             "wire_bytes": wire,
             "peak_memory_mb": {name: round(size, 1) for name, size in local.peak_memory_mb().items()},
-            "stages": {
-                name: round(statistics.median(run.get(name, 0.0) for run in stages), 4) for name in stages[0]
-            },
+            "stages": {name: round(statistics.median(run.get(name, 0.0) for run in stages), 4) for name in stages[0]},
         }
 
 

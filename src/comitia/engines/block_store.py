@@ -50,6 +50,9 @@ class BlockStore:
         Made if it is not there; its folder must be.
     genesis_digest : bytes
         The consortium that the file must belong to.
+    original : bool
+        Whether this is the orderer's own ledger, of which every block must survive a power cut once it is
+        kept. A follower's copy may lose its last blocks then; it asks for them again.
     max_pages : int
         Most pages of the file, 0 for as many as the disk holds.
 
@@ -67,13 +70,13 @@ class BlockStore:
         At opening: the file belongs to another consortium.
     """
 
-    def __init__(self, path: Path, genesis_digest: bytes, *, max_pages: int = 0) -> None:
+    def __init__(self, path: Path, genesis_digest: bytes, *, original: bool, max_pages: int = 0) -> None:
         self.path = path
         with self._guard():
             self.recovered = cut_torn_tail(path)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=2, check_same_thread=False)
             try:
-                self._prepare(genesis_digest, max_pages)
+                self._prepare(genesis_digest, original, max_pages)
             except BaseException:
                 self._db.close()
                 raise
@@ -137,11 +140,11 @@ class BlockStore:
             **values,
         )
 
-    def _prepare(self, genesis_digest: bytes, max_pages: int) -> None:
+    def _prepare(self, genesis_digest: bytes, original: bool, max_pages: int) -> None:
         # Exclusive: two processes that order one ledger would fork it.
         self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(f"PRAGMA synchronous={'FULL' if original else 'NORMAL'}")
         self._db.execute("PRAGMA cell_size_check=ON")
         if max_pages:
             self._db.execute(f"PRAGMA max_page_count={int(max_pages)}")

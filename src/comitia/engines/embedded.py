@@ -81,7 +81,7 @@ class EmbeddedEngine:
         ConfigurationError
             If it is another consortium's, or the signer may not make blocks.
         """
-        store = BlockStore(path, genesis.digest, max_pages=max_pages)
+        store = BlockStore(path, genesis.digest, original=signer is not None, max_pages=max_pages)
         try:
             engine = cls(store, genesis, signer)
             if signer is not None:
@@ -244,9 +244,7 @@ class EmbeddedEngine:
         return chosen
 
     def _apply(self, transactions: tuple[bytes, ...], time_ms: int) -> Applied:
-        return self.application.apply(
-            transactions, time_ms=time_ms, height=self.height + 1, previous=self._previous
-        )
+        return self.application.apply(transactions, time_ms=time_ms, height=self.height + 1, previous=self._previous)
 
     def _keep(self, block: Block, applied: Applied) -> None:
         """Make block and state durable together; if that fails, go back to what is on disk."""
@@ -305,7 +303,9 @@ class EmbeddedEngine:
                     block=header.height,
                 )
             if merkle.root(block.transactions) != header.transactions_root:
-                raise self._store.damaged(f"the transactions of block {header.height} were altered", block=header.height)
+                raise self._store.damaged(
+                    f"the transactions of block {header.height} were altered", block=header.height
+                )
             last, previous, height = block, header.digest, header.height
         return last
 

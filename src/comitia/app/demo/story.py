@@ -15,6 +15,7 @@ from comitia.app.node.client import Client
 from comitia.app.node.daemon import HEARTBEAT_S
 from comitia.app.stopwatch import Stages
 from comitia.app.tasks import Wish
+from comitia.core.ids import NodeId
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import auc_by_class
 from comitia.learning.registry import learner
@@ -60,7 +61,7 @@ class Outcome:
     shared: Quality
     public_only: Quality
     examples: tuple[tuple[str, str, str], ...]
-    names: dict[str, str]
+    names: dict[NodeId, str]
     stage_s: dict[str, float]
     cpu_s: float
     wire_bytes: int

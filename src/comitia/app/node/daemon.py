@@ -121,6 +121,7 @@ class Daemon:
         self._sent_ms: dict[TransactionId, int] = {}
         self._followed_ms = 0
         self._known_head = -1
+        self._joining = TransactionId(b"")
         self._running = False
         self._seen_writes = store.changed_elsewhere()
         self._when_member: list[Callable[[], None]] = []
@@ -144,14 +145,17 @@ class Daemon:
     def post(self, session: bytes, body: Transaction) -> TransactionId:
         """Sign a transaction and bring it to the ledger until it is there or refused.
 
-        Of what a node may say once in a session only one is ever signed, whatever is posted later.
+        Of what a node may say once in a session only one is ever signed, whatever is posted later, and it is
+        durable before it is sent. Anything else is posted anew after a crash, if it is still wanted.
         """
         kind = type_name(type(body))
-        already = self.store.queued(session, kind) if kind in ONCE_IN_SESSION else None
+        once = kind in ONCE_IN_SESSION
+        already = self.store.queued(session, kind) if once else None
         envelope = Envelope.from_bytes(already) if already else self._sign(session, body)
         transaction = TransactionId(envelope.digest)
         data = envelope.to_bytes()
-        self.store.queue(transaction, session, kind, data)
+        if once and not already:
+            self.store.queue(transaction, session, kind, data)
         self._outbox[transaction] = data
         self._bring(transaction, data)
         return transaction
@@ -245,7 +249,12 @@ class Daemon:
         except ProtocolError as error:
             log.warning("dropped: %s (%s)", error.message, error.code)
             return
-        for packed in self._outgoing:
+        self.send_out()
+
+    def send_out(self) -> None:
+        """Let the collected packets leave; whatever they rest on must be durable."""
+        outgoing, self._outgoing = self._outgoing, []
+        for packed in outgoing:
             try:
                 self.transport.send(packed.to, packed.data)
                 self.sent_bytes += len(packed.data)
@@ -387,8 +396,8 @@ class Daemon:
     def _register(self) -> None:
         """Bring this node's membership to the ledger; start what waited for it, once all blocks are here."""
         if self.application.member(self.node) is None:
-            if self.store.queued(b"", "register-member") is None:
-                self.post(b"", RegisterMember(membership=self.membership))
+            if self._joining not in self._outbox:
+                self._joining = self.post(b"", RegisterMember(membership=self.membership))
         elif self.ordering is not None or 0 <= self._known_head <= self.engine.height:
             waiting, self._when_member = self._when_member, []
             for action in waiting:

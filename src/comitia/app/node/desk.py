@@ -54,6 +54,7 @@ class Desk:
         self._router = router
         self._state = super_node.DeskState()
         self._recording: dict[TransactionId, TransactionId] = {}
+        self._proofs: dict[SessionId, bytes] = {}
         for session in daemon.application.sessions():
             if session.phase is Phase.SEALED:
                 self._hold(session.id)
@@ -72,10 +73,6 @@ class Desk:
     def on_block(self, block: Block, applied: Applied) -> None:
         if any(result.type in _MEMBERSHIP and not result.code for result in applied.results):
             self._daemon.wake_at(_ADMISSION, self._daemon.now_ms() + ADMIT_AFTER_MS)
-        for result in applied.results:
-            request = self._recording.pop(result.transaction, None)
-            if request is not None and not result.code:
-                self._step(super_node.Recorded(request=request))
         for session_id in applied.changed_sessions:
             session = self._daemon.application.session(session_id)
             if session is not None and session.phase in (Phase.SEALED, Phase.ABORTED):
@@ -113,11 +110,21 @@ class Desk:
             self._daemon.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
 
     def make_block(self) -> None:
-        """Make a block of all that waits, if anything does, and publish it."""
+        """Make a block of all that waits, if anything does, and publish it.
+
+        Who waits for a cached model gets it first: nothing that followers do with the block delays it.
+        """
         block = self._daemon.engine.produce(self._daemon.now_ms())
-        if block is not None:
-            self._daemon.publish_block(block)
-            self._daemon.block_applied(block, self._daemon.engine.last_applied)
+        if block is None:
+            return
+        applied = self._daemon.engine.last_applied
+        for result in applied.results:
+            request = self._recording.pop(result.transaction, None)
+            if request is not None and not result.code:
+                self._step(super_node.Recorded(request=request))
+        self._daemon.send_out()
+        self._daemon.publish_block(block)
+        self._daemon.block_applied(block, applied)
 
     # --- what the role wants done -------------------------------------------------------------------
 
@@ -165,8 +172,10 @@ class Desk:
         model = self._model_of(source)
         if model is None:
             return
-        proof = daemon.engine.proof(source).to_bytes()
-        daemon.send(requester, request, Deliver(session=source, request=request, model=model, proof=proof))
+        if source not in self._proofs:
+            self._proofs[source] = daemon.engine.proof(source).to_bytes()
+        message = Deliver(session=source, request=request, model=model, proof=self._proofs[source])
+        daemon.send(requester, request, message)
 
     def _send_blocks(self, to: NodeId, height: int) -> None:
         engine = self._daemon.engine

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from comitia.app.node.daemon import Daemon
+from comitia.core.codec import digest
 from comitia.core.errors import AbortedError, ComitiaError, RefusedError, RemoteError, UnavailableError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.ledger.application import Applied
@@ -40,6 +41,7 @@ class Requesting:
         self._progress = progress
         self._done = done
         self._open: dict[SessionId, requester.RequesterState] = {}
+        self._sessions_of: dict[bytes, SessionId] = {}
 
     def ask(self, request: OpenRequest) -> SessionId:
         """Open a request; on the node's thread."""
@@ -80,11 +82,14 @@ class Requesting:
         """Commands write nothing for a requester."""
 
     def _delivered(self, delivery: Deliver) -> None:
-        """Check M against its proof before anyone sees it."""
-        proof = Proof.from_bytes(delivery.proof)
-        verified = verify_proof(proof, self._daemon.genesis, delivery.model)
+        """Check M against its proof before anyone sees it; the very same bytes are checked once."""
+        bytes_digest = digest(delivery.proof + delivery.model)
+        if bytes_digest not in self._sessions_of:
+            proof = Proof.from_bytes(delivery.proof)
+            verified = verify_proof(proof, self._daemon.genesis, delivery.model)
+            self._sessions_of[bytes_digest] = verified.session
         request = SessionId(delivery.request)
-        cached = verified.session != request
+        cached = self._sessions_of[bytes_digest] != request
         self._step(request, Delivered(model=delivery.model, proof=delivery.proof, cached=cached))
 
     def _step(self, session: SessionId, event: RequesterEvent) -> None:
@@ -106,9 +111,7 @@ class Requesting:
 
 def broken(error: ComitiaError) -> Finish:
     """The end of a request whose own node failed."""
-    return Finish(
-        session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message
-    )
+    return Finish(session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message)
 
 
 def failure(finish: Finish) -> ComitiaError:
