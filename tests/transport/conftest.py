@@ -49,12 +49,19 @@ def stranger() -> Issuer:
     return Issuer("strangers")
 
 
-@pytest.fixture
-def endpoint() -> Endpoint:
-    return free_endpoint()
-
-
 def free_endpoint() -> Endpoint:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return Endpoint(protocol="tls", host="127.0.0.1", port=probe.getsockname()[1])
+
+
+@pytest.fixture
+def endpoint() -> Endpoint:
+    """A free port of this machine."""
+    return free_endpoint()
+
+
+@pytest.fixture
+def second_endpoint() -> Endpoint:
+    """Another free port of this machine."""
+    return free_endpoint()
