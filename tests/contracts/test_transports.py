@@ -181,6 +181,8 @@ def test_members_hear_what_a_super_node_publishes(consortium: Consortium) -> Non
 def test_what_a_member_publishes_reaches_nobody_else(consortium: Consortium) -> None:
     heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     consortium.a.transport.subscribe("blocks", heard.put)
+    consortium.a.send(SUPER_NODE, b"subscribed")
+    consortium.super_node.receive()
     consortium.b.transport.publish("blocks", b"forged")
     consortium.b.send(SUPER_NODE, b"published")
     consortium.super_node.receive()
@@ -191,6 +193,8 @@ def test_what_a_member_publishes_reaches_nobody_else(consortium: Consortium) -> 
 def test_after_a_reconnection_inbox_and_topics_work_at_once(consortium: Consortium) -> None:
     heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     consortium.a.transport.subscribe("blocks", heard.put)
+    consortium.a.send(SUPER_NODE, b"subscribed")
+    consortium.super_node.receive()
     consortium.network.interrupt()
     for node in (consortium.a, consortium.b):
         node.wait_for_connection(False)
