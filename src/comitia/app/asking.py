@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comitia.app.node.client import Client
-from comitia.app.tasks import Wish, make_task, newest_codebook
+from comitia.app.tasks import Wish, make_task
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
-from comitia.storage.model_file import read_model, write_model
-from comitia.text.codebook import Codebook
+from comitia.storage.model_file import write_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +38,11 @@ def ask_for_model(
 
 def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None) -> Answer:
     """Ask with a client that is connected already."""
-    data = client.artefact(newest_codebook(client.application))
-    codebook = Codebook.from_bytes(data)
+    codebook = client.codebook()
     kappa = client.daemon.genesis.parameters.kappa
     task = make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=kappa)
     start = time.perf_counter()
-    finish = client.request(task, progress)
+    delivery = client.request(task, progress)
     latency_s = time.perf_counter() - start
-    write_model(target, model=finish.model, proof=finish.proof, codebook=data)
-    verified = read_model(target).verify(client.daemon.genesis)
-    return Answer(verified=verified, cached=finish.cached, latency_s=latency_s)
+    write_model(target, model=delivery.model, proof=delivery.proof, codebook=codebook.to_bytes())
+    return Answer(verified=delivery.verified, cached=delivery.cached, latency_s=latency_s)

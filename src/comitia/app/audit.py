@@ -16,7 +16,6 @@ from comitia.ledger.genesis import Genesis
 from comitia.ledger.session import Phase, Session
 from comitia.storage.folder import node_folder
 
-
 COPIES: Final = 3
 
 

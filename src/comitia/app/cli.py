@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from itertools import pairwise
 from typing import Any, Final
 
 import click
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def _wants_json(words: list[str]) -> bool:
-    return "--format=json" in words or ("--format", "json") in zip(words, words[1:], strict=False)
+    return "--format=json" in words or ("--format", "json") in pairwise(words)
 
 
 def entry() -> None:

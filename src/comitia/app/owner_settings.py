@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from comitia.core.codec import decode, encode
@@ -26,7 +26,7 @@ class OwnerSettings:
     delta_pico : at this delta.
     """
 
-    policy: Policy = Policy(version=1)
+    policy: Policy = field(default_factory=lambda: Policy(version=1))
     total_epsilon_micro: int = DEFAULT_TOTAL_MICRO
     delta_pico: int = DEFAULT_DELTA_PICO
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -94,27 +94,31 @@ def to_plain(value: object) -> Plain:
     return _plain(value)
 
 
+_ATOMS = frozenset({type(None), bool, int, bytes, str})
+
+
 def _plain(value: object) -> Plain:
-    if value is None or isinstance(value, bool | bytes):
+    kind = type(value)
+    if kind in _ATOMS:
         return value
+    if kind is tuple or kind is list:
+        return [_plain(item) for item in cast(Sequence[object], value)]
+    names = _field_names(cast(Hashable, kind))
+    if names is not None:
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, int | str):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("a canonical map has text keys only")
         return {str(key): _plain(item) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):
-        return {name: _plain(getattr(value, name)) for name in _field_names(type(value))}
-    raise TypeError(f"{type(value).__name__} has no canonical form")
+    raise TypeError(f"{kind.__name__} has no canonical form")
 
 
 @cache
-def _field_names(cls: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))
+def _field_names(cls: Hashable) -> tuple[str, ...] | None:
+    """Names of a dataclass' fields; None for another type."""
+    return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else None
 
 
 def _check_plain(value: Plain, path: str, depth: int) -> None:
@@ -227,7 +231,7 @@ def _read_map(reader: _Reader) -> _Reader:
 
 def _read_dataclass(cls: type) -> _Reader:
     hints = typing.get_type_hints(cls)
-    readers = {name: _reader(hints[name]) for name in _field_names(cls)}
+    readers = {name: _reader(hints[name]) for name in _field_names(cast(Hashable, cls)) or ()}
 
     def read(value: Plain, path: str) -> object:
         if not isinstance(value, dict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from comitia.consensus.committee import QuorumRule as QuorumRule
 from comitia.core.codec import digest, encode
@@ -94,7 +95,7 @@ class AdminSignature:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Genesis:
     """The agreed start of one consortium's ledger.
 
@@ -119,7 +120,7 @@ class Genesis:
     parameters: Parameters = field(default_factory=Parameters)
     codebook: bytes = b""
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """32 bytes that name this consortium; what the administrators sign."""
         return digest(GENESIS_DOMAIN + encode(self))

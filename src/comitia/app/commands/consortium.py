@@ -82,7 +82,7 @@ def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ..
     "--consortium",
     "consortium",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path("."),
+    default=Path(),
     show_default="the current folder",
     help="The folder that `comitia init` made.",
 )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from comitia.app.output import format_option
+
+# A node's sums are small and several nodes may share a machine: threads that wait for work by spinning cost
+# more than they bring. Read by numpy's library when it is loaded, which no module has done yet.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @click.command("super-node")

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -14,15 +15,33 @@ from comitia.app.node.daemon import Daemon
 from comitia.app.node.library import Library
 from comitia.app.node.opening import open_daemon
 from comitia.app.node.requesting import Requesting, broken, failure
+from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
 from comitia.ledger.application import Application
+from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest, Task
 from comitia.roles.effects import Finish
 from comitia.storage.folder import NodeFolder
+from comitia.text.codebook import Codebook
 
 MEMBERSHIP_PATIENCE_S: Final = 10.0
 ARTEFACT_PATIENCE_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What a request brought.
+
+    model, proof : canonical bytes.
+    cached : whether an earlier session made the model.
+    verified : what the proof says; it was checked before anything else saw the model.
+    """
+
+    model: bytes
+    proof: bytes
+    cached: bool
+    verified: Verified
 
 
 class Client:
@@ -48,6 +67,7 @@ class Client:
         self._finished: queue.SimpleQueue[Finish] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[ComitiaError | None] = queue.SimpleQueue()
         self._progress: Callable[[Session], None] | None = None
+        self._codebooks: dict[bytes, Codebook] = {}
         self._thread = threading.Thread(target=self._live, name="comitia-node", daemon=True)
 
     def __enter__(self) -> Client:
@@ -95,7 +115,7 @@ class Client:
         """This node's copy of the ledger's state; to be read only."""
         return self.daemon.application
 
-    def request(self, task: Task, progress: Callable[[Session], None] | None = None) -> Finish:
+    def request(self, task: Task, progress: Callable[[Session], None] | None = None) -> Delivery:
         """Ask for a model and wait for it.
 
         Parameters
@@ -118,16 +138,29 @@ class Client:
         finish = self._finished.get()
         if finish.code:
             raise failure(finish)
-        return finish
+        return Delivery(
+            model=finish.model,
+            proof=finish.proof,
+            cached=finish.cached,
+            verified=self._requesting.verified(finish.model, finish.proof),
+        )
 
-    def artefact(self, digest: bytes) -> bytes:
-        """A public artefact (a codebook) by digest: from this node's store, else from the super node.
+    def codebook(self) -> Codebook:
+        """The newest codebook on the ledger: from this node's store, else from the super node.
 
         Raises
         ------
+        InputError
+            If none is on the ledger.
         UnavailableError
             If it does not come.
         """
+        wanted = newest_codebook(self.application)
+        if wanted not in self._codebooks:
+            self._codebooks[wanted] = Codebook.from_bytes(self._artefact(wanted))
+        return self._codebooks[wanted]
+
+    def _artefact(self, digest: bytes) -> bytes:
         came: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self.daemon.call(lambda: self._library.need(digest, came.put))
         try:

@@ -146,7 +146,7 @@ class Committee:
 
     def on_store_changed(self) -> None:
         """The owner may have answered a question."""
-        for session_id, state in list(self._states.items()):
+        for state in list(self._states.values()):
             if state.session.phase is Phase.CONSENT and state.memory.answer is None:
                 self._perform(Decide(session=state.session))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from comitia.app.node.daemon import Daemon
 from comitia.app.node.holdings import Holdings, make_holdings
 from comitia.app.node.library import Library
-from comitia.app.owner_settings import OwnerSettings, read_settings
+from comitia.app.owner_settings import read_settings
 from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ComitiaError, RefusedError
 from comitia.core.ids import SessionId, TransactionId

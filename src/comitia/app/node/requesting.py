@@ -11,7 +11,7 @@ from comitia.core.errors import AbortedError, ComitiaError, RefusedError, Remote
 from comitia.core.ids import SessionId, TransactionId
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
-from comitia.ledger.proof import Proof, verify_proof
+from comitia.ledger.proof import Proof, Verified, verify_proof
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest
 from comitia.roles import requester
@@ -41,7 +41,7 @@ class Requesting:
         self._progress = progress
         self._done = done
         self._open: dict[SessionId, requester.RequesterState] = {}
-        self._sessions_of: dict[bytes, SessionId] = {}
+        self._verified: dict[bytes, Verified] = {}
 
     def ask(self, request: OpenRequest) -> SessionId:
         """Open a request; on the node's thread."""
@@ -53,6 +53,19 @@ class Requesting:
         )
         self._daemon.wake_at(session, self._daemon.now_ms() + requester.RETRY_MS)
         return session
+
+    def verified(self, model: bytes, proof: bytes) -> Verified:
+        """What a model's proof says, if it holds; the very same bytes are checked once.
+
+        Raises
+        ------
+        DamagedError
+            If it does not.
+        """
+        key = digest(proof + model)
+        if key not in self._verified:
+            self._verified[key] = verify_proof(Proof.from_bytes(proof), self._daemon.genesis, model)
+        return self._verified[key]
 
     def on_message(self, received: Received) -> None:
         match received.message:
@@ -82,14 +95,9 @@ class Requesting:
         """Commands write nothing for a requester."""
 
     def _delivered(self, delivery: Deliver) -> None:
-        """Check M against its proof before anyone sees it; the very same bytes are checked once."""
-        bytes_digest = digest(delivery.proof + delivery.model)
-        if bytes_digest not in self._sessions_of:
-            proof = Proof.from_bytes(delivery.proof)
-            verified = verify_proof(proof, self._daemon.genesis, delivery.model)
-            self._sessions_of[bytes_digest] = verified.session
+        """Check M against its proof before anyone sees it."""
         request = SessionId(delivery.request)
-        cached = self._sessions_of[bytes_digest] != request
+        cached = self.verified(delivery.model, delivery.proof).session != request
         self._step(request, Delivered(model=delivery.model, proof=delivery.proof, cached=cached))
 
     def _step(self, session: SessionId, event: RequesterEvent) -> None:
