@@ -37,7 +37,7 @@ class Intruder:
         )
 
     def put(self, key: str, payload: bytes) -> None:
-        self.session.put(key, payload, congestion_control=zenoh.CongestionControl.BLOCK)
+        self.session.put(key, payload, congestion_control=zenoh.CongestionControl.BLOCK, express=True)
 
 
 class Line:

@@ -204,6 +204,24 @@ def test_members_of_two_super_nodes_reach_each_other(
     assert inbox.get(timeout=WAIT_S) == b"across"
 
 
+def test_quic_carries_the_same_and_survives_a_change_of_members(
+    issuer: Issuer, endpoint: Endpoint, closing: ExitStack
+) -> None:
+    endpoint = dataclasses.replace(endpoint, protocol="quic")
+    router = start_router(issuer.identity(SUPER_NODE, listens=True), endpoint, closing)
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    client = ZenohClient(issuer.identity(A), CHAIN, endpoint)
+    closing.callback(client.close)
+    client.start(inbox.put)
+    client.on_connection(news.put)
+    assert news.get(timeout=WAIT_S)
+    router.update_members([A])
+    assert [news.get(timeout=WAIT_S) for _ in range(2)] == [False, True]
+    router.send(A, bytes(100_000))
+    assert inbox.get(timeout=WAIT_S) == bytes(100_000)
+
+
 def start_router_process(identity: TlsIdentity, endpoint: Endpoint, *arguments: str) -> subprocess.Popen[str]:
     program = Path(__file__).with_name("router_process.py")
     process = subprocess.Popen([sys.executable, program, *arguments], stdin=-1, stdout=-1, text=True)

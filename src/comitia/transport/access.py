@@ -9,7 +9,7 @@ is its node's id, which is what rules go by; everything not allowed is denied:
 3. each member: declare and hear its own inbox, nobody else's;
 4. super nodes: all of it, since they relay for their members and publish topics.
 
-Source: PROTOCOL.md, Transport
+See PROTOCOL.md, Transport.
 """
 
 from __future__ import annotations
