@@ -21,7 +21,7 @@ def test_python_block_runs(block: Block, tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("command", COMMANDS, ids=str)
 def test_command_line_parses(command: Command) -> None:
     cli = pytest.importorskip("comitia.app.cli", reason="the command line is not written yet")
-    assert parse_error(cli.main, command.words) == ""
+    assert parse_error(cli.cli, command.words) == ""
 
 
 def parse_error(root: object, words: tuple[str, ...]) -> str:

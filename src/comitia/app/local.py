@@ -232,5 +232,10 @@ def free_port() -> int:
 
 
 def _memory_mb(pid: int) -> float:
-    info = psutil.Process(pid).memory_info()
-    return float(getattr(info, "peak_wset", info.rss)) / 1e6
+    """Peak resident memory where the system tells it, else what is resident now."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+        return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1e3
+    except (OSError, StopIteration):
+        info = psutil.Process(pid).memory_info()
+        return float(getattr(info, "peak_wset", info.rss)) / 1e6

@@ -48,9 +48,7 @@ def witnesses_needed(providers: int, super_nodes: int) -> int:
     return min(super_nodes, max(1, SMALLEST_TOLERANT_COMMITTEE - providers))
 
 
-def one_per_organisation(
-    candidates: Iterable[NodeId], organisations: Mapping[NodeId, str]
-) -> tuple[NodeId, ...]:
+def one_per_organisation(candidates: Iterable[NodeId], organisations: Mapping[NodeId, str]) -> tuple[NodeId, ...]:
     """Keep the best-ranked candidate of each organisation: one seat and one vote each."""
     seats: dict[str, NodeId] = {}
     for candidate in candidates:

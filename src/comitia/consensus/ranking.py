@@ -15,9 +15,7 @@ WITNESS_STANDING = 2
 """Witnesses lead only after every author whose model was accepted or could not be judged."""
 
 
-def weighted_mae(
-    losses_ppm: Mapping[NodeId, int], rows: Mapping[NodeId, int], kappa: int
-) -> dict[NodeId, Fraction]:
+def weighted_mae(losses_ppm: Mapping[NodeId, int], rows: Mapping[NodeId, int], kappa: int) -> dict[NodeId, Fraction]:
     """MAE^u of every model, in millionths, exact.
 
     kappa = -1 is Eq. (7) to the letter, gamma * MAE(m_j) + mean MAE with gamma = 1 + s_j. There the lowest

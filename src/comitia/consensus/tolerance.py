@@ -8,9 +8,7 @@ from comitia.consensus.ranking import PPM
 from comitia.retrieval.logarithm import ln_pico
 
 
-def tolerance_ppm(
-    models: int, documents: int, *, beta_ppm: int, epsilon_micro: int | None = None
-) -> int | None:
+def tolerance_ppm(models: int, documents: int, *, beta_ppm: int, epsilon_micro: int | None = None) -> int | None:
     """t_j in millionths, rounded up; None without documents.
 
     t_j = sqrt(ln(4k/beta) / (2 n_j)) + k/(n_j eps_v) ln(2k/beta): Hoeffding's bound on k mean losses in

@@ -1,6 +1,6 @@
 """Blocks: transactions in order, tied to everything before them and to the state they lead to.
 
-Source: Fig. 4
+Cf. Fig. 4
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ class Block:
         return decode(cls, data, limit=MAX_BLOCK_BYTES)
 
 
-def verify_block(
-    block: Block, *, genesis: Genesis, previous: bytes, height: int, after_ms: int, public: bytes
-) -> None:
+def verify_block(block: Block, *, genesis: Genesis, previous: bytes, height: int, after_ms: int, public: bytes) -> None:
     """Check everything about a block that needs no state.
 
     1. It belongs to this chain and follows the block before it, in height, hash and time; its epoch is its time's.

@@ -2,6 +2,8 @@
 
 A transaction travels as the payload of an `Envelope` whose header names its type, its author, the epoch that the
 author's key is judged at and, within a session, the session. Its id is the digest of what the author signed.
+
+Source: Fig. 4
 """
 
 from __future__ import annotations
@@ -290,7 +292,7 @@ class RegisterCodebook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterProfile:
-    """Publish the author's retrieval record: it can be found from now on. Source: Fig. 4 (retrieval transaction)."""
+    """Publish the author's retrieval record: it can be found from now on. Source: III.C step 2; Cf. Fig. 4."""
 
     record: RetrievalRecord
 
@@ -343,7 +345,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitModel:
-    """Bind the author to a release that nobody has seen.
+    """Bind the author to a release that nobody has seen. Source: Fig. 7
 
     Attributes
     ----------
@@ -368,7 +370,10 @@ class PostScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealBlock:
-    """The block of a session with its certificate: signatures over `block_digest`, by member id, ascending."""
+    """The block of a session with its certificate: signatures over `block_digest`, by member id, ascending.
+
+    Source: III.C step 6
+    """
 
     block: PoqBlock
     certificate: tuple[tuple[NodeId, bytes], ...]

@@ -1,7 +1,9 @@
-"""The index: from a leaf to the providers that are found under it. Cf. III.B, the retrieval table.
+"""The index: from a leaf to the providers that are found under it.
 
 Every super node keeps one, and the application uses it to draw a committee, so it is a pure function of the
 profiles on the ledger, whatever the order in which they came.
+
+Source: Fig. 5
 """
 
 from __future__ import annotations

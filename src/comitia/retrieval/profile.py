@@ -37,7 +37,7 @@ BANDS_PPM: Final = (600_000, 350_000, 200_000)
 class RetrievalRecord:
     """A provider's entry in the ledger's register.
 
-    Source: Fig. 4 (retrieval record)
+    Cf. Fig. 4 (retrieval record)
 
     provider : who.
     codebook : digest of the codebook whose leaves are counted, 32 bytes.

@@ -4,6 +4,8 @@ The ledger's record says where the session stands; the member's memory says what
 next is a function of the two, evaluated after every event. So a restarted member, given the record and its
 memory, goes on by the same code that it would have run without the crash, and an event that comes twice
 changes nothing.
+
+Source: III.C step 5
 """
 
 from __future__ import annotations

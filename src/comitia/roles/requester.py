@@ -1,4 +1,7 @@
-"""The requester: asks once, follows its session on the ledger, ends with M and its proof or a reason. III.C step 3."""
+"""The requester: asks once, follows its session on the ledger, ends with M and its proof or a reason.
+
+Source: III.C step 3
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 What it knows of the ledger comes in through `LedgerView`; what it wants done goes out as effects. It is
 trusted with order only: it cannot forge a transaction, and what it relays is sealed.
+
+Source: Fig. 3
 """
 
 from __future__ import annotations

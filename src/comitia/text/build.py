@@ -128,13 +128,12 @@ def build_codebook(
     basis = _basis(terms.weighted(texts), kind, len(texts), settings)
     book = _bare(known, terms, kind, basis, settings)
     progress("placing names and references")
-    book = replace(
+    return replace(
         _with_public_vectors(book, texts, references, np.asarray(labels, dtype=np.int64), settings),
         pool_documents=len(pool_texts),
         held_out_norm_ppm=held_out_norm_ppm,
         public_only_auc_ppm=public_only_auc_ppm,
     )
-    return book
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -277,15 +277,15 @@ class Codebook:
         content = _open(data)
         try:
             stored = decode(_Stored, content, limit=SIZE_LIMIT)
-            arrays = {name: _unpack(name, packed) for name, packed in stored.arrays.items()}
-            if arrays.keys() != _ARRAYS.keys():
-                _damaged("its arrays are not those of a codebook")
         except ProtocolError as error:
             raise DamagedError(
                 f"the codebook is damaged: {error.message}", code="codebook-damaged", hint=_HINT
             ) from error
-        rest: dict[str, Any] = {name: getattr(stored, name) for name in _PLAIN}
-        return cls(**rest, **arrays)
+        if stored.arrays.keys() != _ARRAYS.keys():
+            _damaged("its arrays are not those of a codebook")
+        parts: dict[str, Any] = {name: getattr(stored, name) for name in _PLAIN}
+        parts |= {name: _unpack(name, packed) for name, packed in stored.arrays.items()}
+        return cls(**parts)
 
     @cached_property
     def _column_of(self) -> dict[str, int]:
@@ -325,7 +325,7 @@ def _unit_rows(projected: NDArray[np.int32], grid_bits: int) -> NDArray[np.int32
     # Floating point could leave a row a hair too long; integers decide.
     while (excess := np.square(vectors.astype(np.int64)).sum(axis=1) > 4**grid_bits).any():
         vectors[excess] -= np.sign(vectors[excess])
-    return vectors
+    return np.asarray(vectors, dtype=np.int32)
 
 
 # ---- bytes -----------------------------------------------------------------------------------------
@@ -385,13 +385,15 @@ def _pack(array: NDArray[Any], dtype: str) -> _Packed:
 
 
 def _unpack(name: str, packed: _Packed) -> NDArray[Any]:
-    if name not in _ARRAYS:
-        _damaged(f"it has an unknown array {name!r}")
     dtype, dimensions = _ARRAYS[name]
     entries = 1
     for length in packed.shape:
-        entries *= max(length, 0)
-    if len(packed.shape) != dimensions or entries * np.dtype(dtype).itemsize != len(packed.data):
+        entries *= length
+    if (
+        min(packed.shape, default=0) < 0
+        or len(packed.shape) != dimensions
+        or entries * np.dtype(dtype).itemsize != len(packed.data)
+    ):
         _damaged(f"{name} does not have the size it claims")
     return np.frombuffer(packed.data, dtype=dtype).reshape(packed.shape)
 

@@ -62,7 +62,7 @@ def build_leaves(
     leaves = tuple(
         Leaf(code=code, label=label)
         for code, label in zip(
-            leaf_codes(prototypes), [*(labels[i] for i in named), *[""] * len(residual)], strict=True
+            leaf_codes(prototypes), [*(labels[int(i)] for i in named), *[""] * len(residual)], strict=True
         )
     )
     return leaves, np.trunc(prototypes * ((1 << BASIS_BITS) - 1)).astype(np.int16)

@@ -52,6 +52,8 @@ def make_holdings(
 ) -> Holdings:
     """Make a provider's vectors, or load them if these documents' were made before.
 
+    Source: III.C step 1
+
     Documents whose label the codebook does not know, or without one, count in the profile only.
 
     Raises

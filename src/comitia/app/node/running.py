@@ -1,4 +1,7 @@
-"""Runs a node until it is stopped: puts its parts together and says when it is ready."""
+"""Runs a node until it is stopped: puts its parts together and says when it is ready.
+
+Source: Fig. 2
+"""
 
 from __future__ import annotations
 
