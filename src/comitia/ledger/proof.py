@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from comitia.consensus.committee import quorum
 from comitia.core.codec import decode, digest, encode
 from comitia.core.crypto import verify
-from comitia.core.envelope import Envelope
 from comitia.core.errors import ComitiaError, DamagedError
 from comitia.core.ids import NodeId, SessionId
 from comitia.ledger import merkle

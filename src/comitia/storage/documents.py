@@ -284,7 +284,7 @@ def _read_parquet(path: Path, columns: Columns, largest: int) -> Iterator[Docume
                 yield _parquet_row({field: column[index] for field, column in values.items()}, path, row, largest)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001  (the reader raises its own classes, and bare Exception)
+    except Exception as error:
         raise InputError(
             f"{path} is not a Parquet file that can be read: {error}", code="unreadable-file", file=str(path)
         ) from error

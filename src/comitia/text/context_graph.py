@@ -1,0 +1,181 @@
+"""Context graphs: a document as its key terms and how they stand together. III.A."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.core.errors import InputError
+from comitia.text.terms import tokenize
+
+WINDOW = 5
+"""Words at most this far apart in the text stand together."""
+
+Edge = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContextGraph:
+    """A weighted context graph G = {V, E}.
+
+    Source: Definition 1
+
+    Attributes
+    ----------
+    nodes : mapping of str to float
+        Key terms and their weights w_n >= 0 (tf-idf).
+    edges : mapping of (str, str) to float
+        Pairs of key terms, the smaller first, and their correlation w_e >= 0.
+    """
+
+    nodes: Mapping[str, float]
+    edges: Mapping[Edge, float]
+
+    def weight_matrix(self, terms: Sequence[str]) -> NDArray[np.float64]:
+        """A = [a_ij] over the given terms: node weights on the diagonal, edge weights beside it; symmetric.
+
+        Returns
+        -------
+        float64 array (len(terms), len(terms))
+        """
+        place = {term: index for index, term in enumerate(terms)}
+        matrix = np.zeros((len(terms), len(terms)))
+        for term, weight in self.nodes.items():
+            if term in place:
+                matrix[place[term], place[term]] = weight
+        for (left, right), weight in self.edges.items():
+            if left in place and right in place:
+                matrix[place[left], place[right]] = matrix[place[right], place[left]] = weight
+        return matrix
+
+
+class ContextGraphVectorizer:
+    """Texts to the paper's vectors Vec_g: weights of k representative vertices, then of their edges.
+
+    The global graph G = G_1 ∪ G_2 ∪ ... is the graph of all fitted texts; its k heaviest terms are the
+    representative vertices. The order of attributes, Seq = V ∪ E, is the same for every text. Measured, edges
+    add nothing to accuracy (.8656 without, .8659 with, k = 300, design measurement), but they show a person
+    what a category is about; they are off by default.
+
+    What is fitted comes from the texts and leaks of them: fit on public text alone.
+
+    Parameters
+    ----------
+    term_count : int
+        k, at least 1.
+    edges : bool
+        Whether the k(k-1)/2 edge weights follow the k node weights.
+    window : int
+        How far apart words of an edge may stand, at least 1.
+
+    Attributes
+    ----------
+    terms_ : tuple of str
+        The representative vertices, sorted; after `fit`.
+    idf_ : mapping of str to float
+        Inverse document frequency of each.
+    """
+
+    def __init__(self, term_count: int = 300, *, edges: bool = False, window: int = WINDOW) -> None:
+        self.term_count = term_count
+        self.edges = edges
+        self.window = window
+
+    def fit(self, texts: Sequence[str], labels: object = None) -> ContextGraphVectorizer:
+        """Find the representative vertices and the order of attributes.
+
+        Raises
+        ------
+        InputError
+            If `term_count` or `window` is below 1, one text is given instead of several, or there is no word.
+        """
+        if min(self.term_count, self.window) < 1 or isinstance(texts, str):
+            raise InputError("a vectorizer needs several texts, one term and a window of one", code="bad-vectorizer")
+        words = [tokenize(text) for text in texts]
+        found = Counter(term for document in words for term in set(document))
+        if not found:
+            raise InputError("there is no word in the texts", code="no-words", hint="are they empty?")
+        idf = {term: float(np.log((1 + len(words)) / (1 + count)) + 0.5) for term, count in found.items()}
+        total = dict.fromkeys(found, 0.0)
+        for document in words:
+            for term, count in Counter(document).items():
+                total[term] += (1.0 + float(np.log(count))) * idf[term]
+        heaviest = sorted(total, key=lambda term: (-total[term], term))[: self.term_count]
+        self.terms_ = tuple(sorted(heaviest))
+        self.idf_ = {term: idf[term] for term in self.terms_}
+        return self
+
+    def graph(self, text: str) -> ContextGraph:
+        """The context graph of one text over the representative vertices."""
+        words = [word for word in tokenize(text) if word in self.idf_]
+        nodes = {term: (1.0 + float(np.log(count))) * self.idf_[term] for term, count in Counter(words).items()}
+        return ContextGraph(nodes=nodes, edges=dict(_edges(words, self.window)) if self.edges else {})
+
+    def transform(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Vectors of some texts, scaled to length 1 (zero for a text without a known word).
+
+        Returns
+        -------
+        float64 array (len(texts), k) or (len(texts), k + k(k-1)/2)
+        """
+        place = {term: index for index, term in enumerate(self.terms_)}
+        k = len(self.terms_)
+        vectors = np.zeros((len(texts), len(self.get_feature_names_out())))
+        for row, text in enumerate(texts):
+            graph = self.graph(text)
+            for term, weight in graph.nodes.items():
+                vectors[row, place[term]] = weight
+            for (left, right), weight in graph.edges.items():
+                vectors[row, k + _edge_place(place[left], place[right], k)] = weight
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.where(lengths == 0, 1.0, lengths))
+
+    def fit_transform(self, texts: Sequence[str], labels: object = None) -> NDArray[np.float64]:
+        """`fit` and `transform` in one."""
+        return self.fit(texts, labels).transform(texts)
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[Any]:
+        """Seq: the terms, then, with edges, the pairs as ``left right``."""
+        names = list(self.terms_)
+        if self.edges:
+            names += [f"{left} {right}" for i, left in enumerate(self.terms_) for right in self.terms_[i + 1 :]]
+        return np.array(names, dtype=object)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters by name, as scikit-learn asks for them."""
+        return {"term_count": self.term_count, "edges": self.edges, "window": self.window}
+
+    def set_params(self, **parameters: Any) -> ContextGraphVectorizer:
+        """Change parameters, as scikit-learn does.
+
+        Raises
+        ------
+        InputError
+            If there is no such parameter.
+        """
+        for name, value in parameters.items():
+            if name not in self.get_params():
+                raise InputError(f"a vectorizer has no parameter {name!r}", code="bad-vectorizer", parameter=name)
+            setattr(self, name, value)
+        return self
+
+
+def _edges(words: Sequence[str], window: int) -> Iterator[tuple[Edge, float]]:
+    """1 + ln of how often two different words stand at most `window` apart, for each pair that does."""
+    together: Counter[Edge] = Counter()
+    for index, left in enumerate(words):
+        for right in words[index + 1 : index + 1 + window]:
+            if left != right:
+                together[min(left, right), max(left, right)] += 1
+    for edge, count in together.items():
+        yield edge, 1.0 + float(np.log(count))
+
+
+def _edge_place(left: int, right: int, k: int) -> int:
+    """Number of the edge between vertices left < right among the k(k-1)/2, row by row."""
+    return left * k - left * (left + 1) // 2 + right - left - 1
