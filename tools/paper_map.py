@@ -78,9 +78,7 @@ ITEMS: tuple[Item, ...] = (
     Item(label="Algorithm 1", title="Differentially private federated learning", decisions=(1, 2, 8)),
     Item(label="Table I", title="Record tuple of a model transaction"),
     Item(label="Fig. 2", title="Architecture: ledger module and learning module"),
-    Item(
-        label="Fig. 3", title="Working mechanism: search the cache, retrieve, train, answer", decisions=(10,)
-    ),
+    Item(label="Fig. 3", title="Working mechanism: search the cache, retrieve, train, answer", decisions=(10,)),
     Item(label="Fig. 4", title="Records on the ledger: retrieval and sharing"),
     Item(label="Fig. 5", title="Local retrieval table"),
     Item(label="Fig. 6", title="Training in the distributed scenario", decisions=(1,)),
@@ -256,16 +254,12 @@ def _names(names: Sequence[str]) -> str:
 
 def _decision(number: int) -> str:
     """Link from the map to a decision record."""
-    return next(
-        path.relative_to(MAP.parent).as_posix() for path in (MAP.parent / "adr").glob(f"{number:04d}-*.md")
-    )
+    return next(path.relative_to(MAP.parent).as_posix() for path in (MAP.parent / "adr").glob(f"{number:04d}-*.md"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make docs/paper-map.md from `Source:` tags.")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit status 1 if anything is wrong"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 if anything is wrong")
     check = parser.parse_args(arguments).check
     found = survey()
     text = render(found)

@@ -36,7 +36,9 @@ def parse_error(root: object, words: tuple[str, ...]) -> str:
                 return ""
             for parameter in command.params:  # type: ignore[attr-defined]
                 given = values.get(parameter.name)
-                if parameter.required and given in (None, (), []):
+                # From click 8.3 on a value that was not given is a sentinel of that name.
+                absent = given in (None, (), []) or getattr(given, "name", "") == "UNSET"
+                if parameter.required and absent:
                     return f"{command.name}: {parameter.human_readable_name} is missing"  # type: ignore[attr-defined]
                 if isinstance(parameter.type, click.Choice) and isinstance(given, str):
                     parameter.type.convert(given, parameter, context)
