@@ -216,7 +216,8 @@ def faults(found: Survey) -> tuple[str, ...]:
             wrong.append(f"{item.label} ({item.title}): no docstring says `Source: {item.label}`")
         if len(where) > 1:
             wrong.append(
-                f"{item.label} ({item.title}): defined {len(where)} times, in {', '.join(where)}; write `Cf.` in all but one"
+                f"{item.label} ({item.title}): defined {len(where)} times, in {', '.join(where)}; "
+                "write `Cf.` in all but one"
             )
     return tuple(wrong)
 
@@ -227,8 +228,9 @@ def render(found: Survey) -> str:
         "# Paper map",
         "",
         "Where each numbered thing of the paper is in the code, which tests hold it, and which decision says where",
-        "Comitia departs from it. The paper is Lu, Huang, Dai, Maharjan and Zhang, *Blockchain and Federated Learning for",
-        "Privacy-Preserved Data Sharing in Industrial IoT*, IEEE Transactions on Industrial Informatics 16 (6), 2020.",
+        "Comitia departs from it. The paper is Lu, Huang, Dai, Maharjan and Zhang, *Blockchain and Federated",
+        "Learning for Privacy-Preserved Data Sharing in Industrial IoT*, IEEE Transactions on Industrial",
+        "Informatics 16 (6), 2020.",
         "",
         "This page is made by `python tools/paper_map.py` from the `Source:` tags in the docstrings. Do not edit it.",
         "",

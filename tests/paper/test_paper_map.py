@@ -49,12 +49,8 @@ def test_map_is_up_to_date(found: object) -> None:
 def test_list_of_items_is_the_papers() -> None:
     assert [label for label in REQUIRED if label.startswith("Eq.")] == [f"Eq. ({n})" for n in range(1, 8)]
     assert [label for label in REQUIRED if label.startswith("Fig.")] == [f"Fig. {n}" for n in range(2, 9)]
-    assert [label for label in REQUIRED if label.startswith("III.C step")] == [
-        f"III.C step {n}" for n in range(1, 8)
-    ]
-    assert [label for label in REQUIRED if label.startswith("III.D.1")] == [
-        f"III.D.1 step {n}" for n in range(1, 4)
-    ]
+    assert [label for label in REQUIRED if label.startswith("III.C step")] == [f"III.C step {n}" for n in range(1, 8)]
+    assert [label for label in REQUIRED if label.startswith("III.D.1")] == [f"III.D.1 step {n}" for n in range(1, 4)]
     assert {"Definition 1", "Algorithm 1", "Table I"} <= set(REQUIRED)
 
 

@@ -50,9 +50,7 @@ def opened(data: bytes, *, chain: str = CHAIN, me: NodeId = READER_ID, known: bo
     return unpack(data, chain=chain, me=me, sealing=READER, keys_of=lambda _: keys)
 
 
-@pytest.mark.parametrize(
-    "message", [REVEAL, Vote(block=b"b" * 32, signature=b"s" * 64), AskReveal(authors=())]
-)
+@pytest.mark.parametrize("message", [REVEAL, Vote(block=b"b" * 32, signature=b"s" * 64), AskReveal(authors=())])
 def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
     received = opened(packed(message))
     assert received == Received(sender=SENDER_ID, registered=True, session=SESSION, message=message)

@@ -9,7 +9,7 @@ import click
 from comitia.app.output import emit, format_option, table
 
 _FOLDER = click.argument(
-    "folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
+    "folder", metavar="[DIR]", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
 )
 
 

@@ -14,12 +14,14 @@ from comitia.app.output import emit, format_option, table
 if TYPE_CHECKING:
     from comitia.app.audit import Chronicle
 
-_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+_FOLDER = click.argument(
+    "folder", metavar="[DIR]", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
+)
 
 
 @click.group()
 def ledger() -> None:
-    """Read the ledger that the node in DIR keeps; the node may run meanwhile."""
+    """Read the ledger that the node in DIR (default: here) keeps; the node may run meanwhile."""
 
 
 @ledger.command()
@@ -53,10 +55,10 @@ def blocks(folder: Path, last: int, output: str) -> None:
 
 
 @ledger.command()
-@_FOLDER
 @click.argument("height", type=int)
+@_FOLDER
 @format_option
-def show(folder: Path, height: int, output: str) -> None:
+def show(height: int, folder: Path, output: str) -> None:
     """Show one sealed block whole."""
     value = _open(folder).show(height)
     emit(value, output, lambda: click.echo(json.dumps(value, indent=2, ensure_ascii=False)))
