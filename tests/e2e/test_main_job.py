@@ -1,0 +1,219 @@
+"""The main job on real processes, sockets, files and keys: ask, find, train, judge, seal, deliver, verify."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plants import consortium, texts
+
+from comitia.app.asking import Answer, ask_with
+from comitia.app.audit import Chronicle
+from comitia.app.cli import main
+from comitia.app.local import GENEROUS, LocalConsortium
+from comitia.app.node.client import Client
+from comitia.app.owner_settings import write_settings
+from comitia.app.tasks import Wish
+from comitia.core.errors import AbortedError, DamagedError, RefusedError, UnavailableError
+from comitia.ledger.transactions import Policy
+from comitia.privacy.budget import Standing
+from comitia.storage.budget import BudgetFile
+from comitia.storage.folder import NodeFolder, load_genesis
+from comitia.storage.model_file import read_model
+from comitia.text.codebook import Codebook
+
+pytestmark = pytest.mark.e2e
+
+
+def spent_micro(local: LocalConsortium, name: str) -> int:
+    book = BudgetFile.read(NodeFolder(local.directory / name).budget)
+    return sum(e.ask.epsilon_micro for e in book.entries.values() if e.standing is Standing.SPENT and e.ask.session)
+
+
+def test_the_whole_job(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    target = tmp_path / "model.comitia"
+    with Client(local.requester) as client:
+        answer = ask_with(client, wish, target)
+    assert len(answer.verified.accepted) == 3
+    assert not answer.cached
+    genesis = load_genesis(local.consortium.genesis).genesis
+    file = read_model(target)
+    assert file.verify(genesis) == answer.verified
+    _, model = file.load()
+    queries = {label: texts(label, 20, 1234) for label in ("hydraulics", "engine", "bucket")}
+    for label, asked in queries.items():
+        assert (model.predict(asked) == label).mean() > 0.8
+    other = replace(genesis, chain_name="other")
+    with pytest.raises(DamagedError):
+        file.verify(other)
+    sealed = Chronicle(local.requester).sealed()
+    assert sealed[-1]["block"] == answer.verified.block_hash.hex()
+
+
+def test_a_cached_model_costs_nothing_and_is_recorded(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    asked = replace(wish, reuse=True, epsilon="1.5")
+    with Client(local.requester) as client:
+        first = ask_with(client, asked, tmp_path / "a.comitia")
+        before = [spent_micro(local, node.name) for node in local.providers]
+        again = ask_with(client, asked, tmp_path / "b.comitia")
+        other = ask_with(client, replace(asked, purpose="another purpose"), tmp_path / "c.comitia")
+    assert (first.cached, again.cached, other.cached) == (False, True, True)
+    assert again.verified == first.verified
+    assert [spent_micro(local, node.name) for node in local.providers] == before
+    served = [event for event in Chronicle(local.requester).events() if event["event"] == "served again"]
+    assert len(served) >= 6
+    assert {event["purpose"] for event in served} >= {"testing", "another purpose"}
+
+
+def test_a_release_made_before_is_served_again_at_no_cost(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    asked = replace(wish, reuse=True, epsilon="1.25")
+    with Client(local.requester) as client:
+        ask_with(client, asked, tmp_path / "a.comitia")
+        before = [spent_micro(local, node.name) for node in local.providers]
+        again = ask_with(client, replace(asked, providers_max=4), tmp_path / "b.comitia")
+    assert not again.cached
+    assert [spent_micro(local, node.name) for node in local.providers] == before
+    assert set(again.verified.epsilon_micro.values()) == {0}
+
+
+def test_two_requests_at_once(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    """Contradiction 11: two committees at once do not get in each other's way."""
+    with Client(local.requester) as client:
+        answers: list[Answer] = []
+        task = replace(wish, epsilon="0.5")
+        first = threading.Thread(target=lambda: answers.append(ask_with(client, task, tmp_path / "a.comitia")))
+        first.start()
+        first.join(timeout=20)
+        answers.append(ask_with(client, task, tmp_path / "b.comitia"))
+    assert len({answer.verified.session for answer in answers}) == 2
+
+
+def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    target = tmp_path / "model.comitia"
+    with Client(local.requester) as client:
+        ask_with(client, wish, target)
+    assert main(["ask", str(target), "hose leak at swivel", "--format", "json"]) == 0
+    assert main(["verify", str(target), "--genesis", str(local.consortium.genesis)]) == 0
+    for words in (["ledger", "blocks"], ["ledger", "audit"], ["status"], ["budget"]):
+        folder = local.directory / "plant-1" if words == ["budget"] else local.directory
+        folder = local.requester if words[0] == "ledger" else folder
+        assert main([*words, str(folder), "--format", "json"]) == 0
+    assert main(["ledger", "show", "1", str(local.requester)]) == 0
+    assert main(["ledger", "export", str(local.requester), "-o", str(tmp_path / "export")]) == 0
+    assert main(["doctor", str(local.directory)]) == 0
+
+
+def test_default_deny(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    """A provider without a rule is not asked; a policy that changes is taken up while the node runs."""
+    write_settings(NodeFolder(own.directory / "plant-1"), policy=Policy(version=1), total_epsilon="60")
+    write_settings(NodeFolder(own.directory / "plant-2"), policy=Policy(version=1), total_epsilon="60")
+    with Client(own.requester) as client:
+        _wait(lambda: _rules(client, own) == 1)
+        with pytest.raises(RefusedError) as caught:
+            ask_with(client, wish, tmp_path / "model.comitia")
+    assert caught.value.code == "no-provider"
+    assert caught.value.exit_status == 5
+    assert not (tmp_path / "model.comitia").exists()
+
+
+def test_a_budget_that_is_used_up_refuses_before_training(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    for node in own.providers:
+        write_settings(NodeFolder(node.folder), policy=GENEROUS, total_epsilon="3.5")
+    with Client(own.requester) as client:
+        _wait(lambda: _versions(client, own) == {3})
+        ask_with(client, wish, tmp_path / "a.comitia")
+        before = [spent_micro(own, node.name) for node in own.providers]
+        with pytest.raises(AbortedError) as caught:
+            ask_with(client, wish, tmp_path / "b.comitia")
+    assert "0 of 3 providers agreed" in str(caught.value)
+    assert [spent_micro(own, node.name) for node in own.providers] == before
+
+
+def test_an_owner_can_answer_by_hand(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    for node in own.providers:
+        arguments = ["policy", str(node.folder), "set", "--requester", "*", "--consent", "manual"]
+        assert main([*arguments, "--epsilon-session", "4", "--epsilon-total", "60"]) == 0
+
+    def answer_all() -> None:
+        for node in own.providers:
+            _wait(lambda node=node: _answered(node.folder))  # type: ignore[misc]
+
+    with Client(own.requester) as client:
+        _wait(lambda: _versions(client, own) == {3})
+        owners = threading.Thread(target=answer_all)
+        owners.start()
+        answer = ask_with(client, replace(wish, stage_ms=8000), tmp_path / "a.comitia")
+        owners.join(timeout=10)
+    assert len(answer.verified.accepted) == 3
+
+
+def test_a_second_consortium_does_not_meet_the_first(
+    local: LocalConsortium, tmp_path: Path, codebook: Codebook
+) -> None:
+    """Its requester, pointed at the first one's super node, is turned away by name."""
+    other = consortium(tmp_path, codebook, providers=0)
+    endpoint = load_genesis(local.consortium.genesis).genesis.super_nodes[0].endpoint
+    settings = NodeFolder(other.requester).settings_file
+    settings.write_text(settings.read_text().replace('connect = ""', f'connect = "{endpoint}"'))
+    with pytest.raises((UnavailableError, RefusedError, Exception)) as caught, Client(other.requester):
+        pass
+    assert getattr(caught.value, "code", "") in ("foreign-super-node", "super-node-refuses", "no-answer")
+
+
+def test_demo_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "orders.csv"
+    rows = [
+        f"{text},{label},{owner}"
+        for label in ("hydraulics", "engine", "bucket")
+        for owner in ("p", "q", "r")
+        for text in texts(label, 40, hash(owner) % 1000)
+    ]
+    rows += [f"{text},,p" for label in ("hydraulics", "engine", "bucket") for text in texts(label, 30, 77)]
+    data.write_text("\n".join(["text,label,owner", *rows]), encoding="utf-8")
+    columns = ["--text-column", "text", "--label-column", "label", "--provider-column", "owner"]
+    arguments = ["demo", "--data", str(data), *columns, "--new-codes", "1", "--directory", str(tmp_path / "d")]
+    assert main([*arguments, "--format", "json"]) == 0
+    value = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    wanted = (
+        "dataset providers committee witnesses leader accepted epsilon delta unit auc auc_new auc_public_only "
+        "auc_public_only_new block_height block_hash model_sha256 proof_verified latency_s cached_latency_s cpu_s "
+        "wire_bytes directory"
+    )
+    assert set(wanted.split()) <= value.keys()
+    assert value["proof_verified"] is True
+    assert value["providers"] == 3
+
+
+def _rules(client: Client, own: LocalConsortium) -> int:
+    policies = [client.application.policy(member.node) for member in client.application.members()]
+    return sum(1 for policy in policies if policy is not None and policy.rules)
+
+
+def _versions(client: Client, own: LocalConsortium) -> set[int]:
+    policies = [client.application.policy(member.node) for member in client.application.members()]
+    return {policy.version for policy in policies if policy is not None}
+
+
+def _answered(folder: Path) -> bool:
+    from comitia.storage.node import NodeStore
+
+    store = NodeStore(NodeFolder(folder).store)
+    try:
+        for question in store.questions():
+            store.answer_question(question.session, True)
+            return True
+        return False
+    finally:
+        store.close()
+
+
+def _wait(done: object, seconds: float = 10.0) -> None:
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not done():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.05)
