@@ -11,7 +11,18 @@ from comitia.text.documents import Document
 
 WORDS = {
     "hydraulics": ["hose", "leak", "swivel", "cylinder", "pump", "pressure", "oil", "seal", "ram", "valve"],
-    "engine": ["starter", "turbo", "smoke", "coolant", "injector", "belt", "radiator", "overheating", "idle", "exhaust"],
+    "engine": [
+        "starter",
+        "turbo",
+        "smoke",
+        "coolant",
+        "injector",
+        "belt",
+        "radiator",
+        "overheating",
+        "idle",
+        "exhaust",
+    ],
     "bucket": ["tooth", "lip", "weld", "crack", "adapter", "wear", "plate", "corner", "edge", "shroud"],
 }
 COMMON = ["replace", "check", "broken", "left", "right", "rear", "front", "repair", "during", "shift"]

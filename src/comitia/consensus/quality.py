@@ -237,7 +237,7 @@ def judge(
 def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId]) -> None:
     """Refuse a score sheet that does not have exactly the form of one.
 
-    1. Each line is about a different committed model, and none about the judge's own.
+    1. Each line is about a different committed model. (One on the judge's own may be there; it never counts.)
     2. A model that was not received has no figures.
     3. Signal and expectation come together, losses lie in 0 to 10**6, a hold-out loss has documents.
 
@@ -249,8 +249,10 @@ def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId])
     seen: set[NodeId] = set()
     for score in scores:
         fault = _fault(score)
-        if score.author in seen or score.author not in authors or score.author == judge_id:  # 1
-            fault = "is not about another, not yet scored, committed model"
+        if score.author not in authors:  # 1
+            fault = "is about a model that nobody committed"
+        elif score.author in seen:
+            fault = "is its second one"
         if fault:
             raise ProtocolError(
                 f"the score {judge_id} posted on the model of {score.author} {fault}",

@@ -96,9 +96,15 @@ class Committee:
         self._states: dict[SessionId, member.MemberState] = {}
         self._codebooks: dict[bytes, Codebook] = {}
         self._releases: dict[tuple[SessionId, NodeId], Released[LocalModel] | None] = {}
+        self._resumed = False
 
     def resume(self) -> None:
-        """Take up the sessions that were open when this node last ran."""
+        """Begin to take part, first in the sessions that were open when this node last ran.
+
+        Until then blocks pass by: while this node catches up they tell of sessions as they stood long ago, and
+        what it has done in them is in its memory.
+        """
+        self._resumed = True
         memories = self._daemon.store.memories()
         for session in self._daemon.application.open_sessions():
             if self._takes_part(session):
@@ -126,6 +132,8 @@ class Committee:
                 pass
 
     def on_block(self, block: Block, applied: Applied) -> None:
+        if not self._resumed:
+            return
         for session_id in applied.changed_sessions:
             session = self._daemon.application.session(session_id)
             if session is None or not self._takes_part(session):

@@ -7,6 +7,8 @@ import os
 import time
 from typing import Final
 
+import psutil
+
 from comitia.app.node.daemon import Daemon
 from comitia.core.errors import ConfigurationError
 from comitia.engines.embedded import EmbeddedEngine
@@ -17,8 +19,8 @@ from comitia.transport.certificates import TlsIdentity, pem_from_der
 from comitia.transport.endpoint import Endpoint
 from comitia.transport.zenoh import ZenohClient, ZenohRouter
 
-STALE_S: Final = 5.0
-"""A running mark older than this was left by a node that is gone."""
+CLOCK_STEP_MS: Final = 1_000
+"""How exactly the system tells when a process began."""
 
 
 def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
@@ -93,8 +95,12 @@ class RunningMark:
 
 
 def is_running(folder: NodeFolder) -> bool:
-    """Whether a node runs in this folder, as far as its mark tells."""
+    """Whether the node that marked this folder still runs; a mark that a killed node left does not count."""
     try:
-        return time.time() - folder.running.stat().st_mtime < STALE_S
-    except OSError:
+        mark = json.loads(folder.running.read_text(encoding="utf-8"))
+        process = psutil.Process(mark["pid"])
+        # A younger process has only inherited the number.
+        same: bool = process.create_time() * 1000 <= mark["since_ms"] + CLOCK_STEP_MS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, psutil.Error):
         return False
