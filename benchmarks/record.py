@@ -1,6 +1,6 @@
 """Run a benchmark and keep its figures with what they depend on: command, commit, machine, day.
 
-    python benchmarks/record.py request-reuters-3 -- comitia bench request --data FILE ... --format json
+python benchmarks/record.py request-reuters-3 -- comitia bench request --data FILE ... --format json
 """
 
 from __future__ import annotations

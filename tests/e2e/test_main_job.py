@@ -217,3 +217,19 @@ def _wait(done: object, seconds: float = 10.0) -> None:
     while not done():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come in time"
         time.sleep(0.05)
+
+
+def test_a_provider_can_withdraw_and_come_back(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    asked = replace(wish, reuse=True)
+    folder = str(own.providers[0].folder)
+    with Client(own.requester) as client:
+        ask_with(client, asked, tmp_path / "a.comitia")
+        assert ask_with(client, asked, tmp_path / "b.comitia").cached
+        assert main(["policy", folder, "withdraw"]) == 0
+        _wait(lambda: len(client.application.profiles()) == 2)
+        without = ask_with(client, asked, tmp_path / "c.comitia")
+        assert not without.cached
+        assert len(without.verified.accepted) == 2
+        assert main(["policy", folder, "withdraw", "--undo"]) == 0
+        _wait(lambda: len(client.application.profiles()) == 3)
+        assert len(ask_with(client, replace(asked, reuse=False), tmp_path / "d.comitia").verified.accepted) == 3

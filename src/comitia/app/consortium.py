@@ -32,6 +32,7 @@ from comitia.storage.folder import (
 from comitia.storage.keys import create_keys, read_signing_key, write_secret
 from comitia.storage.toml_file import write_toml
 from comitia.transport import certificates
+from comitia.transport.endpoint import Endpoint
 
 
 def found(
@@ -65,6 +66,7 @@ def found(
         )
     for text in (name, organisation):
         _check_name(text)
+    Endpoint.parse(endpoint)
     folder.admin_key.parent.mkdir(parents=True, exist_ok=True)
     admin = SigningKey.generate()
     authority = certificates.create_authority(name, now=_now())
@@ -150,8 +152,14 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
     authority = certificates.Authority(
         certificate=consortium.authority.read_bytes(), private_key=consortium.authority_key.read_bytes()
     )
+    hosts = {Endpoint.parse(entry.endpoint).host for entry in signed.genesis.super_nodes} if listens else set()
     certificate = certificates.issue(
-        authority, request.tls_request, node_id(request.signing_key), now=_now(), listens=listens
+        authority,
+        request.tls_request,
+        node_id(request.signing_key),
+        now=_now(),
+        hostnames=tuple(sorted(hosts)),
+        listens=listens,
     )
     approval = Approval(genesis=signed, membership=membership, certificate=certificate)
     target = output or request_file.with_name("membership.comitia")

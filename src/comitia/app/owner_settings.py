@@ -24,11 +24,13 @@ class OwnerSettings:
     policy : who, what, for what purpose, at what epsilon.
     total_epsilon_micro : most epsilon of a life, over all requesters together, millionths.
     delta_pico : at this delta.
+    withdrawn : whether the owner has left: not found any more, and in no cached model.
     """
 
     policy: Policy = field(default_factory=lambda: Policy(version=1))
     total_epsilon_micro: int = DEFAULT_TOTAL_MICRO
     delta_pico: int = DEFAULT_DELTA_PICO
+    withdrawn: bool = False
 
     def limits(self, unit: Unit, requester: str = "", rule: PolicyRule | None = None) -> Limits:
         """The caps that hold for a requester under a rule of the policy."""

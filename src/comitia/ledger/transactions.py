@@ -292,9 +292,18 @@ class RegisterCodebook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterProfile:
-    """Publish the author's retrieval record: it can be found from now on. Source: III.C step 2; Cf. Fig. 4."""
+    """Publish the author's retrieval record: it can be found from now on.
+
+    Attributes
+    ----------
+    record : the profile.
+    issued_ms : tells one registration of the same record from another.
+
+    Source: III.C step 2; Cf. Fig. 4.
+    """
 
     record: RetrievalRecord
+    issued_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,12 @@ from comitia.app.output import emit, format_option, table
 
 if TYPE_CHECKING:
     from comitia.app.owner_settings import OwnerSettings
+    from comitia.storage.node import NodeStore
 
 DAY_MS = 86_400_000
 
 
-class _Owned(click.Group):
-    """`comitia policy DIR VERB`: the folder comes first, as in every other verb."""
-
-
-@click.group(cls=_Owned)
+@click.group()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.pass_context
 def policy(ctx: click.Context, folder: Path) -> None:
@@ -216,7 +213,28 @@ def budget(folder: Path, output: str) -> None:
     emit(value, output, render)
 
 
-def _store(ctx: click.Context):  # type: ignore[no-untyped-def]
+@policy.command()
+@click.option("--undo", is_flag=True, help="Be found again.")
+@format_option
+@click.pass_context
+def withdraw(ctx: click.Context, undo: bool, output: str) -> None:
+    """Leave: this provider is not found any more, and no cached model with its work is served.
+
+    What was released stays spent, and a model that was delivered already cannot be called back.
+    """
+    from dataclasses import replace
+
+    from comitia.app.owner_settings import change_settings, read_settings
+
+    store = _store(ctx)
+    try:
+        changed = change_settings(store, replace(read_settings(store), withdrawn=not undo))
+    finally:
+        store.close()
+    _show(changed, output)
+
+
+def _store(ctx: click.Context) -> NodeStore:
     from comitia.storage.node import NodeStore
 
     return NodeStore(ctx.obj.store)
@@ -237,6 +255,8 @@ def _show(settings: OwnerSettings, output: str) -> None:
     from comitia.privacy.terms import in_units
 
     def render() -> None:
+        if settings.withdrawn:
+            click.echo("Withdrawn: this provider is not found, and in no cached model.")
         if not settings.policy.rules:
             click.echo("No rule: nobody may use this provider's data.")
         rows = [

@@ -19,7 +19,15 @@ from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Session
-from comitia.ledger.transactions import ConsentMode, PolicyRule, RegisterCodebook, RegisterProfile, SetPolicy, type_name
+from comitia.ledger.transactions import (
+    ConsentMode,
+    PolicyRule,
+    RegisterCodebook,
+    RegisterProfile,
+    SetPolicy,
+    Withdraw,
+    type_name,
+)
 from comitia.privacy.budget import Ask
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms, Unit, in_units
@@ -71,6 +79,7 @@ class Provider:
         self._settings = read_settings(daemon.store)
         self._budget = BudgetFile(folder.budget) if folder.budget.exists() else BudgetFile.create(folder.budget)
         self._holdings: dict[bytes, Holdings] = {}
+        self._codebook: Codebook | None = None
         self._when_ready: list[Callable[[], None]] = []
         daemon.on_membership(self._register)
 
@@ -102,13 +111,24 @@ class Provider:
             records_per_user=self._records_per_user,
         )
         self._holdings[codebook.digest] = holdings
+        self._codebook = codebook
         log.info("%d documents are ready for codebook %s", len(holdings.labels), codebook.digest.hex()[:12])
         self._publish_policy()
-        record = self._profile(codebook, holdings)
-        if self._daemon.application.profile(self._daemon.node) == record:
+        self._publish_profile(codebook)
+
+    def _publish_profile(self, codebook: Codebook) -> None:
+        """Be found, or not, as the owner has it."""
+        published = self._daemon.application.profile(self._daemon.node)
+        if self._settings.withdrawn:
+            if published is not None:
+                self._daemon.post(b"", Withdraw(issued_ms=self._daemon.now_ms()))
+            self._announce()
+            return
+        record = self._profile(codebook, self._holdings[codebook.digest])
+        if published == record:
             self._announce()
         else:
-            self._daemon.post(b"", RegisterProfile(record=record))
+            self._daemon.post(b"", RegisterProfile(record=record, issued_ms=self._daemon.now_ms()))
 
     def _profile(self, codebook: Codebook, holdings: Holdings) -> RetrievalRecord:
         """The record made before from the same documents, or else a new one, paid from the budget."""
@@ -162,12 +182,14 @@ class Provider:
         if settings != self._settings:
             self._settings = settings
             self._publish_policy()
+            if self._codebook is not None:
+                self._publish_profile(self._codebook)
 
     def on_message(self, received: Received) -> None:
         """Nobody writes to an owner."""
 
     def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
-        log.warning("the ledger refused: %s (%s)", message, code)
+        """What is on the ledger already was posted again after a lost connection; the daemon logs the rest."""
 
     def on_wake(self, session: SessionId) -> None:
         """An owner has no timers."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from comitia.app.node.daemon import Daemon
 from comitia.core.codec import digest
-from comitia.core.errors import AbortedError, ComitiaError, RefusedError, RemoteError, UnavailableError
+from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, RemoteError, UnavailableError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
@@ -18,6 +19,8 @@ from comitia.roles import requester
 from comitia.roles.effects import Finish, Send, WakeAt
 from comitia.roles.events import Delivered, Refused, RequesterEvent, SessionAdvanced, Woke
 from comitia.roles.messages import Deliver, Received
+
+log = logging.getLogger("comitia.requester")
 
 Progress = Callable[[Session], None]
 Done = Callable[[Finish], None]
@@ -95,9 +98,13 @@ class Requesting:
         """Commands write nothing for a requester."""
 
     def _delivered(self, delivery: Deliver) -> None:
-        """Check M against its proof before anyone sees it."""
+        """Check M against its proof before anyone sees it; what does not hold is asked for elsewhere."""
         request = SessionId(delivery.request)
-        cached = self.verified(delivery.model, delivery.proof).session != request
+        try:
+            cached = self.verified(delivery.model, delivery.proof).session != request
+        except DamagedError as error:
+            log.warning("a model came that is not the one that was sealed: %s", error.message)
+            return
         self._step(request, Delivered(model=delivery.model, proof=delivery.proof, cached=cached))
 
     def _step(self, session: SessionId, event: RequesterEvent) -> None:

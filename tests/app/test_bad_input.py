@@ -1,0 +1,212 @@
+"""Bad input of every kind meets an error that names it, with a documented status, and nothing is started."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from comitia.app.cli import main
+
+
+def fails(capsys: pytest.CaptureFixture[str], status: int, code: str, *words: str | Path) -> str:
+    """Run a command that must fail so; returns its message."""
+    capsys.readouterr()
+    assert main([*map(str, words), "--format", "json"]) == status
+    captured = capsys.readouterr()
+    error = json.loads(captured.err.strip().splitlines()[-1])
+    assert error["error"] == code, error
+    assert "Traceback" not in captured.err
+    assert error["message"]
+    return str(error["message"])
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Path:
+    path = tmp_path / "orders.csv"
+    rows = [f"hose leak swivel {i},hyd" for i in range(40)] + [f"engine smoke turbo {i},eng" for i in range(40)]
+    rows += [f"part{i % 13} place{i % 11} shift{i % 7}," for i in range(60)]
+    path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    assert main(["join", str(tmp_path / "node"), "--name", "plant"]) == 0
+    return tmp_path / "node"
+
+
+def build(source: Path, target: Path, *more: str) -> list[str]:
+    return ["codebook", "build", str(source), "-o", str(target), *more]
+
+
+def test_an_unknown_column_is_named_with_those_there_are(
+    capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path
+) -> None:
+    message = fails(capsys, 3, "unknown-column", *build(orders, tmp_path / "c", "--text-column", "body"))
+    assert "body" in message
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty-input"),
+        (b"text,label\n", "empty-input"),
+        (b"text,label\nh\xe9llo,x\n", "not-utf-8"),
+        (b"text,label\na,b,c\n", "bad-row"),
+        (b"text\n" + b"x" * (5 << 20) + b"\n", "document-too-long"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes, code: str
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_bytes(content)
+    assert "bad.csv" in fails(capsys, 3, code, *build(path, tmp_path / "c"))
+
+
+def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "nowhere.csv" in fails(capsys, 3, "no-such-file", *build(tmp_path / "nowhere.csv", tmp_path / "c"))
+
+
+def test_a_codebook_needs_categories(capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path) -> None:
+    fails(capsys, 3, "no-category", *build(orders, tmp_path / "c"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[[category]]\nid = 'a'\ncolour = 'red'\n", "unknown-key"),
+        ("[[category]]\nname = 'a'\n", "bad-category"),
+        ("[[category]]\nid = 'a'\n[[category]]\nid = 'a'\n", "repeated-category"),
+        ("not toml at all [", "not-toml"),
+        ("", "no-category"),
+    ],
+)
+def test_categories_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path, text: str, code: str
+) -> None:
+    path = tmp_path / "categories.toml"
+    path.write_text(text, encoding="utf-8")
+    fails(capsys, 3, code, *build(orders, tmp_path / "c", "--categories", str(path)))
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--epsilon", "nan"], "bad-epsilon"),
+        (["--epsilon", "-1"], "bad-epsilon"),
+        (["--epsilon", "0"], "bad-epsilon"),
+        (["--epsilon", "much"], "bad-epsilon"),
+        (["--epsilon", "1e9"], "bad-epsilon"),
+    ],
+)
+def test_epsilons_that_cannot_be_start_nothing(
+    capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path, options: list[str], code: str
+) -> None:
+    fails(capsys, 3, code, "demo", "--data", orders, "--directory", tmp_path / "d", *options)
+    assert not (tmp_path / "d").exists()
+
+
+def test_learning_bench_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str], orders: Path) -> None:
+    base = ("bench", "learning", "--data", orders, "--seeds", "1")
+    fails(capsys, 3, "bad-option", *base, "--providers", "three")
+    fails(capsys, 3, "unknown-learner", *base, "--learner", "oracle")
+    fails(capsys, 3, "unknown-partition", *base, "--partition", "fair")
+    fails(capsys, 3, "bad-new", *base, "--new-classes", "9")
+    fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "-2")
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish", "flip", "cut"])
+def test_damaged_codebooks_models_and_proofs(
+    capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path, damage: bytes | str
+) -> None:
+    book = tmp_path / "codebook.comitia"
+    references = ["--references", str(orders), "--label-column", "label"]
+    assert main(build(orders, book, *references)) == 0
+    data = bytearray(book.read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    elif damage == "cut":
+        data = data[:-1]
+    else:
+        data = bytearray(damage)  # type: ignore[arg-type]
+    book.write_bytes(bytes(data))
+    capsys.readouterr()
+    assert main(["codebook", "inspect", str(book), "--format", "json"]) == 8
+    assert "codebook" in json.loads(capsys.readouterr().err)["error"]
+    fails(capsys, 8, "model-damaged", "ask", book, "text")
+
+
+def test_a_node_that_was_not_approved_does_not_start(
+    capsys: pytest.CaptureFixture[str], node: Path, orders: Path
+) -> None:
+    message = fails(capsys, 4, "not-approved", "provider", node, "--data", orders)
+    assert str(node) in message
+
+
+def test_settings_that_are_not_settings_are_named(capsys: pytest.CaptureFixture[str], node: Path, orders: Path) -> None:
+    settings = node / "node.toml"
+    settings.write_text(settings.read_text() + 'colour = "red"\n')
+    assert "colour" in fails(capsys, 4, "unknown-key", "provider", node, "--data", orders)
+
+
+def test_a_consortium_is_founded_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path / "c")]) == 0
+    before = (tmp_path / "c" / "genesis.toml").read_bytes()
+    fails(capsys, 4, "already-there", "init", tmp_path / "c")
+    assert (tmp_path / "c" / "genesis.toml").read_bytes() == before
+    fails(capsys, 4, "bad-endpoint", "init", tmp_path / "d", "--listen", "nowhere")
+    assert not (tmp_path / "d" / "genesis.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("threshold = 1", "threshold = 2", "too-few-admin-signatures"),
+        ("kappa = 1", "kappa = 0", "too-few-admin-signatures"),
+        ("threshold = 1", "threshold = 'one'", "bad-setting"),
+        ("threshold = 1", "", "bad-setting"),
+        ("threshold = 1", "threshold = 1\nbeauty = 9", "unknown-key"),
+    ],
+)
+def test_a_genesis_that_was_changed_does_not_hold(
+    capsys: pytest.CaptureFixture[str], node: Path, tmp_path: Path, old: str, new: str, code: str
+) -> None:
+    assert main(["init", str(tmp_path / "c")]) == 0
+    genesis = tmp_path / "c" / "genesis.toml"
+    text = genesis.read_text()
+    assert old in text
+    genesis.write_text(text.replace(old, new))
+    fails(capsys, 4, code, "approve", node / "join-request.comitia", "--consortium", tmp_path / "c")
+    assert not (node / "membership.comitia").exists()
+
+
+def test_a_policy_needs_a_requester_and_sound_figures(capsys: pytest.CaptureFixture[str], node: Path) -> None:
+    fails(capsys, 3, "no-requester", "policy", node, "set")
+    fails(capsys, 3, "bad-epsilon", "policy", node, "set", "--requester", "*", "--epsilon-session", "-1")
+    assert main(["policy", str(node), "show", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["policy"]["rules"] == []
+
+
+def test_there_is_nothing_to_ask(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    fails(capsys, 3, "no-query", "ask", tmp_path / "m")
+    fails(capsys, 3, "file-missing", "ask", tmp_path / "m", "text")
+
+
+def test_no_node_here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for verb in ("status", "doctor", "stop"):
+        fails(capsys, 3, "no-node", verb, tmp_path)
+
+
+def test_a_budget_that_is_not_there_counts_as_exhausted(capsys: pytest.CaptureFixture[str], node: Path) -> None:
+    fails(capsys, 9, "budget-missing", "budget", node)
+
+
+def test_the_command_line_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dance"]) == 2
+    assert main(["init"]) == 2
+    assert main(["--help"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
