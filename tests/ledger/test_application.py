@@ -14,12 +14,11 @@ from comitia.core.crypto import SigningKey
 from comitia.core.envelope import Envelope
 from comitia.core.errors import DamagedError, ProtocolError
 from comitia.ledger import merkle
-from comitia.ledger.application import SCHEMA, Application
+from comitia.ledger.application import Application
 from comitia.ledger.block import Block, BlockHeader
 from comitia.ledger.genesis import DAY_MS, Role, revocation_digest, sign_as_admin
 from comitia.ledger.proof import Proof, make_proof, verify_proof
 from comitia.ledger.records import Conduct
-from comitia.ledger.session import Phase
 from comitia.ledger.state import State
 from comitia.ledger.transactions import (
     OpenRequest,
@@ -246,10 +245,6 @@ def test_what_is_dropped_leaves_no_trace() -> None:
     assert state.get("conduct", "a") == Conduct(led=1)
 
 
-def test_every_table_has_a_readable_form() -> None:
-    assert all(isinstance(cls, type) for cls in SCHEMA.values())
-
-
 # --- Merkle trees and proofs ------------------------------------------------------------------------------
 
 
@@ -397,7 +392,3 @@ def _make_proof_bytes() -> bytes:
     )
     _PROOF_BYTES = made.to_bytes()
     return _PROOF_BYTES
-
-
-def test_phases_are_told_apart(world: World) -> None:
-    assert world.session(world.open()).phase is Phase.CONSENT

@@ -11,7 +11,6 @@ from world import LIBERAL, World, key, node
 
 from comitia.consensus.committee import faults_tolerated, quorum
 from comitia.consensus.quality import Verdict
-from comitia.core.ids import SessionId
 from comitia.ledger.genesis import Parameters, QuorumRule
 from comitia.ledger.session import TRANSITIONS, Phase, block_digest, expected_block
 from comitia.ledger.transactions import (
@@ -299,7 +298,3 @@ def test_requests_run_side_by_side() -> None:
     assert entry is not None
     assert entry.session == first
     assert entry.previous == world.application.poq_entry(1).block  # type: ignore[union-attr]
-
-
-def test_a_session_id_is_a_session_id() -> None:
-    assert World().application.session(SessionId(bytes(32))) is None

@@ -1,0 +1,189 @@
+"""Verdicts and ranking: exact, the same whatever the order, and out of reach of a tolerated number of liars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comitia.consensus.committee import draw, lot, one_per_organisation, witnesses_needed
+from comitia.consensus.pow import search, verify
+from comitia.consensus.quality import QualityRules, Score, Verdict, check_sheet, judge
+from comitia.consensus.ranking import weighted_mae
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId
+
+AUTHORS = [NodeId(name * 32) for name in "abcdef"]
+WITNESS = NodeId("9" * 32)
+RULES = QualityRules(quorum=5, faults=2)
+BEACON = bytes(32)
+
+Signals = Mapping[NodeId, tuple[int, int]]
+
+
+def sheets(signals: Signals, liars: Mapping[NodeId, int] | None = None) -> dict[NodeId, tuple[Score, ...]]:
+    """What every author and the witness post: the true signals, but for liars, who add something to each."""
+    return {
+        judge_id: tuple(
+            Score(
+                author=author,
+                received=True,
+                signal_micro=z + (liars or {}).get(judge_id, 0),
+                expected_micro=expected,
+            )
+            for author, (z, expected) in signals.items()
+            if author != judge_id
+        )
+        for judge_id in (*signals, WITNESS)
+    }
+
+
+def signals_of(*z: float, expected: float = 10) -> dict[NodeId, tuple[int, int]]:
+    return {author: (int(v * 10**6), int(expected * 10**6)) for author, v in zip(AUTHORS, z, strict=False)}
+
+
+def verdicts(signals: Signals, **more: object) -> list[Verdict]:
+    rows = dict.fromkeys(signals, 100)
+    result = judge(sheets(signals, **more), rows, RULES, BEACON, frozenset({WITNESS}))  # type: ignore[arg-type]
+    return [verdict for _, verdict in result.verdicts]
+
+
+def test_honest_work_is_accepted_and_noise_is_not() -> None:
+    found = verdicts(signals_of(9, 10, 11, 10, 0.5, -9))
+    assert found == [Verdict.ACCEPT] * 4 + [Verdict.REJECT] * 2
+
+
+def test_what_cannot_be_told_is_said_to_be_unverifiable() -> None:
+    assert set(verdicts(signals_of(3, 3, 3, 3, 3, 0, expected=3.5))) == {Verdict.UNVERIFIABLE}
+
+
+@given(st.permutations(AUTHORS), st.lists(st.integers(-20, 40), min_size=6, max_size=6))
+def test_the_order_in_which_sheets_come_changes_nothing(order: list[NodeId], z: list[int]) -> None:
+    signals = signals_of(*z)
+    rows = {author: 10 + index for index, author in enumerate(AUTHORS)}
+    posted = sheets(signals)
+    mixed = {judge_id: posted[judge_id][::-1] for judge_id in (WITNESS, *order)}
+    witnesses = frozenset({WITNESS})
+    assert judge(posted, rows, RULES, BEACON, witnesses) == judge(mixed, rows, RULES, BEACON, witnesses)
+
+
+@given(st.lists(st.integers(-20, 40), min_size=6, max_size=6), st.sampled_from(AUTHORS), st.integers(-50, 50))
+def test_liars_change_no_agreed_figure_and_are_listed(z: list[int], liar: NodeId, lie: int) -> None:
+    signals = signals_of(*z)
+    rows = dict.fromkeys(AUTHORS, 100)
+    witnesses = frozenset({WITNESS})
+    honest = judge(sheets(signals), rows, RULES, BEACON, witnesses)
+    lied = judge(sheets(signals, {liar: lie * 10**6}), rows, RULES, BEACON, witnesses)
+    assert lied.verdicts == honest.verdicts
+    assert lied.accepted == honest.accepted
+    assert set(lied.disputed) == ({liar} if lie else set())
+
+
+def test_nobody_judges_their_own() -> None:
+    """A judge's line on its own model never counts."""
+    signals = signals_of(0, 10, 10, 10, 10, 10)
+    posted = sheets(signals)
+    own = Score(author=AUTHORS[0], received=True, signal_micro=99 * 10**6, expected_micro=10**7)
+    posted[AUTHORS[0]] += (own,)
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is Verdict.REJECT
+
+
+def test_a_model_that_too_few_received_is_not_received() -> None:
+    posted = sheets(signals_of(10, 10, 10, 10, 10, 10))
+    for judge_id in AUTHORS[1:4]:
+        posted[judge_id] = tuple(
+            Score(author=s.author, received=False) if s.author == AUTHORS[0] else s for s in posted[judge_id]
+        )
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is Verdict.NOT_RECEIVED
+    assert AUTHORS[0] not in result.accepted
+    assert set(result.ranking) == {*AUTHORS, WITNESS}
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        Score(author=NodeId("z" * 32), received=True),
+        Score(author=AUTHORS[1], received=False, signal_micro=1, expected_micro=1),
+        Score(author=AUTHORS[1], received=True, signal_micro=1),
+        Score(author=AUTHORS[1], received=True, reference_loss_ppm=10**6 + 1),
+        Score(author=AUTHORS[1], received=True, holdout_size=5),
+        Score(author=AUTHORS[1], received=True, signal_micro=10**18, expected_micro=1),
+    ],
+)
+def test_sheets_without_sense_are_refused(score: Score) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        check_sheet(AUTHORS[0], (score,), set(AUTHORS))
+    assert caught.value.code == "bad-score-sheet"
+
+
+# --- Eq. (7) ----------------------------------------------------------------------------------------------
+
+
+def test_with_the_papers_formula_big_contributors_lose() -> None:
+    """ "The lower the MAE of model m_i is, the higher the accuracy", but gamma = 1 + |d_j| / sum |d_i| raises it."""
+    losses, rows = {AUTHORS[0]: 100, AUTHORS[1]: 100}, {AUTHORS[0]: 900, AUTHORS[1]: 100}
+    literal = weighted_mae(losses, rows, -1)
+    assert literal[AUTHORS[0]] == Fraction(19, 10) * 100 + 100
+    assert literal[AUTHORS[0]] > literal[AUTHORS[1]]
+    repaired = weighted_mae(losses, rows, 1)
+    assert repaired[AUTHORS[0]] < repaired[AUTHORS[1]]
+    assert len(set(weighted_mae(losses, rows, 0).values())) == 1
+
+
+@given(st.integers(1, 10**9))
+def test_claimed_rows_count_up_to_twice_the_fair_share(claim: int) -> None:
+    losses = dict.fromkeys(AUTHORS, 1000)
+    rows = {author: claim if author == AUTHORS[0] else 1 for author in AUTHORS}
+    weighted = weighted_mae(losses, rows, 1)
+    assert weighted[AUTHORS[0]] >= Fraction(2000) / (1 + Fraction(2, len(AUTHORS)))
+
+
+# --- committees -------------------------------------------------------------------------------------------
+
+
+@given(st.permutations(AUTHORS), st.integers(1, 6))
+def test_the_lot_does_not_depend_on_the_order(order: list[NodeId], bound: int) -> None:
+    assert set(draw(order, bound, BEACON)) == set(draw(AUTHORS, bound, BEACON))
+    assert len(draw(order, bound, BEACON)) == bound
+
+
+def test_another_beacon_draws_others() -> None:
+    many = [NodeId(f"{number:032x}") for number in range(100)]
+    assert draw(many, 5, BEACON) != draw(many, 5, b"1" * 32)
+    assert lot(BEACON, many[0]) != lot(BEACON, many[1])
+
+
+def test_one_seat_an_organisation() -> None:
+    organisations = {AUTHORS[0]: "x", AUTHORS[1]: "x", AUTHORS[2]: "y"}
+    assert one_per_organisation(AUTHORS[:3], organisations) == (AUTHORS[0], AUTHORS[2])
+
+
+@pytest.mark.parametrize(
+    ("providers", "super_nodes", "needed"), [(1, 9, 3), (3, 1, 1), (3, 0, 0), (9, 4, 1), (2, 1, 1)]
+)
+def test_witnesses_fill_up_to_four(providers: int, super_nodes: int, needed: int) -> None:
+    assert witnesses_needed(providers, super_nodes) == needed
+
+
+# --- the paper's baseline -----------------------------------------------------------------------------------
+
+
+@given(st.binary(max_size=20), st.integers(0, 10))
+def test_work_that_was_found_verifies(content: bytes, difficulty: int) -> None:
+    work = search(content, difficulty, limit=1 << 20)
+    assert work is not None
+    assert verify(content, difficulty, work.nonce)
+    assert work.hashes == work.nonce + 1
+    assert search(content, difficulty, start=work.nonce, limit=1) is not None
+
+
+def test_difficulties_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="difficulty"):
+        search(b"", 65, limit=1)
+    assert search(b"x", 40, limit=10) is None
+    assert not verify(b"x", 0, -1)

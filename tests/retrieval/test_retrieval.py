@@ -1,0 +1,170 @@
+"""Profiles, the index over them, distances and routing ids."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comitia.core.codec import decode, encode
+from comitia.core.errors import InputError, ProtocolError
+from comitia.core.ids import NodeId
+from comitia.privacy.noise import SeededNoise
+from comitia.privacy.receipt import Mechanism
+from comitia.privacy.terms import PrivacyTerms
+from comitia.retrieval.distance import logical_distance, relevance_distance, ruzicka_distance
+from comitia.retrieval.index import Index
+from comitia.retrieval.logarithm import PICO, ln_pico
+from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fitting, require_visible
+from comitia.retrieval.routing_id import common_prefix, routing_ids
+
+BOOK = bytes(32)
+PURE = PrivacyTerms.of("1")
+
+
+def record(name: str, *histogram: int) -> RetrievalRecord:
+    return RetrievalRecord(provider=NodeId(name * 32), codebook=BOOK, epsilon_micro=10**6, histogram=histogram)
+
+
+counts = st.lists(st.integers(-50, 500), min_size=2, max_size=12)
+
+
+@given(counts)
+def test_a_record_is_found_somewhere_and_survives_the_wire(histogram: list[int]) -> None:
+    made = record("a", *histogram)
+    assert 1 <= len(made.published) <= 6
+    assert all(0 <= made.band(leaf) <= 3 for leaf in made.published)
+    assert decode(RetrievalRecord, encode(made)) == made
+
+
+def test_only_what_stands_out_of_the_noise_is_published() -> None:
+    made = record("a", 300, 60, 4, -3, 2, 1)
+    assert made.published == (0, 1)
+    assert (made.band(0), made.band(1), made.band(2)) == (0, 3, 3)
+
+
+@pytest.mark.parametrize("histogram", [(), (1 << 41,)])
+def test_records_that_cannot_be(histogram: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"histogram|count"):
+        record("a", *histogram)
+
+
+def test_a_profile_is_the_counts_with_pure_noise_and_a_receipt() -> None:
+    leaves = [0] * 500 + [2] * 100 + [-1] * 30
+    released = make_profile(NodeId("a" * 32), BOOK, 4, leaves, PURE, SeededNoise(b"test"))
+    receipt = released.receipt
+    assert (receipt.mechanism, receipt.epsilon_micro, receipt.delta_pico) == (Mechanism.LAPLACE, 10**6, 0)
+    assert receipt.sensitivity == 2
+    assert np.abs(np.array(released.value.histogram) - [500, 0, 100, 0]).max() < 60
+    assert released.value.published == (0, 2)
+
+
+@given(st.lists(st.integers(0, 3), min_size=20, max_size=60), st.integers(0, 59), st.integers(0, 3))
+def test_replacing_a_document_moves_the_counts_by_two_at_most(leaves: list[int], place: int, other: int) -> None:
+    """Eq. (5) for the profile: s = max |f(D) - f(D')|_1."""
+    changed = list(leaves)
+    changed[place % len(leaves)] = other
+    before, after = (np.bincount(values, minlength=4) for values in (leaves, changed))
+    assert np.abs(before - after).sum() <= 2
+
+
+def test_a_provider_with_three_documents_is_told_before_it_spends_anything() -> None:
+    with pytest.raises(InputError) as caught:
+        require_visible(3, 20, 10**6)
+    assert caught.value.code == "too-few-documents"
+    assert "nothing was spent" in caught.value.hint
+    with pytest.raises(InputError, match="no leaves"):
+        make_profile(NodeId("a" * 32), BOOK, 0, [], PURE, SeededNoise(b""))
+
+
+def test_a_profile_is_its_authors() -> None:
+    with pytest.raises(ProtocolError):
+        require_fitting(record("a", 1), NodeId("b" * 32))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.none() | counts.map(tuple)), max_size=20))
+def test_the_index_depends_on_the_records_alone(changes: list[tuple[str, tuple[int, ...] | None]]) -> None:
+    index, direct = Index(), Index()
+    for name, histogram in changes:
+        if histogram is None:
+            index.remove(NodeId(name * 32))
+        else:
+            index.add(record(name, *histogram))
+    for name, histogram in sorted(dict(changes).items()):
+        if histogram is not None:
+            direct.add(record(name, *histogram))
+    for leaf in range(12):
+        assert index.lookup(BOOK, leaf, 99) == direct.lookup(BOOK, leaf, 99)
+    assert index.rank(BOOK, ()) == direct.rank(BOOK, ())
+    assert index.rank(BOOK, (0, 1)) == direct.rank(BOOK, (0, 1))
+
+
+def test_the_best_fitting_come_first() -> None:
+    index = Index()
+    for made in (record("a", 90, 10, 0), record("b", 50, 50, 0), record("c", 0, 0, 100)):
+        index.add(made)
+    a, b, c = (NodeId(name * 32) for name in "abc")
+    assert index.lookup(BOOK, 0, 9) == (a, b)
+    assert index.rank(BOOK, (0,)) == (a, b)
+    assert index.rank(BOOK, (2,)) == (c,)
+    assert set(index.rank(BOOK, ())) == {a, b, c}
+    assert index.rank(b"1" * 32, ()) == ()
+
+
+# --- distances --------------------------------------------------------------------------------------------
+
+weights = st.lists(st.floats(0, 10), min_size=4, max_size=4)
+
+
+@given(weights, weights, weights)
+def test_ruzicka_is_a_metric(a: list[float], b: list[float], c: list[float]) -> None:
+    ab, bc, ac = ruzicka_distance(a, b), ruzicka_distance(b, c), ruzicka_distance(a, c)
+    assert 0 <= ab <= 1
+    assert ab == pytest.approx(ruzicka_distance(b, a))
+    assert ac <= ab + bc + 1e-9
+
+
+def test_eq_1_counts_near_nodes_as_more_than_identical() -> None:
+    """Contradiction 4: log(d_p) <= 0 for d_p <= 1."""
+    apart = logical_distance([[1.0]], [[0.0]], 10.0)
+    assert apart == pytest.approx(math.log(10))
+    assert logical_distance([[1.0]], [[0.0]], 1.0) == 0
+    assert logical_distance([[1.0]], [[0.0]], 0.5) < 0
+    assert logical_distance([[1.0]], [[1.0]], 0.5) == 0
+    assert logical_distance([[0.0]], [[0.0]], 2.0) == 0
+
+
+@given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4))
+def test_eq_2_is_exclusive_or(left: bytes, right: bytes) -> None:
+    distance = relevance_distance(left, right)
+    assert distance == relevance_distance(right, left)
+    assert (distance == 0) == (left == right)
+    assert common_prefix(left, right) == 32 - distance.bit_length()
+
+
+def test_ids_of_one_length() -> None:
+    with pytest.raises(ValueError, match="length"):
+        relevance_distance(b"a", b"ab")
+
+
+def test_related_providers_share_a_prefix_that_nobody_chooses() -> None:
+    """ "The more relative two nodes are, the longer their common ID prefix will be" (III.B)."""
+    codes = ("000", "001", "1")
+    same = [routing_ids(record("a", 100, 0, 0), codes, key, b"beacon")[0] for key in (b"k1", b"k2")]
+    near = routing_ids(record("a", 0, 100, 0), codes, b"k3", b"beacon")[0]
+    far = routing_ids(record("a", 0, 0, 100), codes, b"k4", b"beacon")[0]
+    assert common_prefix(*same) >= 5
+    assert 2 <= common_prefix(same[0], near) < 3
+    assert common_prefix(same[0], far) == 0
+    again = routing_ids(record("a", 100, 0, 0), codes, b"k1", b"other beacon")[0]
+    assert again != same[0]
+    assert common_prefix(again, same[0]) >= 5
+
+
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
+def test_logarithms_are_right_to_a_millionth_of_a_millionth(numerator: int, denominator: int) -> None:
+    exact = math.log(numerator / denominator)
+    assert ln_pico(numerator, denominator) / PICO == pytest.approx(exact, abs=1e-11)

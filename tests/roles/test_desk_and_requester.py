@@ -1,0 +1,156 @@
+"""The super node's desk and the requester as pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from world import World, node
+
+from comitia.core.envelope import Envelope
+from comitia.core.ids import SessionId, TransactionId
+from comitia.ledger.session import Phase
+from comitia.ledger.transactions import AbortRequest, OpenRequest, Tick
+from comitia.roles import requester, super_node
+from comitia.roles.effects import Finish, Send, WakeAt
+from comitia.roles.events import Delivered, Refused, SessionAdvanced, Woke
+from comitia.roles.messages import AskModel, Follow
+
+DESK = super_node.DeskState()
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.settle_in()
+    return made
+
+
+def arrived(world: World, nonce: bytes = b"n" * 16, **changes: object) -> super_node.Arrived:
+    request = OpenRequest(task=world.task(**changes), issued_ms=world.now_ms, nonce=nonce)
+    data = world.signed("asker", request)
+    return super_node.Arrived(
+        transaction=TransactionId(Envelope.from_bytes(data).digest),
+        data=data,
+        sender=node("asker"),
+        author=node("asker"),
+        epoch=0,
+        request=request,
+    )
+
+
+def step(
+    world: World, state: super_node.DeskState, event: super_node.DeskEvent
+) -> tuple[super_node.DeskState, list[object]]:
+    state, effects = super_node.step(state, event, world.application, world.now_ms)
+    return state, list(effects)
+
+
+def test_a_new_request_is_ordered(world: World) -> None:
+    event = arrived(world)
+    _, effects = step(world, DESK, event)
+    assert effects == [super_node.Order(data=event.data, reply_to=node("asker"))]
+
+
+def test_a_hit_is_recorded_before_it_is_served(world: World) -> None:
+    sealed = world.run(world.open())
+    desk = super_node.holding(DESK, sealed.id)
+    event = arrived(world)
+    desk, effects = step(world, desk, event)
+    hit = super_node.RecordCacheHit(request=event.transaction, data=event.data, source=sealed.id)
+    assert effects == [hit]
+    assert step(world, desk, event)[1] == [], "a repeated request is not recorded twice"
+    desk, effects = step(world, desk, super_node.Recorded(request=event.transaction))
+    served = super_node.ServeCached(request=event.transaction, requester=node("asker"), source=sealed.id)
+    assert effects == [served]
+    assert step(world, desk, super_node.Recorded(request=event.transaction))[1] == []
+
+
+def test_no_hit_without_the_model_or_where_a_fresh_one_is_wanted(world: World) -> None:
+    sealed = world.run(world.open())
+    assert isinstance(step(world, DESK, arrived(world))[1][0], super_node.Order)
+    held = super_node.holding(DESK, sealed.id)
+    assert isinstance(step(world, held, arrived(world, reuse=False))[1][0], super_node.Order)
+
+
+def test_identical_requests_in_flight_coalesce(world: World) -> None:
+    session = world.open()
+    event = arrived(world)
+    desk, effects = step(world, DESK, event)
+    assert effects == []
+    desk, effects = step(world, desk, arrived(world, epsilon_micro=2 * 10**6))
+    assert isinstance(effects[0], super_node.Order)
+    sealed = world.run(session)
+    desk = super_node.holding(desk, sealed.id)
+    desk, effects = step(world, desk, super_node.Ended(session=sealed))
+    assert [type(effect) for effect in effects] == [super_node.RecordCacheHit]
+    assert desk.coalesced == {}
+
+
+def test_who_waited_for_an_aborted_session_gets_one_of_its_own(world: World) -> None:
+    session = world.open()
+    desk, _ = step(world, DESK, arrived(world))
+    world.post("asker", AbortRequest(reason="x"), world.session(session))
+    _, effects = step(world, desk, super_node.Ended(session=world.session(session)))
+    assert [type(effect) for effect in effects] == [super_node.Order]
+
+
+def test_an_overdue_stage_is_ticked_once(world: World) -> None:
+    session = world.session(world.open())
+    assert step(world, DESK, super_node.Ticked())[1] == []
+    world.now_ms = session.deadline_ms + super_node.TICK_GRACE_MS + 1
+    desk, effects = step(world, DESK, super_node.Ticked())
+    tick = super_node.OrderTick(session=session.id, body=Tick(phase=Phase.CONSENT, view=0))
+    assert effects == [tick]
+    assert step(world, desk, super_node.Ticked())[1] == []
+
+
+def test_questions_are_answered(world: World) -> None:
+    asked = super_node.Asked(sender=node("a"), question=Follow(height=3))
+    assert step(world, DESK, asked)[1] == [super_node.Answer(to=node("a"), question=Follow(height=3))]
+
+
+# --- the requester --------------------------------------------------------------------------------------
+
+
+def waiting(world: World, session: SessionId) -> requester.RequesterState:
+    return requester.RequesterState(request=session, patience_ms=world.now_ms + 60_000)
+
+
+def test_a_requester_ends_once_with_its_model(world: World) -> None:
+    state = waiting(world, world.open())
+    delivered = Delivered(model=b"m", proof=b"p", cached=False)
+    state, effects = requester.step(state, delivered, world.now_ms)
+    (done,) = effects
+    assert isinstance(done, Finish)
+    assert (done.model, done.code) == (b"m", "")
+    assert requester.step(state, delivered, world.now_ms)[1] == ()
+
+
+def test_a_refusal_and_an_abort_are_told_with_their_reason(world: World) -> None:
+    session = world.open()
+    refused = Refused(transaction=TransactionId(session), code="no-provider", message="nobody")
+    (done,) = requester.step(waiting(world, session), refused, world.now_ms)[1]
+    assert isinstance(done, Finish)
+    assert (done.code, done.reason) == ("no-provider", "nobody")
+    world.post("asker", AbortRequest(reason="x"), world.session(session))
+    (done,) = requester.step(waiting(world, session), SessionAdvanced(session=world.session(session)), world.now_ms)[1]
+    assert isinstance(done, Finish)
+    assert done.code == "session-aborted"
+
+
+def test_a_sealed_model_that_does_not_come_is_asked_of_every_member(world: World) -> None:
+    sealed = world.run(world.open())
+    state, effects = requester.step(waiting(world, sealed.id), SessionAdvanced(session=sealed), world.now_ms)
+    assert [type(effect) for effect in effects] == [WakeAt]
+    _, effects = requester.step(state, Woke(now_ms=world.now_ms + 600), world.now_ms + 600)
+    asked = [effect for effect in effects if isinstance(effect, Send)]
+    assert {send.to for send in asked} == set(sealed.members)
+    assert all(send.message == AskModel(session=sealed.id) for send in asked)
+
+
+def test_patience_ends(world: World) -> None:
+    state = replace(waiting(world, world.open()), patience_ms=world.now_ms - 1)
+    (done,) = requester.step(state, Woke(now_ms=world.now_ms), world.now_ms)[1]
+    assert isinstance(done, Finish)
+    assert done.code == "no-answer"
