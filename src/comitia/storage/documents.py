@@ -146,7 +146,9 @@ def _read_file(path: Path, folder: Path | None, columns: Columns, largest: int) 
             yield _read_text(path, folder, largest)
         else:
             with path.open("rb") as stream:
-                yield from (Document(text=line) for line in _Lines(path, stream, largest) if line.strip())
+                yield from (
+                    Document(text=line.rstrip("\r\n")) for line in _Lines(path, stream, largest) if line.strip()
+                )
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror or error}", code="unreadable-file", file=str(path)
@@ -282,9 +284,10 @@ def _read_parquet(path: Path, columns: Columns, largest: int) -> Iterator[Docume
             for index in range(batch.num_rows):
                 row += 1
                 yield _parquet_row({field: column[index] for field, column in values.items()}, path, row, largest)
-    except InputError:
+    except (InputError, GeneratorExit, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
+        # The reader gives up on a damaged file with a panic, which is no Exception.
         raise InputError(
             f"{path} is not a Parquet file that can be read: {error}", code="unreadable-file", file=str(path)
         ) from error

@@ -1,0 +1,97 @@
+"""Reading documents: every format, and every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from comitia.core.errors import InputError
+from comitia.storage.documents import Columns, Reading, read_documents
+from comitia.text.documents import Document
+
+COLUMNS = Columns(text="text", label="label")
+
+
+def read(path: Path | str, columns: Columns = COLUMNS, **more: int) -> list[Document]:
+    return list(read_documents(path, columns, **more))  # type: ignore[arg-type]
+
+
+def test_csv_jsonl_and_parquet_say_the_same(tmp_path: Path) -> None:
+    from arro3.core import Array, DataType, Table
+    from arro3.io import write_parquet
+
+    (tmp_path / "a.csv").write_text('text,label,x\n"one, two\nthree",k,1\nfour,,2\n', encoding="utf-8")
+    rows = [{"text": "one, two\nthree", "label": "k"}, {"text": "four", "label": None}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    columns = {name: Array([row[name] for row in rows], DataType.utf8()) for name in ("text", "label")}
+    write_parquet(Table.from_pydict(columns), str(tmp_path / "a.parquet"))
+    expected = [Document(text="one, two\nthree", label="k"), Document(text="four")]
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        assert read(tmp_path / name) == expected, name
+    assert len(read(str(tmp_path / "*.csv"))) == 2
+    assert len(read(tmp_path)) == 6
+
+
+def test_logs_have_a_document_a_line_and_folders_a_label_each(tmp_path: Path) -> None:
+    log = tmp_path / "node.log"
+    log.write_text("first\n\n  \nsecond\n", encoding="utf-8")
+    assert [document.text for document in read(log, Columns())] == ["first", "second"]
+    folder = tmp_path / "docs"
+    for label in ("good", "bad"):
+        (folder / label).mkdir(parents=True)
+        (folder / label / "1.txt").write_text(f"a {label} text", encoding="utf-8")
+    assert {(d.text, d.label) for d in read(folder, Columns())} == {("a good text", "good"), ("a bad text", "bad")}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbftext,label\nx,y\n")
+    assert read(tmp_path / "a.csv") == [Document(text="x", label="y")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "named"),
+    [
+        ("a.csv", b"", "empty-input", "a.csv"),
+        ("a.csv", b"text,label\n", "empty-input", "a.csv"),
+        ("a.csv", b"body,label\nx,y\n", "unknown-column", "body"),
+        ("a.csv", b"text,label\nx,y\nz\n", "bad-row", "3"),
+        ("a.csv", b"text,label\nx,y\n\xff,y\n", "not-utf-8", "a.csv"),
+        ("a.jsonl", b'{"text": "x", "label": "y"}\n{oops\n', "bad-row", "2"),
+        ("a.jsonl", b'{"text": ["x"], "label": "y"}\n', "bad-row", "1"),
+        ("a.jsonl", b"[1]\n", "bad-row", "1"),
+        ("a.parquet", b"PAR1 not really", "unreadable-file", "a.parquet"),
+        ("a.log", b"", "empty-input", "a.log"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, code: str, named: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / name)
+    assert caught.value.code == code, caught.value.message
+    assert named in caught.value.message + caught.value.hint
+
+
+def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text,label\n" + b"x" * 200_000)
+    with pytest.raises(InputError) as caught:
+        read(path, largest=1000)
+    assert caught.value.code == "document-too-long"
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    for source in (tmp_path / "none.csv", f"{tmp_path}/*.csv"):
+        with pytest.raises(InputError) as caught:
+            read(source)
+        assert caught.value.code == "no-such-file"
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("\n".join(f"line {n}" for n in range(600)), encoding="utf-8")
+    told: list[Reading] = []
+    assert sum(1 for _ in read_documents(path, progress=told.append)) == 600
+    assert told[-1].documents == 600
+    assert len(told) >= 2
