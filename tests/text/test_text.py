@@ -18,37 +18,10 @@ from comitia.text.context_graph import ContextGraphVectorizer
 from comitia.text.terms import tokenize
 
 WORDS = [
-    "hose",
-    "leak",
-    "pump",
-    "oil",
-    "smoke",
-    "turbo",
-    "belt",
-    "tooth",
-    "weld",
-    "crack",
-    "lip",
-    "seal",
-    "valve",
-    "ram",
-    "rod",
-    "pin",
-    "bush",
-    "track",
-    "roller",
-    "idler",
-    "sprocket",
-    "radiator",
-    "fan",
-    "filter",
-    "hoist",
-    "swing",
-    "boom",
-    "stick",
-    "cab",
-    "ladder",
-]
+    "hose", "leak", "pump", "oil", "smoke", "turbo", "belt", "tooth", "weld", "crack",
+    "lip", "seal", "valve", "ram", "rod", "pin", "bush", "track", "roller", "idler",
+    "sprocket", "radiator", "fan", "filter", "hoist", "swing", "boom", "stick", "cab", "ladder",
+]  # fmt: skip
 CATEGORIES = [Category(label="hyd", name="hose pump"), Category(label="eng", name="turbo"), Category(label="new")]
 
 

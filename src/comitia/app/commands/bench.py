@@ -39,7 +39,7 @@ def request(
 
     A warm request finds processes up and vectors made; every release is drawn and noised afresh.
     """
-    from comitia.app.request_bench import measure
+    from comitia.app.bench.request import measure
     from comitia.storage.documents import Columns, read_documents
 
     columns = Columns(text=text_column, label=label_column, provider=split_column)
@@ -107,7 +107,7 @@ def learning(
     AUC (macro, one against the rest) on documents that nobody trains on: of public knowledge alone, and of the
     shared model at each epsilon. In this process; no node is started.
     """
-    from comitia.app.learning_bench import Question, measure
+    from comitia.app.bench.learning import Question, measure
 
     question = Question(
         data=data,

@@ -1,1 +1,0 @@
-"""The same roles under a seeded clock, network and disk."""
