@@ -127,6 +127,10 @@ class EmbeddedEngine:
         self._queue.setdefault(transaction, data)
         return transaction
 
+    def submit_own(self, transaction: TransactionId, data: bytes) -> None:
+        """Queue what this node has just made itself; applying it judges it, and its result tells."""
+        self._queue.setdefault(transaction, data)
+
     def produce(self, now_ms: int) -> Block | None:
         """Make, apply and keep a block of what waits; None if nothing does.
 

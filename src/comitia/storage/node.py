@@ -56,6 +56,7 @@ class NodeStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._together = False
         with self._guard():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -67,15 +68,19 @@ class NodeStore:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all writes inside durable together, or none of them."""
-        with self._guard():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
+        """Make all writes inside durable together, or none of them; without a write nothing is touched."""
+        self._together = True
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+            raise
+        finally:
+            self._together = False
+        if self._db.in_transaction:
+            with self._guard():
+                self._db.execute("COMMIT")
 
     def changed_elsewhere(self) -> int:
         """A number that changes whenever another process wrote to this database."""
@@ -153,6 +158,8 @@ class NodeStore:
 
     def _write(self, statement: str, *values: object) -> None:
         with self._guard():
+            if self._together and not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(statement, values)
 
     def _one(self, statement: str, *values: object) -> object:

@@ -66,7 +66,7 @@ class Part(Protocol):
 class Ordering(Protocol):
     """What a super node adds: transactions go straight into its own ledger, and blocks come out."""
 
-    def order(self, data: bytes, reply_to: NodeId) -> None: ...
+    def order_own(self, transaction: TransactionId, data: bytes) -> None: ...
 
     def make_block(self) -> None: ...
 
@@ -326,7 +326,7 @@ class Daemon:
     def _bring(self, transaction: TransactionId, data: bytes) -> None:
         self._sent_ms[transaction] = self.now_ms()
         if self.ordering is not None:
-            self.ordering.order(data, self.node)
+            self.ordering.order_own(transaction, data)
         else:
             self.send(self.super_node, b"", Submit(transaction=data))
 

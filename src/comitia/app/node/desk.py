@@ -103,11 +103,12 @@ class Desk:
             self._daemon.engine.submit(data, self._daemon.now_ms())
         except ComitiaError as error:
             code, message = error.code, error.message
-        if reply_to == self._daemon.node:
-            if code:
-                log.info("own transaction not taken: %s (%s)", message, code)
-        elif code:
+        if code:
             self._daemon.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
+
+    def order_own(self, transaction: TransactionId, data: bytes) -> None:
+        """Queue a transaction that this node has made."""
+        self._daemon.engine.submit_own(transaction, data)
 
     def make_block(self) -> None:
         """Make a block of all that waits, if anything does, and publish it.
