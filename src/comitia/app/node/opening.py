@@ -76,17 +76,21 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
 
 
 class RunningMark:
-    """A file that says that a node runs in its folder, and what it has sent; kept fresh while it does."""
+    """A file that says that a node runs in its folder, and what it has sent so far."""
 
     def __init__(self, folder: NodeFolder) -> None:
         self._path = folder.running
         self._since_ms = time.time_ns() // 1_000_000
+        self._told = -1
         self.refresh(0)
 
     def refresh(self, sent_bytes: int) -> None:
-        """Say that the node is alive, and how many bytes it has sent so far."""
-        partial = self._path.with_suffix(".part")
+        """Say how many bytes the node has sent; an idle node leaves the disk alone."""
+        if sent_bytes == self._told:
+            return
+        self._told = sent_bytes
         facts = {"pid": os.getpid(), "since_ms": self._since_ms, "sent_bytes": sent_bytes}
+        partial = self._path.with_suffix(".part")
         partial.write_text(json.dumps(facts), encoding="utf-8")
         partial.replace(self._path)
 
