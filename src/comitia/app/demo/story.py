@@ -88,14 +88,15 @@ def run(local: LocalConsortium, split: Split, *, epsilon: str, say: Say) -> Outc
             accept_unverified=True,
             queries=tuple(text for text, _ in examples),
         )
-        time.sleep(HEARTBEAT_S)
+        client.codebook()
+        time.sleep(2 * HEARTBEAT_S)
         sent = local.sent_bytes() + client.daemon.sent_bytes
         cpu = local.cpu_seconds() + time.process_time()
         stages = Stages(lambda phase: say(_TOLD[phase]))
         answer = ask_with(client, wish, local.directory / "model.comitia", progress=stages.moved)
         cpu_s = local.cpu_seconds() + time.process_time() - cpu
         stage_s = stages.end()
-        time.sleep(HEARTBEAT_S)
+        time.sleep(2 * HEARTBEAT_S)
         wire_bytes = local.sent_bytes() + client.daemon.sent_bytes - sent
         say("asking the same again")
         again = ask_with(client, wish, local.directory / "model-again.comitia")
