@@ -137,8 +137,12 @@ def failure(finish: Finish) -> ComitiaError:
         hint = "is the super node running? `comitia status` shows what is up"
         return UnavailableError(finish.reason, code=finish.code, hint=hint)
     if finish.code in _REFUSALS:
-        return RefusedError(finish.reason, code=finish.code)
+        return RefusedError(finish.reason, code=finish.code, hint=_REFUSALS[finish.code])
     return RemoteError(f"the super node refused the request: {finish.reason}", code=finish.code)
 
 
-_REFUSALS: Final = frozenset({"no-provider", "unknown-member", "not-allowed"})
+_REFUSALS: Final = {
+    "no-provider": "ask for other categories, another purpose, a smaller epsilon or fewer providers",
+    "unknown-member": "wait until the ledger has this node's membership, and try again",
+    "not-allowed": "join again with the role of a requester",
+}
