@@ -39,7 +39,7 @@ class EngineWorld(World):
 
     def note(self, author: str = "a", size: int = 0) -> None:
         """One block with a small transaction that can be repeated: a new version of a policy."""
-        self._version += 1
+        self._version = max(self._version, self.height) + 1
         names = tuple(f"{self._version}-{number}" for number in range(size))
         rule = replace(LIBERAL, requesters=names)
         self.post(author, SetPolicy(policy=Policy(version=self._version, rules=(rule,))))

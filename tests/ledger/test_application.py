@@ -79,6 +79,7 @@ def test_a_kept_state_loads_to_the_same_root(world: World) -> None:
     fresh = Application(kept.genesis)
     fresh.load(write for write in writes.values() if write.value is not None)
     assert fresh.state_root == kept.application.state_root
+    fresh.resume_at(kept.now_ms)
     assert [open_.id for open_ in fresh.open_sessions()] == [session]
     assert fresh.profiles() == kept.application.profiles()
 

@@ -1,8 +1,8 @@
 """Blocks and state in one SQLite file: a block and what it changed are durable together, or not at all.
 
-Schema: `block(height, header, signature, body)` holds every block, `state(place, name, value)` the state after the
-last one, `fact(name, value)` the genesis digest. Nothing in it is trusted when it is read: a block must hash to what
-the next one names, and the state to the root in the last header.
+Tables: `block` holds every block, `state` the state after the last one, `fact` the digest of the genesis. Nothing in
+them is trusted when it is read: a block must hash to what the next one names, and the state to the root in the last
+header.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from comitia.core.codec import decode, encode
+from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ConfigurationError, DamagedError, ProtocolError, StorageError
 from comitia.engines.wal import cut_torn_tail
 from comitia.ledger.block import MAX_BLOCK_BYTES, Block, BlockHeader
@@ -23,7 +23,7 @@ from comitia.ledger.state import Write
 
 _TABLES: Final = {
     "block": "CREATE TABLE block (height INTEGER PRIMARY KEY, header BLOB NOT NULL, signature BLOB NOT NULL,"
-    " body BLOB NOT NULL)",
+    " body BLOB NOT NULL, checksum BLOB NOT NULL)",
     "fact": "CREATE TABLE fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     "state": "CREATE TABLE state (place TEXT, name TEXT, value BLOB NOT NULL, PRIMARY KEY (place, name)) WITHOUT ROWID",
 }
@@ -73,7 +73,7 @@ class BlockStore:
     def __init__(self, path: Path, genesis_digest: bytes, *, original: bool, max_pages: int = 0) -> None:
         self.path = path
         with self._guard():
-            self.recovered = cut_torn_tail(path)
+            self.recovered = cut_torn_tail(path, original=original)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=2, check_same_thread=False)
             try:
                 self._prepare(genesis_digest, original, max_pages)
@@ -94,7 +94,7 @@ class BlockStore:
         """
         with self._guard():
             row = self._db.execute(
-                "SELECT height, header, signature, body FROM block WHERE height = ?", (height,)
+                "SELECT height, header, signature, body, checksum FROM block WHERE height = ?", (height,)
             ).fetchone()
         if row is None:
             raise StorageError(f"there is no block {height} in {self.path}", code="no-block", height=height)
@@ -103,25 +103,28 @@ class BlockStore:
     def blocks(self) -> Iterator[Block]:
         """All blocks, the lowest first."""
         with self._guard():
-            for row in self._db.execute("SELECT height, header, signature, body FROM block ORDER BY height"):
+            for row in self._db.execute("SELECT height, header, signature, body, checksum FROM block ORDER BY height"):
                 yield self._read(row)
 
     def state(self) -> Iterator[Write]:
         """Every entry of the state after the last block."""
         with self._guard():
             for place, name, value in self._db.execute("SELECT place, name, value FROM state"):
+                if (type(place), type(name), type(value)) != (str, str, bytes):
+                    raise self.damaged(f"an entry {name!r} of the state has a wrong type")
                 yield Write(table=place, key=name, value=value)
 
     def add(self, block: Block, writes: Sequence[Write]) -> None:
         """Make a block and what it changed durable; it is when this returns."""
         header = block.header
-        row = (header.height, encode(header), block.signature, encode(_Body(transactions=block.transactions)))
+        kept_as = (encode(header), block.signature, encode(_Body(transactions=block.transactions)))
+        row = (header.height, *kept_as, digest(b"".join(kept_as)))
         gone = [(write.table, write.key) for write in writes if write.value is None]
         kept = [(write.table, write.key, write.value) for write in writes if write.value is not None]
         with self._guard():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._db.execute("INSERT INTO block VALUES (?, ?, ?, ?)", row)
+                self._db.execute("INSERT INTO block VALUES (?, ?, ?, ?, ?)", row)
                 self._db.executemany("DELETE FROM state WHERE place = ? AND name = ?", gone)
                 self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", kept)
                 self._db.execute("COMMIT")
@@ -182,8 +185,12 @@ class BlockStore:
                 return f" (byte {(int(word) - 1) * page_bytes})"
         return ""
 
-    def _read(self, row: tuple[int, bytes, bytes, bytes]) -> Block:
-        height, header, signature, body = row
+    def _read(self, row: tuple[int, bytes, bytes, bytes, bytes]) -> Block:
+        """A block as kept. The checksum also covers the signature, which no later block's hash does."""
+        height, header, signature, body, checksum = row
+        whole = all(isinstance(part, bytes) for part in (header, signature, body))
+        if not whole or digest(header + signature + body) != checksum:
+            raise self.damaged(f"block {height} is not as it was written", block=height)
         try:
             block = Block(
                 header=decode(BlockHeader, header),

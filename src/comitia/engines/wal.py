@@ -5,6 +5,8 @@ is right: the tail was never acknowledged. If a byte has flipped further up, it 
 without a word. The difference can be seen: behind damage there are further whole transactions.
 
 A flipped byte in the very last transaction cannot be told from a torn tail; its blocks are cut off, and said so.
+A copy is not flushed block by block, so there a power cut leaves holes anywhere in the log. What is lost behind one
+can be had again from the original: it is cut off, and said so.
 Format: https://www.sqlite.org/fileformat2.html, section 4.
 """
 
@@ -26,14 +28,20 @@ _MAGIC: Final = 0x377F0682
 _WORD: Final = 0xFFFFFFFF
 
 
-def cut_torn_tail(database: Path) -> str | None:
+def cut_torn_tail(database: Path, *, original: bool = True) -> str | None:
     """Look at the write-ahead log beside `database`; say what SQLite will cut off its end, if anything.
+
+    Parameters
+    ----------
+    database : Path
+    original : bool
+        Whether every commit in the log was flushed and acknowledged.
 
     Raises
     ------
     DamagedError
-        Code ``ledger-damaged`` with file and offset: a frame is damaged and whole transactions follow it, or the
-        header is damaged and frames follow it.
+        Code ``ledger-damaged`` with file and offset: in an original, a frame is damaged and whole transactions
+        follow it; in either, the header is damaged and frames follow it.
     """
     path = database.with_name(database.name + "-wal")
     data = path.read_bytes() if path.exists() else b""
@@ -44,7 +52,7 @@ def cut_torn_tail(database: Path) -> str | None:
     checksum = _checksum(_words(data, 0, 6, big_endian), 0, 0)
     if header[0] & ~1 != _MAGIC or checksum != header[6:]:
         raise _damaged(path, 0)
-    torn_at = _Frames(path, data, header[2], big_endian).torn_at(checksum)
+    torn_at = _Frames(path, data, header[2], big_endian).torn_at(checksum, original)
     if torn_at is None:
         return None
     return (
@@ -65,7 +73,7 @@ class _Frames:
         self._salts = data[16:24]
         self._step = FRAME_HEADER_BYTES + page_bytes
 
-    def torn_at(self, checksum: tuple[int, int]) -> int | None:
+    def torn_at(self, checksum: tuple[int, int], original: bool) -> int | None:
         """Where the last whole transaction ends, if anything of this round follows it; else None."""
         start = end = HEADER_BYTES
         while start + self._step <= len(self._data):
@@ -76,7 +84,7 @@ class _Frames:
             start += self._step
             if is_commit:
                 end = start
-        if self._commits_after(start):
+        if original and self._commits_after(start):
             raise _damaged(self._path, start)
         return end if start > end or self._is_current(start) else None
 

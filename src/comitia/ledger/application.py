@@ -20,9 +20,10 @@ from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.learning.registry import LEARNERS
 from comitia.ledger import merkle
 from comitia.ledger import session as sessions
-from comitia.ledger.genesis import Genesis, Role, require_admins, revocation_digest
+from comitia.ledger.genesis import Genesis, Role, codebook_digest, require_admins, revocation_digest
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.records import (
+    NEVER,
     CodebookEntry,
     Conduct,
     Holding,
@@ -146,6 +147,7 @@ class Application:
         self._state = State(SCHEMA)
         self._index = Index()
         self._open: dict[SessionId, None] = {}
+        self._witnesses: dict[NodeId, None] = {}
         self._verified: dict[bytes, tuple[Envelope, Transaction]] = {}
         self._checked_signatures: dict[tuple[bytes, bytes, bytes], bool] = {}
 
@@ -171,7 +173,7 @@ class Application:
     def apply(self, transactions: Sequence[bytes], *, time_ms: int, height: int, previous: bytes) -> Applied:
         """Apply a block's transactions in order. A bad one gets an error result and stops nothing.
 
-        The changes are open until `commit` or `rollback`.
+        An engine that cannot keep the result goes back to what it has kept, with a new `Application`.
         """
         results = []
         drawn_by = digest(encode([previous, time_ms, merkle.root(transactions)]))
@@ -181,7 +183,8 @@ class Application:
         changed = tuple(dict.fromkeys(r.session for r in results if r.session and not r.code))
         writes = self._state.commit()
         self.epoch = self.genesis.epoch_at(time_ms)
-        self._refresh(writes)
+        for write in writes:
+            self._refresh(write.table, (write.key,))
         return Applied(results=tuple(results), changed_sessions=changed, state_root=self._state.root, writes=writes)
 
     def load(self, writes: Iterable[Write]) -> None:
@@ -189,11 +192,12 @@ class Application:
         for write in writes:
             assert write.value is not None
             self._state.load(write.table, write.key, write.value)
-            self._refresh((write,))
 
     def resume_at(self, time_ms: int) -> None:
-        """Take the epoch from the head's time, after `load`."""
+        """Go on at the head's time: after `load`, once the engine has found that the state's root is the head's."""
         self.epoch = self.genesis.epoch_at(time_ms)
+        for table in ("holding", "member", "session"):
+            self._refresh(table, (key for key, _ in self._state.items(table)))
 
     def _apply_one(self, data: bytes, time_ms: int, height: int, position: int, anchor: bytes) -> Result:
         try:
@@ -212,28 +216,15 @@ class Application:
     def _run(self, data: bytes, time_ms: int, height: int, position: int, anchor: bytes) -> tuple[Envelope, _Context]:
         """Read, authenticate and carry out one transaction.
 
-        1. It is well formed and within its bounds. 2. It belongs to this chain. 3. Its epoch is its
-        session's, else this one or the one before. 4. Its author is an active member then, and signed it
-        with the key of that epoch. 5. It is not on the ledger yet.
+        1. It is well formed and within its bounds. 2. It is authentic, see `_authenticate`. 3. It is not on the
+        ledger yet.
         """
         envelope, body = self._parse(data)  # 1
         header = envelope.header
-        if header.chain != self.genesis.chain:  # 2
-            raise ProtocolError(
-                f"a transaction of chain {header.chain[:16]} came to chain {self.genesis.chain}",
-                code="foreign-chain",
-            )
-        epoch = self.genesis.epoch_at(time_ms)
         session = self._require_session(SessionId(header.session)) if header.session else None
-        allowed = (session.epoch,) if session else (epoch, epoch - 1)
-        if header.epoch not in allowed:  # 3
-            raise ProtocolError(
-                f"a transaction of epoch {header.epoch} came in epoch {epoch}",
-                code="wrong-epoch",
-            )
-        self._authenticate(envelope, body, session)  # 4
+        self._authenticate(envelope, body, session, time_ms)  # 2
         transaction = transaction_id(envelope)
-        if self._state.get("seen", transaction.hex()) is not None:  # 5
+        if self._state.get("seen", transaction.hex()) is not None:  # 3
             raise ProtocolError("the transaction is on the ledger already", code="already-there")
         context = _Context(
             transaction=transaction,
@@ -260,23 +251,38 @@ class Application:
             self._verified[key] = parse(data)
         return self._verified[key]
 
-    def _authenticate(self, envelope: Envelope, body: Transaction, session: Session | None) -> None:
+    def _authenticate(self, envelope: Envelope, body: Transaction, session: Session | None, time_ms: int) -> None:
+        """Refuse a transaction that its author did not make for this place.
+
+        1. It belongs to this chain. 2. Its epoch is its session's; outside sessions it is the block's, or that of
+        `request_window_ms` ago, for what was signed just before an epoch ended. 3. Its author is an active member in
+        that epoch, and outside sessions also now. 4. It is signed with the author's key of that epoch.
+        """
         header = envelope.header
+        if header.chain != self.genesis.chain:  # 1
+            raise ProtocolError(
+                f"a transaction of chain {header.chain[:16]} came to chain {self.genesis.chain}",
+                code="foreign-chain",
+            )
+        now = self.genesis.epoch_at(time_ms)
+        lately = self.genesis.epoch_at(time_ms - self.genesis.parameters.request_window_ms)
+        if header.epoch not in ((session.epoch,) if session else (now, lately)):  # 2
+            raise ProtocolError(f"a transaction of epoch {header.epoch} came in epoch {now}", code="wrong-epoch")
         member = self.member(header.sender)
         if member is None and isinstance(body, RegisterMember) and body.membership.node == header.sender:
             public = body.membership.credential.signing_key
-        elif member is None:
+        elif member is None:  # 3
             raise ProtocolError(
                 f"{header.sender} is no member of this consortium",
                 code="unknown-member",
                 sender=header.sender,
             )
-        elif not member.is_active(header.epoch):
+        elif not member.is_active(header.epoch if session else now):  # 3
             raise ProtocolError(f"{member.name!r} is excluded from the consortium", code="excluded-member")
         else:
             public = member.keys_at(header.epoch).signing
         key = (public, envelope.digest, envelope.signature)
-        if not self._checked_signatures.get(key, False):
+        if not self._checked_signatures.get(key, False):  # 4
             envelope.verify(public)
             self._remember_signature(key)
 
@@ -335,11 +341,15 @@ class Application:
 
     def _rotate_key(self, body: RotateKey, context: _Context, envelope: Envelope) -> None:
         member = self._require_member(context.author)
+        now = self.genesis.epoch_at(context.time_ms)
+        if context.epoch != now:
+            # A proof dates the new key by the epoch in this header.
+            raise ProtocolError(f"a rotation of epoch {context.epoch} came in epoch {now}", code="wrong-epoch")
         wanted = rotation_digest(self.genesis.chain, member.node, body.signing_key, body.sealing_key)
         if not crypto.verify(body.signing_key, wanted, body.proof):
             raise ProtocolError("the new key has not signed its rotation", code="bad-signature")
         pair = KeyPair(
-            from_epoch=self.genesis.epoch_at(context.time_ms) + 1,
+            from_epoch=now + 1,
             signing=body.signing_key,
             sealing=body.sealing_key,
             rotation=envelope.to_bytes(),
@@ -351,12 +361,16 @@ class Application:
         wanted = revocation_digest(self.genesis.chain, body.node, body.reason)
         require_admins(self.genesis, wanted, body.signatures, what=f"the revocation of {body.node}")
         member = self._require_member(body.node)
+        if member.revoked_from != NEVER:
+            # Taken again later, it would put the end off.
+            raise ProtocolError(f"{member.name!r} is revoked already", code="already-there")
         following = self.genesis.epoch_at(context.time_ms) + 1
         self._state.put("member", member.node, replace(member, revoked_from=following))
 
     def _register_codebook(self, body: RegisterCodebook, context: _Context) -> None:
         if not self._require_member(context.author).has(Role.SUPER_NODE):
-            require_admins(self.genesis, body.digest, body.signatures, what="the codebook")
+            wanted = codebook_digest(self.genesis.chain, body.digest)
+            require_admins(self.genesis, wanted, body.signatures, what="the codebook")
         if self.codebook(body.digest) is not None:
             raise ProtocolError("the codebook is on the ledger already", code="already-there")
         entry = CodebookEntry(
@@ -410,20 +424,17 @@ class Application:
         """
         task = body.task
         self._require_role(context.author, Role.REQUESTER)
-        if abs(context.time_ms - body.issued_ms) > self.genesis.parameters.request_window_ms:
-            raise ProtocolError(
-                f"the request's time is {abs(context.time_ms - body.issued_ms)} ms away from the ledger's",
-                code="wrong-time",
-                hint="set this machine's clock",
-            )
+        self._require_timely(body, context.time_ms)
         self._require_task(body)
         session_id = SessionId(context.transaction)
+        if self._state.get("reuse", session_id.hex()) is not None:
+            raise ProtocolError("the request was answered from the cache", code="already-there")
         beacon = sessions.beacon_of(session_id, context.anchor)
+        # The block's epoch, not the request's: from here on everyone who was revoked in between is out.
+        epoch = self.genesis.epoch_at(context.time_ms)
         drawn = self._draw(body, context, beacon)
-        witnesses = tuple(
-            node for node, member in self._members() if member.has(Role.WITNESS) and member.is_active(context.epoch)
-        )
-        keys = {node: self._require_member(node).keys_at(context.epoch).signing for node in (*drawn, *witnesses)}
+        witnesses = self._draw_witnesses(drawn, epoch, beacon)
+        keys = {node: self._require_member(node).keys_at(epoch).signing for node in (*drawn, *witnesses)}
         codebook = self.codebook(task.codebook)
         assert codebook is not None
         session = Session(
@@ -431,7 +442,7 @@ class Application:
             chain=self.genesis.chain,
             requester=context.author,
             task=task,
-            epoch=context.epoch,
+            epoch=epoch,
             anchor_height=context.height,
             anchor=context.anchor,
             opened_ms=context.time_ms,
@@ -444,6 +455,15 @@ class Application:
         )
         self._state.put("session", session_id.hex(), session)
         return replace(context, session=session_id)
+
+    def _require_timely(self, body: OpenRequest, time_ms: int) -> None:
+        """Refuse a request that was signed too long ago, or in the future."""
+        if abs(time_ms - body.issued_ms) > self.genesis.parameters.request_window_ms:
+            raise ProtocolError(
+                f"the request's time is {abs(time_ms - body.issued_ms)} ms away from the ledger's",
+                code="wrong-time",
+                hint="set this machine's clock",
+            )
 
     def _require_task(self, body: OpenRequest) -> None:
         task, rules = body.task, self.genesis.parameters
@@ -489,6 +509,17 @@ class Application:
             )
         return committee.draw(seats, task.providers_max, beacon)
 
+    def _draw_witnesses(self, drawn: tuple[NodeId, ...], epoch: int, beacon: bytes) -> tuple[NodeId, ...]:
+        """Super nodes that could vote beside these providers, by lot: none from an organisation that has a vote."""
+        seated = {self._require_member(node).organisation for node in drawn}
+        able = [
+            node
+            for node in sorted(self._witnesses, key=lambda node: committee.lot(beacon, node))
+            if (member := self._require_member(node)).is_active(epoch) and member.organisation not in seated
+        ]
+        seats = committee.one_per_organisation(able, {node: self._require_member(node).organisation for node in able})
+        return seats[: committee.SMALLEST_TOLERANT_COMMITTEE]
+
     def _leaves(self, body: OpenRequest) -> tuple[int, ...]:
         codebook = self.codebook(body.task.codebook)
         assert codebook is not None
@@ -496,13 +527,20 @@ class Application:
         return tuple(leaf for leaf, label in enumerate(codebook.leaf_labels) if label in wanted)
 
     def _can_be_drawn(self, node: NodeId, context: _Context) -> bool:
+        """Whether a provider with a profile may be asked.
+
+        1. It is an active member now. 2. It has not withdrawn, earlier in this very block either. 3. Its profile has
+        been on the ledger for long enough. 4. It has not let too many sessions down in this epoch. 5. It does not ask
+        itself.
+        """
         rules = self.genesis.parameters
-        member, held = self._require_member(node), self._holding(node)
-        assert held is not None
-        conduct = self.conduct(node)
-        struck = 0 < rules.strikes_limit <= conduct.strikes
-        waited = context.time_ms - held.registered_ms >= rules.min_registered_ms
-        return node != context.author and member.is_active(context.epoch) and waited and not struck
+        epoch = self.genesis.epoch_at(context.time_ms)
+        held, conduct = self._holding(node), self.conduct(node)
+        if held is None or held.record is None or not self._require_member(node).is_active(epoch):  # 1, 2
+            return False
+        waited = context.time_ms - held.registered_ms >= rules.min_registered_ms  # 3
+        struck = 0 < rules.strikes_limit <= conduct.strikes_in(epoch)  # 4
+        return waited and not struck and node != context.author  # 5
 
     def _record_reuse(self, body: RecordReuse, context: _Context) -> None:
         """Take down that a cached model was served; only if its contributors' policies allow it now."""
@@ -510,7 +548,8 @@ class Application:
         envelope, request = self._parse(body.request)
         if not isinstance(request, OpenRequest):
             raise ProtocolError("a record of reuse holds another thing than a request", code="malformed")
-        self._authenticate(envelope, request, None)
+        self._authenticate(envelope, request, None, context.time_ms)
+        self._require_timely(request, context.time_ms)
         key = request.task.cache_key(envelope.header.epoch)
         requester = envelope.header.sender
         self._require_role(requester, Role.REQUESTER)
@@ -526,19 +565,20 @@ class Application:
     def _report_evidence(self, body: ReportEvidence) -> None:
         """Exclude a member who signed two different things where an honest one signs one.
 
-        1. There are two items, of one session and one type of which a member signs one. 2. They differ.
-        3. The accused signed both.
+        1. There are two items for one place: chain, session, its epoch, and a type of which a member signs one.
+        2. They differ. 3. The accused signed both.
         """
         member = self._require_member(body.accused)
         envelopes = [self._parse(item)[0] for item in body.items]
-        headers = {(e.header.session, e.header.type, e.header.sender) for e in envelopes}
-        once = body.kind is EvidenceKind.EQUIVOCATION and len(envelopes) == 2 and len(headers) == 1
-        session, kind, sender = next(iter(headers))
-        if not once or sender != body.accused or not session or kind not in ONCE_IN_SESSION:  # 1
+        header = envelopes[0].header
+        record = self._require_session(SessionId(header.session))
+        place = (self.genesis.chain, record.epoch, record.id, header.type, body.accused)
+        same = all((h.chain, h.epoch, h.session, h.type, h.sender) == place for h in (e.header for e in envelopes))
+        two = body.kind is EvidenceKind.EQUIVOCATION and len(envelopes) == 2
+        if not (same and two and header.type in ONCE_IN_SESSION):  # 1
             raise ProtocolError("the evidence is not two statements where one is allowed", code="no-proof")
         if envelopes[0].digest == envelopes[1].digest:  # 2
             raise ProtocolError("the two statements are the same", code="no-proof")
-        record = self._require_session(SessionId(session))
         for envelope in envelopes:  # 3
             envelope.verify(member.keys_at(record.epoch).signing)
         self._state.put("member", member.node, replace(member, suspended=True))
@@ -549,7 +589,7 @@ class Application:
         """Move a session on, and draw the consequences for its members."""
         after = sessions.step(session, context.author, body, context.time_ms, verify=self._verify)
         for node in sessions.faults_between(session, after):
-            self._count(node, strikes=1)
+            self._state.put("conduct", node, self.conduct(node).struck(self.genesis.epoch_at(context.time_ms)))
         if session.phase is Phase.COMMIT and after.phase is Phase.SCORE:
             for node, commit in after.commits.items():
                 self._count(node, epsilon_micro=commit.epsilon_micro)
@@ -627,7 +667,8 @@ class Application:
 
     def open_sessions(self) -> tuple[Session, ...]:
         """Sessions that have not ended, in the order in which they opened."""
-        return tuple(session for key in self._open if (session := self.session(key)) is not None)
+        found = (self._require_session(session) for session in self._open)
+        return tuple(sorted(found, key=lambda session: (session.anchor_height, session.id)))
 
     def reuses(self) -> tuple[tuple[str, Reuse], ...]:
         """Cached models that were served: id of the request, and the record."""
@@ -653,10 +694,12 @@ class Application:
         asking = self.member(requester)
         if session is None or session.judgement is None or asking is None:
             return None
+        epoch = self.genesis.epoch_at(time_ms)
+        if not asking.is_active(epoch):
+            return None
         if time_ms - session.closed_ms > self.genesis.parameters.cache_ms:  # 1
             return None
         task = replace(session.task, purpose=purpose)
-        epoch = self.genesis.epoch_at(time_ms)
         for node in session.judgement.accepted:
             member, held = self.member(node), self._holding(node)
             if member is None or not member.is_active(epoch):  # 2
@@ -708,22 +751,28 @@ class Application:
         for key in old:
             self._state.put("seen", key, None)
 
-    def _refresh(self, writes: Iterable[Write]) -> None:
-        """Bring up to date what is looked up often: the index, the open sessions, the PoQ height."""
-        for write in writes:
-            if write.table == "holding":
-                node = NodeId(write.key)
-                record = self.profile(node)
-                if record is None:
-                    self._index.remove(node)
-                else:
-                    self._index.add(record)
-            elif write.table == "session":
-                session = self._require_session(SessionId(bytes.fromhex(write.key)))
-                if session.is_open:
-                    self._open[session.id] = None
-                else:
-                    self._open.pop(session.id, None)
+    def _refresh(self, table: str, keys: Iterable[str]) -> None:
+        """Bring up to date what is looked up often: the index, who can be a witness, the open sessions."""
+        for key in keys:
+            match table:
+                case "holding":
+                    self._refresh_index(NodeId(key))
+                case "member":
+                    if self._require_member(NodeId(key)).has(Role.WITNESS):
+                        self._witnesses[NodeId(key)] = None
+                case "session":
+                    session = SessionId(bytes.fromhex(key))
+                    if self._require_session(session).is_open:
+                        self._open[session] = None
+                    else:
+                        self._open.pop(session, None)
+
+    def _refresh_index(self, node: NodeId) -> None:
+        record = self.profile(node)
+        if record is None:
+            self._index.remove(node)
+        else:
+            self._index.add(record)
 
 
 def _refused(data: bytes, error: ComitiaError) -> Result:

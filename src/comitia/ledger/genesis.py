@@ -20,6 +20,7 @@ from comitia.core.ids import NodeId, node_id
 GENESIS_DOMAIN = b"comitia genesis\x00"
 CREDENTIAL_DOMAIN = b"comitia credential\x00"
 REVOCATION_DOMAIN = b"comitia revocation\x00"
+CODEBOOK_DOMAIN = b"comitia codebook\x00"
 
 DAY_MS = 86_400_000
 MAX_NAME_LENGTH = 64
@@ -207,6 +208,14 @@ def sign_as_admin(key: SigningKey, message_digest: bytes) -> AdminSignature:
 def revocation_digest(chain: str, node: NodeId, reason: str) -> bytes:
     """32 bytes that administrators sign to revoke `node`."""
     return digest(REVOCATION_DOMAIN + encode([chain, node, reason]))
+
+
+def codebook_digest(chain: str, codebook: bytes) -> bytes:
+    """32 bytes that administrators sign to make the codebook of this digest known.
+
+    Never the digest itself: it could be that of somebody's credential.
+    """
+    return digest(CODEBOOK_DOMAIN + encode([chain, codebook]))
 
 
 def require_admins(

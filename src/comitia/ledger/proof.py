@@ -41,7 +41,7 @@ class Proof:
     header, signature : of the ledger's block with the sealed one.
     index, size, path : where the transaction stands among the block's.
     seal : the `SealBlock` transaction's envelope.
-    parties : the committee's members, by id.
+    parties : the committee's members and the super node that made the block, by id.
     """
 
     header: BlockHeader
@@ -109,7 +109,7 @@ def make_proof(
     index: int,
     members: Mapping[NodeId, Member],
 ) -> Proof:
-    """The proof for transaction `index` of a block; `members` has everyone on the committee."""
+    """The proof for transaction `index` of a block; `members` has the committee and the block's super node."""
     parties = tuple(
         Party(
             membership=members[node].membership,
@@ -134,8 +134,8 @@ def verify_proof(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
     1. A super node of the genesis signed the ledger block's header, for this chain. 2. The sealing
     transaction stands in that block. 3. It seals a block of this chain, and a member of its committee signed
     it. 4. The administrators admitted every member, and each rotated key was signed by the one before it.
-    5. A quorum of members signed the sealed block; the quorum is what a committee of this size needs.
-    6. The model's bytes are those that the block names.
+    5. A quorum of members signed the sealed block; the quorum is what the genesis asks of a committee of this
+    size, and no organisation has two votes. 6. The model's bytes are those that the block names.
 
     Raises
     ------
@@ -152,9 +152,9 @@ def verify_proof(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
 
 def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
     header = proof.header
-    orderers = {entry.node: entry.signing_key for entry in genesis.super_nodes}
+    parties = {party.membership.node: party for party in proof.parties}
     _require(header.chain == genesis.chain, "it belongs to another consortium than the genesis", "foreign-proof")
-    public = orderers.get(header.proposer, b"")
+    public = _orderer_key(parties, genesis, header)
     _require(verify(public, header.digest, proof.signature), "no super node signed its block", "bad-header")  # 1
     stands = merkle.verify(proof.seal, proof.index, proof.size, proof.path, header.transactions_root)
     _require(stands, "its transaction does not stand in the block", "bad-path")  # 2
@@ -167,12 +167,15 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
         "its block is foreign",
         "bad-seal",
     )
-    keys = {party.membership.node: _key_of(party, genesis, block.epoch) for party in proof.parties}  # 4
     members = frozenset(block.members)
-    _require(members <= keys.keys(), "a committee member's membership is missing", "missing-member")
+    _require(members <= parties.keys(), "a committee member's membership is missing", "missing-member")
+    keys = {node: _key_of(parties[node], genesis, block.epoch) for node in members}  # 4
     _require(envelope.header.sender in members, "an outsider sealed it", "bad-seal")
     envelope.verify(keys[envelope.header.sender])  # 3
-    _require(block.quorum >= quorum(len(members)), "its quorum is too small", "bad-quorum")
+    needed = quorum(len(members), genesis.parameters.quorum_rule)
+    organisations = {parties[node].membership.credential.organisation for node in members}
+    alone = len(organisations) == len(members) == len(block.members)
+    _require(block.quorum >= needed and alone, "its quorum is too small", "bad-quorum")
     require_certificate(seal, keys, members, block.quorum, verify)  # 5
     same = digest(model) == block.model and len(model) == block.model_size
     _require(same, "the model is not the one that was sealed", "model-mismatch")  # 6
@@ -195,8 +198,18 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
     )
 
 
+def _orderer_key(parties: Mapping[NodeId, Party], genesis: Genesis, header: BlockHeader) -> bytes:
+    """The key of the super node that made a block; empty if the genesis names no such node."""
+    entry = next((entry for entry in genesis.super_nodes if entry.node == header.proposer), None)
+    if entry is None:
+        return b""
+    party = parties.get(header.proposer)
+    return entry.signing_key if party is None else _key_of(party, genesis, header.epoch)
+
+
 def _key_of(party: Party, genesis: Genesis, epoch: int) -> bytes:
     """The signing key of a member in an epoch: the membership's, or that of the last rotation before."""
+    _require(epoch >= 0, "its epoch is before the genesis", "bad-seal")
     party.membership.verify(genesis)
     current = party.membership.credential.signing_key
     pairs = [KeyPair(from_epoch=0, signing=current, sealing=b"")]
@@ -204,7 +217,9 @@ def _key_of(party: Party, genesis: Genesis, epoch: int) -> bytes:
         envelope, body = parse(data)
         _require(isinstance(body, RotateKey), "a rotation is none", "bad-rotation")
         assert isinstance(body, RotateKey)
-        _require(envelope.header.sender == party.membership.node, "a rotation is another's", "bad-rotation")
+        whose = (envelope.header.chain, envelope.header.sender)
+        _require(whose == (genesis.chain, party.membership.node), "a rotation is another's", "bad-rotation")
+        _require(envelope.header.epoch >= pairs[-1].from_epoch, "its rotations are out of order", "bad-rotation")
         envelope.verify(pairs[-1].signing)
         pairs.append(KeyPair(from_epoch=envelope.header.epoch + 1, signing=body.signing_key, sealing=b""))
     return [pair.signing for pair in pairs if pair.from_epoch <= epoch][-1]

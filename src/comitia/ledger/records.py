@@ -117,6 +117,7 @@ class Conduct:
     accepted, rejected, unverifiable : verdicts on its models.
     led : blocks of which it was the leader.
     strikes : times that it let a session down, which may have been a crash.
+    strikes_epoch, strikes_lately : the epoch of the last strike, and how many there were in it.
     epsilon_micro : epsilon of everything it opened, added up, millionths (an odometer, not a guarantee).
     """
 
@@ -125,7 +126,18 @@ class Conduct:
     unverifiable: int = 0
     led: int = 0
     strikes: int = 0
+    strikes_epoch: int = 0
+    strikes_lately: int = 0
     epsilon_micro: int = 0
+
+    def strikes_in(self, epoch: int) -> int:
+        """How many strikes it has from an epoch."""
+        return self.strikes_lately if self.strikes_epoch == epoch else 0
+
+    def struck(self, epoch: int) -> Conduct:
+        """With one more strike."""
+        lately = self.strikes_in(epoch) + 1
+        return replace(self, strikes=self.strikes + 1, strikes_epoch=epoch, strikes_lately=lately)
 
     def plus(self, **changes: int) -> Conduct:
         """With these numbers added."""

@@ -270,14 +270,14 @@ class RevokeMember:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterCodebook:
-    """Make a codebook known by digest and size; by a super node, or with administrators' signatures over the digest.
+    """Make a codebook known by digest and size; by a super node, or with administrators' approval.
 
     Attributes
     ----------
     digest, size : of its canonical bytes.
     references : labelled public documents in it; what reference losses are measured on.
     leaf_labels : category of each leaf, "" for one without a name: how a request finds its leaves.
-    signatures : administrators', over the digest; empty when a super node sends it.
+    signatures : administrators', over `genesis.codebook_digest`; empty when a super node sends it.
     """
 
     digest: bytes
