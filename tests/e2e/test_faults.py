@@ -168,6 +168,17 @@ def test_a_damaged_budget_counts_as_exhausted(stopped: LocalConsortium) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_a_budget_that_is_gone_counts_as_exhausted(stopped: LocalConsortium) -> None:
+    """Deleting a file does not reset a cap."""
+    node = stopped.providers[0]
+    for path in node.folder.glob("budget.db*"):
+        path.unlink()
+    ended = started(node)
+    assert ended.returncode == 9, ended.stderr
+    assert "budget-missing" in ended.stderr
+    assert not NodeFolder(node.folder).budget.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file modes")
 def test_a_key_that_others_can_read_is_not_used(stopped: LocalConsortium) -> None:
     node = stopped.providers[0]

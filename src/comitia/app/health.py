@@ -144,7 +144,7 @@ def _disk(node: NodeFolder) -> str:
 
 
 def _budget(node: NodeFolder) -> str:
-    if not node.budget.exists():
+    if not node.budget.exists() and not node.vectors.exists():
         return "none yet"
     return f"{len(BudgetFile.read(node.budget).entries)} entries, chain whole"
 

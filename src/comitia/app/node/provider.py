@@ -36,12 +36,14 @@ from comitia.roles.events import Decided
 from comitia.roles.messages import Received
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
+from comitia.storage.node import NodeStore
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 
 log = logging.getLogger("comitia.provider")
 
 PROFILE_FACT: Final = "profile"
+BUDGET_FACT: Final = "budget"
 
 
 class Provider:
@@ -77,7 +79,7 @@ class Provider:
         self._records_per_user = records_per_user
         self._noise = noise
         self._settings = read_settings(daemon.store)
-        self._budget = BudgetFile(folder.budget) if folder.budget.exists() else BudgetFile.create(folder.budget)
+        self._budget = _open_budget(folder, daemon.store)
         self._holdings: dict[bytes, Holdings] = {}
         self._codebook: Codebook | None = None
         self._when_ready: list[Callable[[], None]] = []
@@ -318,3 +320,15 @@ class Provider:
         task = session.task
         version = self._holdings[task.codebook].version
         return digest(encode([version, task.learner, task.kind, task.epsilon_micro, task.delta_pico]))
+
+
+def _open_budget(folder: NodeFolder, store: NodeStore) -> BudgetFile:
+    """Open the budget; begin one only where none was ever begun.
+
+    A budget that is gone counts as exhausted: were it begun anew, whoever deletes a file would reset every cap.
+    """
+    if folder.budget.exists() or store.fact(BUDGET_FACT) is not None:
+        return BudgetFile(folder.budget)
+    budget = BudgetFile.create(folder.budget)
+    store.note(BUDGET_FACT, b"begun")
+    return budget
