@@ -605,7 +605,7 @@ class Application:
         entry = PoqEntry(
             session=session.id,
             block=block_digest(session.block),
-            previous=before.block if before else NO_BLOCK,
+            previous=before.digest if before else NO_BLOCK,
             height=context.height,
             position=context.position,
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from comitia.core.codec import digest, encode
 from comitia.core.ids import NodeId, SessionId
 from comitia.ledger.genesis import Membership, Role
 from comitia.retrieval.profile import RetrievalRecord
 
 NEVER = -1
+POQ_ENTRY_DOMAIN = b"comitia poq entry\x00"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +154,7 @@ class PoqEntry:
     ----------
     session : which.
     block : its digest.
-    previous : digest of the PoQ block before it; 32 zero bytes for the first.
+    previous : digest of the entry before it, and so of the whole chain; 32 zero bytes for the first.
     height, position : the ledger's block, and where in it the sealing transaction stands.
     """
 
@@ -161,6 +163,11 @@ class PoqEntry:
     previous: bytes
     height: int
     position: int
+
+    @property
+    def digest(self) -> bytes:
+        """What the next entry names, 32 bytes."""
+        return digest(POQ_ENTRY_DOMAIN + encode(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
@@ -125,7 +126,7 @@ def _split(question: Question, documents: Sequence[Document]) -> Corpus:
             hint="the column must say train or test",
         )
     return Corpus(
-        name=question.data,
+        name=Path(question.data).name,
         categories=tuple(Category(label=label, name=label) for label in labels),
         pool=tuple(document.text for document in test[::2]),
         private=tuple(train),

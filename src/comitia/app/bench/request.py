@@ -72,7 +72,7 @@ def measure(
         say(f"starting {providers} providers")
         local.start()
         return {
-            "dataset": dataset,
+            "dataset": Path(dataset).name,
             "providers": providers,
             "categories": len(labels),
             "documents": len(train),
