@@ -297,4 +297,4 @@ def test_requests_run_side_by_side() -> None:
     entry = world.application.poq_entry(2)
     assert entry is not None
     assert entry.session == first
-    assert entry.previous == world.application.poq_entry(1).block  # type: ignore[union-attr]
+    assert entry.previous == world.application.poq_entry(1).digest  # type: ignore[union-attr]
