@@ -63,7 +63,8 @@ def test_a_cached_model_costs_nothing_and_is_recorded(local: LocalConsortium, wi
     assert (first.cached, again.cached, other.cached) == (False, True, True)
     assert again.verified == first.verified
     assert [spent_micro(local, node.name) for node in local.providers] == before
-    served = [event for event in Chronicle(local.requester).events() if event["event"] == "served again"]
+    events = Chronicle(local.consortium.path).events()
+    served = [event for event in events if event["event"] == "served again"]
     assert len(served) >= 6
     assert {event["purpose"] for event in served} >= {"testing", "another purpose"}
 
