@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from comitia.core.errors import ComitiaError, ConfigurationError, UnavailableError
@@ -222,8 +223,8 @@ def test_quic_carries_the_same_and_survives_a_change_of_members(
     assert inbox.get(timeout=WAIT_S) == bytes(100_000)
 
 
-def start_router_process(identity: TlsIdentity, endpoint: Endpoint, *arguments: str) -> subprocess.Popen[str]:
-    program = Path(__file__).with_name("router_process.py")
+def start_process(program: str, identity: TlsIdentity, endpoint: Endpoint, *arguments: str) -> subprocess.Popen[str]:
+    program = str(Path(__file__).with_name(program))
     process = subprocess.Popen([sys.executable, program, *arguments], stdin=-1, stdout=-1, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -245,7 +246,7 @@ def start_router_process(identity: TlsIdentity, endpoint: Endpoint, *arguments: 
 @pytest.mark.e2e
 def test_a_client_finds_back_to_a_super_node_that_was_killed(issuer: Issuer, endpoint: Endpoint) -> None:
     identity = issuer.identity(SUPER_NODE, listens=True)
-    process = start_router_process(identity, endpoint)
+    process = start_process("router_process.py", identity, endpoint)
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     news: queue.SimpleQueue[bool] = queue.SimpleQueue()
     client = ZenohClient(issuer.identity(A), CHAIN, endpoint)
@@ -264,7 +265,7 @@ def test_a_client_finds_back_to_a_super_node_that_was_killed(issuer: Issuer, end
         time.sleep(0.5)
         assert time.process_time() - cpu_s < 0.25, "it spins while it is disconnected"
 
-        process = start_router_process(identity, endpoint)
+        process = start_process("router_process.py", identity, endpoint)
         assert news.get(timeout=WAIT_S)
         client.send(SUPER_NODE, A.encode() + b"again")
         assert inbox.get(timeout=WAIT_S) == b"again"
@@ -275,8 +276,44 @@ def test_a_client_finds_back_to_a_super_node_that_was_killed(issuer: Issuer, end
 
 
 @pytest.mark.e2e
+def test_a_member_that_stops_reading_cuts_nobody_else_off(
+    issuer: Issuer, endpoint: Endpoint, closing: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even when the router opens again, although its old session then cannot be closed."""
+    monkeypatch.setattr("comitia.transport.zenoh.ROUTER_PATIENCE_S", 0.3)
+    monkeypatch.setattr("comitia.transport.zenoh.PROBE_S", 0.2)
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    router = ZenohRouter(
+        issuer.identity(SUPER_NODE, listens=True), CHAIN, endpoint, super_nodes=[SUPER_NODE], members=[A, B]
+    )
+    router.start(inbox.put)
+    closing.callback(router.close)
+    stopped = start_process("member_process.py", issuer.identity(B), endpoint)
+    closing.callback(stopped.wait)
+    closing.callback(stopped.kill)
+    a = ZenohClient(issuer.identity(A), CHAIN, endpoint)
+    closing.callback(a.close)
+    a.start(lambda payload: None)
+    a.on_connection(news.put)
+    assert news.get(timeout=WAIT_S)
+
+    psutil.Process(stopped.pid).suspend()
+    for _ in range(3):
+        a.send(B, bytes(8 << 20))
+    a.send(SUPER_NODE, b"behind it")
+    assert inbox.get(timeout=WAIT_S) == b"behind it"
+    assert news.empty()
+
+    assert router.update_members([A])
+    assert [news.get(timeout=WAIT_S) for _ in range(2)] == [False, True]
+    a.send(SUPER_NODE, b"after it")
+    assert inbox.get(timeout=WAIT_S) == b"after it"
+
+
+@pytest.mark.e2e
 def test_a_program_that_fails_without_closing_its_transport_still_ends(issuer: Issuer, endpoint: Endpoint) -> None:
-    process = start_router_process(issuer.identity(SUPER_NODE, listens=True), endpoint, "fail")
+    process = start_process("router_process.py", issuer.identity(SUPER_NODE, listens=True), endpoint, "fail")
     try:
         assert process.wait(timeout=WAIT_S) == 5
     finally:

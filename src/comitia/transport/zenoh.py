@@ -4,6 +4,10 @@ Scouting and gossip are off, so that nothing is found that was not configured. Z
 and connects again after a loss. Rules of access are fixed when a router opens; a changed membership therefore opens it
 again: measured, 6 ms for a few members and 0.3 s for a thousand; clients are back within 30 ms (QUIC: 1 s).
 
+A member that stops reading fills its link. Whoever sends to it then waits, at most `ROUTER_PATIENCE_S` for each sender
+that is ahead, until the router gives the link up. Zenoh cannot close such a link, nor therefore its session: the old
+one is left behind when the router opens again, and with it the links of others, who find out by asking on quiet links.
+
 See PROTOCOL.md, Transport.
 """
 
@@ -11,12 +15,13 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import zenoh
@@ -29,8 +34,14 @@ from comitia.transport.contract import MAX_PAYLOAD, Deliver, OnConnection, check
 from comitia.transport.diagnosis import diagnose_connection, diagnose_listening
 from comitia.transport.endpoint import Endpoint
 
+log = logging.getLogger(__name__)
+
 READY_S = 5.0
 ANSWER_S = 0.4
+PROBE_S = 5.0
+PROBE_ANSWER_S = 3.0
+ROUTER_PATIENCE_S = 2.0
+CLIENT_PATIENCE_S = 10.0  # longer than the router's, or who sends to a member that stopped reading is cut off with it
 CLOSE_S = 0.5
 REOPEN_S = 2.0
 RETRY_FIRST_MS = 20
@@ -187,22 +198,39 @@ class ZenohClient(_ZenohTransport):
     def _connect(self) -> None:
         super()._begin()
         assert self._session is not None
+        links: SimpleQueue[bool] = SimpleQueue()
+        self._links = links  # one for each session, so that late news of the last one is not taken for this one's
         self._session.info.declare_transport_events_listener(
-            _directly(lambda event: self._links.put(event.kind == zenoh.SampleKind.PUT)), history=True
+            _directly(lambda event: links.put(event.kind == zenoh.SampleKind.PUT)), history=True
         )
 
     def _keep(self) -> None:
         """Dial until there is a session, which from then on connects by itself; tell of its links coming and going."""
         self._dial()
         while not self._closing.is_set():
-            linked = self._links.get() and self._wait_for_super_node()
-            if linked == self._ready.is_set():
-                continue
-            if linked:
-                self._ready.set()
+            try:
+                linked = self._links.get(timeout=PROBE_S)
+            except Empty:
+                self._probe()
             else:
-                self._ready.clear()
-            self._tell(linked)
+                self._note(linked and self._wait_for_super_node())
+
+    def _note(self, linked: bool) -> None:
+        if linked == self._ready.is_set():
+            return
+        if linked:
+            self._ready.set()
+        else:
+            self._ready.clear()
+        self._tell(linked)
+
+    def _probe(self) -> None:
+        """Dial anew if the super node no longer answers although its link is up."""
+        if not self._ready.is_set() or self._is_answered(PROBE_ANSWER_S) or not self._links.empty():
+            return
+        self._note(False)
+        super().close()
+        self._dial()
 
     def _dial(self) -> None:
         wait_ms = RETRY_FIRST_MS
@@ -225,18 +253,18 @@ class ZenohClient(_ZenohTransport):
         """
         wait_ms = 1
         while self._links.empty():
-            if self._is_answered():
+            if self._is_answered(ANSWER_S):
                 return True
             self._closing.wait(wait_ms / 1000)
             wait_ms = min(2 * wait_ms, RETRY_LONGEST_MS)
         return False
 
-    def _is_answered(self) -> bool:
+    def _is_answered(self, within_s: float) -> bool:
         session = self._session
         if session is None:
             return False
         try:
-            return any(reply.ok is not None for reply in session.get(ready_key(self._chain), timeout=ANSWER_S))
+            return any(reply.ok is not None for reply in session.get(ready_key(self._chain), timeout=within_s))
         except zenoh.ZError:
             return False
 
@@ -364,6 +392,7 @@ def _config(identity: TlsIdentity, mode: str, endpoint: Endpoint) -> dict[str, o
     }
     if mode == "router":
         tls |= {"listen_certificate_base64": certificate, "listen_private_key_base64": private_key}
+    patience_s = ROUTER_PATIENCE_S if mode == "router" else CLIENT_PATIENCE_S
     return {
         "mode": mode,
         # The delay is for scouting to find something; there is none, and it costs half a second.
@@ -373,6 +402,9 @@ def _config(identity: TlsIdentity, mode: str, endpoint: Endpoint) -> dict[str, o
             "link": {
                 "protocols": [endpoint.protocol],
                 "rx": {"max_message_size": MAX_PAYLOAD + _ENVELOPE_ALLOWANCE},
+                "tx": {
+                    "queue": {"congestion_control": {"block": {"wait_before_close": round(patience_s * 1_000_000)}}}
+                },
                 "tls": tls,
             },
         },
@@ -390,7 +422,17 @@ def _directly(call: Callable[[Any], None]) -> zenoh.handlers.Callback[Any]:
 
 
 def _shut(session: zenoh.Session) -> None:
-    session.close()  # type: ignore[no-untyped-call]  # zenoh's stub says nothing of its result
+    """Close a session; one that cannot let go of a link is left to a thread that ends with the program."""
+    closing = threading.Thread(target=_close, args=(session,), name="zenoh-closing", daemon=True)
+    closing.start()
+    closing.join(CLOSE_S)
+
+
+def _close(session: zenoh.Session) -> None:
+    try:
+        session.close()  # type: ignore[no-untyped-call]  # zenoh's stub says nothing of its result
+    except zenoh.ZError as error:
+        log.info("left a link behind whose other end has stopped reading: %s", error)
 
 
 def _base64(pem: bytes) -> str:
