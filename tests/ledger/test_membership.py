@@ -10,12 +10,14 @@ from world import ADMIN, START_MS, World, key, node
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.errors import DamagedError
+from comitia.ledger.application import MAX_OPEN_REQUESTS
 from comitia.ledger.block import BlockHeader
 from comitia.ledger.genesis import DAY_MS, Parameters, Role, codebook_digest, revocation_digest, sign_as_admin
 from comitia.ledger.merkle import root
 from comitia.ledger.proof import Proof, make_proof, verify_proof
 from comitia.ledger.session import Phase, block_digest, expected_block
 from comitia.ledger.transactions import (
+    AbortRequest,
     Consent,
     EvidenceKind,
     OpenRequest,
@@ -156,6 +158,14 @@ def test_strikes_keep_a_node_out_until_the_next_epoch() -> None:
     assert node("c") not in world.session(world.open(nonce=b"2" * 16)).drawn
     world.now_ms = START_MS + DAY_MS + 1
     assert node("c") in world.session(world.open(nonce=b"3" * 16)).drawn
+
+
+def test_a_requester_cannot_flood_the_providers(world: World) -> None:
+    opened = [world.open(nonce=bytes([number]) * 16) for number in range(MAX_OPEN_REQUESTS)]
+    body = OpenRequest(task=world.task(), issued_ms=world.now_ms, nonce=b"x" * 16)
+    assert world.code("asker", body) == "too-many-requests"
+    world.post("asker", AbortRequest(reason="enough"), world.session(opened[0]))
+    assert world.code("asker", body) == ""
 
 
 # --- cache records and evidence -----------------------------------------------------------------------

@@ -74,6 +74,9 @@ SCHEMA: Final[dict[str, type]] = {
 NO_BLOCK: Final = bytes(32)
 VERIFIED_KEPT: Final = 4096
 
+MAX_OPEN_REQUESTS: Final = 64
+"""Most requests of one requester that have not ended: each of them holds providers' budgets."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -426,6 +429,12 @@ class Application:
         self._require_role(context.author, Role.REQUESTER)
         self._require_timely(body, context.time_ms)
         self._require_task(body)
+        if self.conduct(context.author).asking >= MAX_OPEN_REQUESTS:
+            raise ProtocolError(
+                f"{MAX_OPEN_REQUESTS} requests of this requester have not ended",
+                code="too-many-requests",
+                hint="wait until one has ended",
+            )
         session_id = SessionId(context.transaction)
         if self._state.get("reuse", session_id.hex()) is not None:
             raise ProtocolError("the request was answered from the cache", code="already-there")
@@ -454,6 +463,7 @@ class Application:
             keys=dict(sorted(keys.items())),
         )
         self._state.put("session", session_id.hex(), session)
+        self._count(context.author, asking=1)
         return replace(context, session=session_id)
 
     def _require_timely(self, body: OpenRequest, time_ms: int) -> None:
@@ -595,6 +605,8 @@ class Application:
                 self._count(node, epsilon_micro=commit.epsilon_micro)
         if after.phase is Phase.SEALED:
             after = self._sealed(after, context)
+        if not after.is_open:
+            self._count(after.requester, asking=-1)
         self._state.put("session", session.id.hex(), after)
 
     def _sealed(self, session: Session, context: _Context) -> Session:

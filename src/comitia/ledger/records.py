@@ -121,6 +121,7 @@ class Conduct:
     strikes : times that it let a session down, which may have been a crash.
     strikes_epoch, strikes_lately : the epoch of the last strike, and how many there were in it.
     epsilon_micro : epsilon of everything it opened, added up, millionths (an odometer, not a guarantee).
+    asking : its own requests that have not ended.
     """
 
     accepted: int = 0
@@ -131,6 +132,7 @@ class Conduct:
     strikes_epoch: int = 0
     strikes_lately: int = 0
     epsilon_micro: int = 0
+    asking: int = 0
 
     def strikes_in(self, epoch: int) -> int:
         """How many strikes it has from an epoch."""
