@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from comitia.core.errors import ComitiaError, DamagedError, InputError
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.clustering import jaccard_distances, jaccard_kmeans
+from comitia.text.clustering import Distance, distances, kmeans
 from comitia.text.codebook import NO_LEAF, Codebook, VectorKind
 from comitia.text.context_graph import ContextGraphVectorizer
-from comitia.text.terms import tokenize
+from comitia.text.terms import TermMatrix, tokenize
 
 WORDS = [
     "hose", "leak", "pump", "oil", "smoke", "turbo", "belt", "tooth", "weld", "crack",
@@ -182,15 +182,27 @@ def test_a_vectorizer_says_what_it_cannot_do() -> None:
 # --- clustering -----------------------------------------------------------------------------------------------
 
 
-def test_clusters_of_different_words_are_told_apart() -> None:
+def matrix(rows: np.ndarray) -> TermMatrix:
+    """The same as a sparse matrix."""
+    present = rows != 0
+    return TermMatrix(
+        starts=np.concatenate([[0], np.cumsum(present.sum(axis=1))]).astype(np.int64),
+        columns=np.nonzero(present)[1],
+        values=rows[present],
+        width=rows.shape[1],
+    )
+
+
+@pytest.mark.parametrize("distance", Distance)
+def test_clusters_of_different_words_are_told_apart(distance: Distance) -> None:
     found = ["hose leak pump"] * 10 + ["turbo smoke belt"] * 10 + ["tooth weld lip"] * 10
-    vectors = ContextGraphVectorizer(12).fit_transform(found)
-    clustering = jaccard_kmeans(vectors, 3, seed=1)
+    weights = ContextGraphVectorizer(12).fit(found).nodes(found)
+    clustering = kmeans(weights, 3, seed=1, distance=distance)
     groups = [set(clustering.labels[start : start + 10].tolist()) for start in (0, 10, 20)]
     assert all(len(group) == 1 for group in groups)
     assert len(set.union(*groups)) == 3
     assert clustering.distance == pytest.approx(0)
-    assert (jaccard_kmeans(vectors, 3, seed=1).labels == clustering.labels).all()
+    assert (kmeans(weights, 3, seed=1, distance=distance).labels == clustering.labels).all()
 
 
 @given(st.lists(st.lists(st.floats(0, 5), min_size=3, max_size=3), min_size=1, max_size=5))
@@ -198,15 +210,15 @@ def test_the_fast_distance_is_the_weighted_jaccard_distance(rows: list[list[floa
     raw = np.array(rows)
     totals = raw.sum(axis=1, keepdims=True)
     documents = raw / np.where(totals == 0, 1, totals)
-    fast = jaccard_distances(documents, documents)
+    fast = distances(matrix(documents), documents, Distance.JACCARD)
     for i, a in enumerate(documents):
         for j, b in enumerate(documents):
             largest = np.maximum(a, b).sum()
-            slow = 1 - np.minimum(a, b).sum() / largest if largest else 0
+            slow = 1 - np.minimum(a, b).sum() / largest if largest else 1
             assert fast[i, j] == pytest.approx(slow, abs=1e-9)
 
 
 def test_clusterings_that_cannot_be() -> None:
     for weights, clusters in ((np.ones((2, 2)), 3), (np.ones((2, 2)), 0), (-np.ones((2, 2)), 1)):
         with pytest.raises(InputError):
-            jaccard_kmeans(weights, clusters, seed=0)
+            kmeans(matrix(weights), clusters, seed=0)

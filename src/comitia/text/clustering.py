@@ -1,22 +1,34 @@
-"""k-means with the weighted Jaccard (Ruzicka) distance: what does an owner hold? III.A, III.C step 1.
+"""k-means of an owner's documents, by weighted Jaccard (Ruzicka) or cosine distance. III.A, III.C step 1.
 
-Centroids stay with their owner: they are learnt from private text.
+What comes out stays with the owner: it is learnt from private text.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
+from comitia.text.terms import TermMatrix
 
 ITERATIONS = 25
 STARTS = 4
-_PAIRS_AT_ONCE = 1 << 22
 
 Matrix = NDArray[np.float64]
+
+
+class Distance(StrEnum):
+    """How far a document is from a centroid.
+
+    ``jaccard`` is 1 - sum min / sum max of rows that sum to 1: the metric form of Eq. (1)'s ratio.
+    ``cosine`` is 1 - the cosine.
+    """
+
+    JACCARD = "jaccard"
+    COSINE = "cosine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,10 +38,10 @@ class Clustering:
     Attributes
     ----------
     labels : int64 array (n,)
-        Cluster of each document.
+        Cluster of each document; an empty document is as far from all, and falls to the first.
     centroids : float64 array (k, terms)
-        Arithmetic means of L1-normalised documents. (Medians, which would minimise the distance, are nearly
-        all zero for sparse text, and collapse.)
+        Arithmetic means of the scaled documents, for ``cosine`` of length 1. (Medians, which would minimise
+        the Jaccard distance, are nearly all zero for sparse text, and collapse.)
     distance : float
         Mean distance of a document from its centroid, 0 to 1.
     """
@@ -39,79 +51,105 @@ class Clustering:
     distance: float
 
 
-def jaccard_kmeans(weights: Matrix, clusters: int, *, seed: int, starts: int = STARTS) -> Clustering:
-    """The best of several runs of k-means under the weighted Jaccard distance.
+def kmeans(
+    weights: TermMatrix,
+    clusters: int,
+    *,
+    seed: int,
+    distance: Distance = Distance.JACCARD,
+    starts: int = STARTS,
+) -> Clustering:
+    """The best of several runs of k-means.
 
     Parameters
     ----------
-    weights : float64 array (n, terms)
-        Term weights >= 0, for example of `ContextGraphVectorizer`.
+    weights : TermMatrix
+        Term weights >= 0, for example of `Codebook.document_weights` or `ContextGraphVectorizer.nodes`.
     clusters : int
-        k, from 1 to n.
+        k, from 1 to the number of documents.
     seed : int
         The same seed gives the same clusters.
+    distance : Distance
     starts : int
-        How many runs.
+        How many runs, at least 1.
 
     Raises
     ------
     InputError
-        If k is not 1 to n, or a weight is negative or not finite.
+        If k or the number of runs is out of range, or a weight is negative or not finite.
     """
-    if weights.ndim != 2 or not 1 <= clusters <= len(weights):
-        raise InputError(f"{len(weights)} documents cannot be {clusters} clusters", code="bad-clusters")
-    if not np.isfinite(weights).all() or (weights < 0).any():
+    if not 1 <= clusters <= weights.rows or starts < 1:
+        raise InputError(f"{weights.rows} documents cannot be {clusters} clusters", code="bad-clusters")
+    if not np.isfinite(weights.values).all() or (weights.values < 0).any():
         raise InputError("term weights are finite and not negative", code="bad-weights")
-    totals = weights.sum(axis=1, keepdims=True)
-    documents = weights / np.where(totals == 0, 1.0, totals)
+    documents = _scaled(weights, distance)
     generator = np.random.default_rng(seed)
-    runs = [_run(documents, clusters, generator) for _ in range(max(1, starts))]
+    runs = [_run(documents, clusters, distance, generator) for _ in range(starts)]
     return min(runs, key=lambda run: run.distance)
 
 
-def jaccard_distances(documents: Matrix, centroids: Matrix) -> Matrix:
-    """1 - sum min / sum max of each document with each centroid, shape (n, k); rows sum to 1 or 0.
+def distances(documents: TermMatrix, centroids: Matrix, distance: Distance) -> Matrix:
+    """Distance of each document from each centroid, float64 (n, k), 0 to 1; all weights >= 0.
 
-    With a the L1 distance and both rows summing to 1, sum min = 1 - a/2 and sum max = 1 + a/2.
+    For ``cosine`` rows of either have length 1 or 0; for ``jaccard`` they need not be scaled.
     """
-    distances = np.empty((len(documents), len(centroids)))
-    step = max(1, _PAIRS_AT_ONCE // max(1, documents.shape[1]))
-    for column, centroid in enumerate(centroids):
-        for start in range(0, len(documents), step):
-            part = documents[start : start + step]
-            apart = np.abs(part - centroid).sum(axis=1)
-            both = part.sum(axis=1) + centroid.sum()
-            distances[start : start + step, column] = 2 * apart / np.where(both + apart == 0, 1.0, both + apart)
-    return distances
+    if distance is Distance.COSINE:
+        return np.asarray(1.0 - documents.times(centroids.T))
+    # max(a, b) = a + b - min(a, b), so only the terms that a document has need be looked at.
+    smaller = documents.overlaps(centroids.T)
+    larger = documents.row_sums()[:, None] + centroids.sum(axis=1) - smaller
+    return np.asarray(1.0 - smaller / np.where(larger > 0, larger, 1.0))
 
 
-def _run(documents: Matrix, clusters: int, generator: np.random.Generator) -> Clustering:
-    centroids = _spread_out(documents, clusters, generator)
-    labels = np.full(len(documents), -1, dtype=np.int64)
-    distances = jaccard_distances(documents, centroids)
+def _scaled(weights: TermMatrix, distance: Distance) -> TermMatrix:
+    """Rows that sum to 1 (jaccard) or have length 1 (cosine)."""
+    values = weights.values.astype(np.float64)
+    power = 1 if distance is Distance.JACCARD else 2
+    sizes = weights.row_sums(values**power) ** (1 / power)
+    sizes = np.where(sizes > 0, sizes, 1.0)
+    return weights.with_values(values / np.repeat(sizes, np.diff(weights.starts)))
+
+
+def _run(documents: TermMatrix, clusters: int, distance: Distance, generator: np.random.Generator) -> Clustering:
+    centroids = _spread_out(documents, clusters, distance, generator)
+    labels = np.full(documents.rows, -1, dtype=np.int64)
+    apart = distances(documents, centroids, distance)
     for _ in range(ITERATIONS):
-        nearest = distances.argmin(axis=1)
-        if (nearest == labels).all():
+        nearest = apart.argmin(axis=1)
+        if np.array_equal(nearest, labels):
             break
         labels = nearest
-        for cluster in range(clusters):
-            members = documents[labels == cluster]
-            # An empty cluster takes over the document that fits worst.
-            centroids[cluster] = members.mean(axis=0) if len(members) else documents[distances.min(axis=1).argmax()]
-        distances = jaccard_distances(documents, centroids)
-    return Clustering(labels=labels, centroids=centroids, distance=float(distances.min(axis=1).mean()))
+        centroids = _means(documents, labels, apart.min(axis=1), clusters, distance)
+        apart = distances(documents, centroids, distance)
+    return Clustering(labels=apart.argmin(axis=1), centroids=centroids, distance=float(apart.min(axis=1).mean()))
 
 
-def _spread_out(documents: Matrix, clusters: int, generator: np.random.Generator) -> Matrix:
+def _means(
+    documents: TermMatrix, labels: NDArray[np.int64], apart: Matrix, clusters: int, distance: Distance
+) -> Matrix:
+    """Centroids of the clusters; empty ones take over the documents that fit worst, one each."""
+    places = labels[documents.row_of_entry] * documents.width + documents.columns
+    sums = np.bincount(places, documents.values, minlength=clusters * documents.width)
+    sizes = np.bincount(labels, minlength=clusters)
+    means = sums.reshape(clusters, documents.width) / np.maximum(sizes, 1)[:, None]
+    empty = np.flatnonzero(sizes == 0)
+    worst = np.argsort(-apart, kind="stable")[: len(empty)]
+    means[empty] = documents.select(worst).dense()
+    if distance is Distance.COSINE:
+        lengths = np.linalg.norm(means, axis=1, keepdims=True)
+        means /= np.where(lengths > 0, lengths, 1.0)
+    return np.asarray(means)
+
+
+def _spread_out(documents: TermMatrix, clusters: int, distance: Distance, generator: np.random.Generator) -> Matrix:
     """Starting points far from each other: each next one drawn with odds of its squared distance."""
-    chosen = [int(generator.integers(len(documents)))]
-    nearest = jaccard_distances(documents, documents[chosen])[:, 0]
+    chosen = [int(generator.integers(documents.rows))]
+    nearest = np.full(documents.rows, np.inf)
     while len(chosen) < clusters:
-        odds = nearest**2
-        total = odds.sum()
-        if total > 0:
-            chosen.append(int(generator.choice(len(documents), p=odds / total)))
-        else:
-            chosen.append(int(generator.integers(len(documents))))
-        nearest = np.minimum(nearest, jaccard_distances(documents, documents[chosen[-1:]])[:, 0])
-    return documents[chosen].copy()
+        last = documents.select(np.asarray(chosen[-1:])).dense()
+        nearest = np.minimum(nearest, distances(documents, last, distance)[:, 0])
+        odds = np.square(np.maximum(nearest, 0.0))
+        total = float(odds.sum())
+        drawn = generator.choice(documents.rows, p=odds / total) if total > 0 else generator.integers(documents.rows)
+        chosen.append(int(drawn))
+    return np.asarray(documents.select(np.asarray(chosen)).dense(), dtype=np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
-from comitia.text.terms import tokenize
+from comitia.text.terms import TermMatrix, count_terms, tokenize
 
 WINDOW = 5
 """Words at most this far apart in the text stand together."""
@@ -96,19 +96,30 @@ class ContextGraphVectorizer:
         """
         if min(self.term_count, self.window) < 1 or isinstance(texts, str):
             raise InputError("a vectorizer needs several texts, one term and a window of one", code="bad-vectorizer")
-        words = [tokenize(text) for text in texts]
-        found = Counter(term for document in words for term in set(document))
-        if not found:
+        words = sorted({term for text in texts for term in tokenize(text)})
+        if not words:
             raise InputError("there is no word in the texts", code="no-words", hint="are they empty?")
-        idf = {term: float(np.log((1 + len(words)) / (1 + count)) + 0.5) for term, count in found.items()}
-        total = dict.fromkeys(found, 0.0)
-        for document in words:
-            for term, count in Counter(document).items():
-                total[term] += (1.0 + float(np.log(count))) * idf[term]
-        heaviest = sorted(total, key=lambda term: (-total[term], term))[: self.term_count]
-        self.terms_ = tuple(sorted(heaviest))
-        self.idf_ = {term: idf[term] for term in self.terms_}
+        counts = count_terms(texts, {term: column for column, term in enumerate(words)})
+        idf = np.log((1 + len(texts)) / (1 + np.bincount(counts.columns))) + 0.5
+        total = np.bincount(counts.columns, (1.0 + np.log(counts.values)) * idf[counts.columns])
+        heaviest = np.sort(np.argsort(-total, kind="stable")[: self.term_count])
+        self.terms_ = tuple(words[column] for column in heaviest)
+        self.idf_ = {words[column]: float(idf[column]) for column in heaviest}
         return self
+
+    def nodes(self, texts: Sequence[str]) -> TermMatrix:
+        """Node weights of some texts, (len(texts), k): (1 + ln tf) * idf >= 0, not scaled.
+
+        Raises
+        ------
+        InputError
+            If nothing was fitted before.
+        """
+        if not hasattr(self, "terms_"):
+            raise InputError("fit the vectorizer before using it", code="not-fitted")
+        counts = count_terms(texts, {term: column for column, term in enumerate(self.terms_)})
+        idf = np.fromiter(self.idf_.values(), np.float64, len(self.idf_))
+        return counts.with_values((1.0 + np.log(counts.values)) * idf[counts.columns])
 
     def graph(self, text: str) -> ContextGraph:
         """The context graph of one text over the representative vertices."""
@@ -123,17 +134,22 @@ class ContextGraphVectorizer:
         -------
         float64 array (len(texts), k) or (len(texts), k + k(k-1)/2)
         """
-        place = {term: index for index, term in enumerate(self.terms_)}
-        k = len(self.terms_)
-        vectors = np.zeros((len(texts), len(self.get_feature_names_out())))
-        for row, text in enumerate(texts):
-            graph = self.graph(text)
-            for term, weight in graph.nodes.items():
-                vectors[row, place[term]] = weight
-            for (left, right), weight in graph.edges.items():
-                vectors[row, k + _edge_place(place[left], place[right], k)] = weight
+        vectors = self.nodes(texts).dense()
+        if self.edges:
+            vectors = np.concatenate([vectors, self._edge_weights(texts)], axis=1)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(lengths == 0, 1.0, lengths))
+
+    def _edge_weights(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Edge weights of some texts, float64 (len(texts), k(k-1)/2)."""
+        place = {term: index for index, term in enumerate(self.terms_)}
+        k = len(self.terms_)
+        weights = np.zeros((len(texts), k * (k - 1) // 2))
+        for row, text in enumerate(texts):
+            words = [word for word in tokenize(text) if word in place]
+            for (left, right), weight in _edges(words, self.window):
+                weights[row, _edge_place(place[left], place[right], k)] = weight
+        return weights
 
     def fit_transform(self, texts: Sequence[str], labels: object = None) -> NDArray[np.float64]:
         """`fit` and `transform` in one."""
@@ -163,6 +179,17 @@ class ContextGraphVectorizer:
                 raise InputError(f"a vectorizer has no parameter {name!r}", code="bad-vectorizer", parameter=name)
             setattr(self, name, value)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn should know: it takes texts. Only scikit-learn calls this, so only then is it needed."""
+        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=False),
+            transformer_tags=TransformerTags(),
+            input_tags=InputTags(string=True, two_d_array=False),
+        )
 
 
 def _edges(words: Sequence[str], window: int) -> Iterator[tuple[Edge, float]]:

@@ -102,15 +102,23 @@ class TermMatrix:
 
     def times(self, right: Numbers) -> Numbers:
         """The product with a dense matrix (width, r), in the type of the values, shape (rows, r)."""
-        product = np.zeros((self.rows, right.shape[1]), dtype=self.values.dtype)
+        return self._summed(right, np.multiply)
+
+    def overlaps(self, right: Numbers) -> Numbers:
+        """Like `times`, but sums min(a, b) in place of a * b; for matrices without negative entries."""
+        return self._summed(right, np.minimum)
+
+    def _summed(self, right: Numbers, operation: np.ufunc) -> Numbers:
+        """Sums over each row's entries of operation(entry, row of `right`); absent entries add nothing."""
+        result = np.zeros((self.rows, right.shape[1]), dtype=self.values.dtype)
         for rows, entries in self._slices(right.shape[1]):
             filled = np.flatnonzero(np.diff(self.starts[rows.start : rows.stop + 1])) + rows.start
             if not filled.size:
                 continue
-            terms = right[self.columns[entries]].astype(product.dtype, copy=False)
-            terms = terms * self.values[entries, None]
-            product[filled] = np.add.reduceat(terms, self.starts[filled] - entries.start, axis=0)
-        return product
+            terms = right[self.columns[entries]].astype(result.dtype, copy=False)
+            terms = operation(terms, self.values[entries, None])
+            result[filled] = np.add.reduceat(terms, self.starts[filled] - entries.start, axis=0)
+        return result
 
     def dense(self) -> Numbers:
         """The same as an ordinary matrix (rows, width)."""
