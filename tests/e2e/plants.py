@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+from comitia.app.asking import Answer
 from comitia.app.local import LocalConsortium
+from comitia.app.node.client import Client
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 
@@ -45,3 +47,13 @@ def consortium(directory: Path, codebook: Codebook, providers: int = 3) -> Local
     for number in range(providers):
         local.add_provider(f"plant-{number + 1}", documents(number))
     return local
+
+
+def took_part(client: Client, answer: Answer) -> int:
+    """How many providers committed a model in the session of an answer.
+
+    Whether a model is accepted depends on its noise too: now and then the matched filter turns honest work away.
+    """
+    session = client.application.session(answer.verified.session)
+    assert session is not None
+    return len(session.commits)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from plants import consortium, texts
+from plants import consortium, texts, took_part
 
 from comitia.app.asking import Answer, ask_with
 from comitia.app.audit import Chronicle
@@ -37,7 +37,7 @@ def test_the_whole_job(local: LocalConsortium, wish: Wish, tmp_path: Path) -> No
     target = tmp_path / "model.comitia"
     with Client(local.requester) as client:
         answer = ask_with(client, wish, target)
-    assert len(answer.verified.accepted) == 3
+        assert took_part(client, answer) == 3
     assert not answer.cached
     genesis = load_genesis(local.consortium.genesis).genesis
     file = read_model(target)
@@ -148,7 +148,7 @@ def test_an_owner_can_answer_by_hand(own: LocalConsortium, wish: Wish, tmp_path:
         owners.start()
         answer = ask_with(client, replace(wish, stage_ms=8000), tmp_path / "a.comitia")
         owners.join(timeout=10)
-    assert len(answer.verified.accepted) == 3
+        assert took_part(client, answer) == 3
 
 
 def test_a_second_consortium_does_not_meet_the_first(
@@ -230,7 +230,7 @@ def test_a_provider_can_withdraw_and_come_back(own: LocalConsortium, wish: Wish,
         _wait(lambda: len(client.application.profiles()) == 2)
         without = ask_with(client, asked, tmp_path / "c.comitia")
         assert not without.cached
-        assert len(without.verified.accepted) == 2
+        assert took_part(client, without) == 2
         assert main(["policy", folder, "withdraw", "--undo"]) == 0
         _wait(lambda: len(client.application.profiles()) == 3)
-        assert len(ask_with(client, replace(asked, reuse=False), tmp_path / "d.comitia").verified.accepted) == 3
+        assert took_part(client, ask_with(client, replace(asked, reuse=False), tmp_path / "d.comitia")) == 3
