@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
 from comitia.evaluation import datasets
 from comitia.evaluation.datasets import Corpus
@@ -40,6 +43,81 @@ class Question:
     new_classes: int
     epsilons: tuple[str, ...]
     seeds: int
+
+
+@click.command()
+@click.option("--data", required=True, help="FILE, folder or pattern; 'work-orders' for NIST's excavators.")
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--label-column", default="label", show_default=True)
+@click.option("--provider-column", help="With --partition provider.")
+@click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
+@click.option("--categories", default=8, show_default=True, help="The most frequent labels.")
+@click.option("--names", type=click.Choice(["labels", "none"]), default="labels", show_default=True)
+@click.option("--providers", default="3", show_default=True, help="How many; several with commas.")
+@click.option("--partition", default="sorted", show_default=True, help="sorted, iid, dirichlet:A or provider.")
+@click.option("--learner", default="prototype", show_default=True)
+@click.option("--references", default="0", show_default=True, help="Public documents a category; several with commas.")
+@click.option("--new-classes", default=0, show_default=True, help="Categories of which nothing is public.")
+@click.option("--epsilon", default="1", show_default=True, help="Several with commas.")
+@click.option("--seeds", default=5, show_default=True)
+@format_option
+def learning(
+    data: str,
+    text_column: str,
+    label_column: str,
+    provider_column: str | None,
+    split_column: str | None,
+    categories: int,
+    names: str,
+    providers: str,
+    partition: str,
+    learner: str,
+    references: str,
+    new_classes: int,
+    epsilon: str,
+    seeds: int,
+    output: str,
+) -> None:
+    """Measure what sharing is worth on your documents, before anybody spends privacy on it.
+
+    AUC (macro, one against the rest) on documents that nobody trains on: of public knowledge alone, and of the
+    shared model at each epsilon. In this process; no node is started.
+    """
+    question = Question(
+        data=data,
+        text_column=text_column,
+        label_column=label_column,
+        provider_column=provider_column,
+        split_column=split_column,
+        categories=categories,
+        names=names == "labels",
+        providers=_numbers(providers, "--providers"),
+        partition=partition,
+        learner=learner,
+        references=_numbers(references, "--references"),
+        new_classes=new_classes,
+        epsilons=tuple(epsilon.split(",")),
+        seeds=seeds,
+    )
+    with console(stderr=True).status("reading documents") as status:
+        found = []
+        for value in measure(question, say=status.update):
+            found.append(value)
+            if output == "json":
+                emit(value, output, lambda: None)
+    if output == "json":
+        return
+    shown = (
+        "providers",
+        "references",
+        "epsilon",
+        "auc_public_only",
+        "auc",
+        "auc_std",
+        "auc_public_only_new",
+        "auc_new",
+    )
+    table(f"{data}, {partition}, {seeds} seeds", shown, [[_figure(value[name]) for name in shown] for value in found])
 
 
 def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
@@ -132,3 +210,14 @@ def _split(question: Question, documents: Sequence[Document]) -> Corpus:
         private=tuple(train),
         evaluated=tuple(test[1::2]),
     )
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} takes whole numbers with commas, not {text!r}", code="bad-option") from None
+
+
+def _figure(value: object) -> str:
+    return "" if value is None else str(value)
