@@ -1,4 +1,4 @@
-# Two targets for newcomers: `make demo` runs the whole job, `make test` checks everything.
+# Two targets for newcomers: `make demo` runs the whole job, `make test` checks everything. `make docs` builds site/.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,9 @@ test: lint types contracts
 
 docs: $(VENV)/.developed
 	$(BIN)/python tools/paper_map.py
+	$(BIN)/python tools/reference.py
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/mkdocs build --quiet
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis
