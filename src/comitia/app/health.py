@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from comitia.app.audit import Chronicle
-from comitia.app.node.daemon import STOP_FACT
 from comitia.app.node.opening import is_running
 from comitia.core.errors import ComitiaError, InputError
+from comitia.driver.node import STOP_FACT
 from comitia.ledger.genesis import Role
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder

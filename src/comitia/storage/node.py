@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from comitia.core.errors import StorageError
 from comitia.core.ids import SessionId, TransactionId
+from comitia.driver.ports import Question
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS memory   (session BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -22,20 +22,6 @@ CREATE TABLE IF NOT EXISTS fact     (name TEXT PRIMARY KEY, value BLOB NOT NULL)
 CREATE TABLE IF NOT EXISTS question (session BLOB PRIMARY KEY, request TEXT NOT NULL, answer INTEGER)
                                      WITHOUT ROWID;
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A request that waits for its owner's yes or no.
-
-    session : which.
-    request : who asks for what, in words.
-    answer : None until the owner has answered.
-    """
-
-    session: SessionId
-    request: str
-    answer: bool | None
 
 
 class NodeStore:

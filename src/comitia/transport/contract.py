@@ -20,9 +20,6 @@ Deliver = Callable[[bytes], None]
 OnConnection = Callable[[bool], None]
 """Told `True` when connected (first or again; inbox ready), `False` when cut off. Called from any thread."""
 
-BLOCKS_TOPIC = "blocks"
-"""Topic on which super nodes announce new blocks."""
-
 MAX_PAYLOAD = 32 * 1024 * 1024
 """Bytes. The largest artefact sent whole is a codebook, some 15 MB."""
 

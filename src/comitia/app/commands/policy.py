@@ -10,7 +10,7 @@ import click
 from comitia.app.output import emit, format_option, table
 
 if TYPE_CHECKING:
-    from comitia.app.owner_settings import OwnerSettings
+    from comitia.driver.owner_settings import OwnerSettings
     from comitia.storage.node import NodeStore
 
 DAY_MS = 86_400_000
@@ -65,8 +65,8 @@ def set_(
     """Set one rule, in place of those that there are; a running node takes it up within a second."""
     from dataclasses import replace
 
-    from comitia.app.owner_settings import change_settings, read_settings
     from comitia.core.errors import InputError
+    from comitia.driver.owner_settings import change_settings, read_settings
     from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule
     from comitia.privacy.terms import PrivacyTerms
 
@@ -142,7 +142,7 @@ def budget(folder: Path, output: str) -> None:
     """Privacy spent, reserved and left at the provider in DIR, by cap and by requester."""
     import time
 
-    from comitia.app.owner_settings import read_settings
+    from comitia.driver.owner_settings import read_settings
     from comitia.privacy.budget import statement, usage
     from comitia.privacy.terms import Unit, in_units
     from comitia.storage.budget import BudgetFile
@@ -224,7 +224,7 @@ def withdraw(ctx: click.Context, undo: bool, output: str) -> None:
     """
     from dataclasses import replace
 
-    from comitia.app.owner_settings import change_settings, read_settings
+    from comitia.driver.owner_settings import change_settings, read_settings
 
     store = _store(ctx)
     try:
@@ -241,7 +241,7 @@ def _store(ctx: click.Context) -> NodeStore:
 
 
 def _read(ctx: click.Context) -> OwnerSettings:
-    from comitia.app.owner_settings import read_settings
+    from comitia.driver.owner_settings import read_settings
 
     store = _store(ctx)
     try:

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Final
 
 from comitia.app.node.daemon import Daemon
-from comitia.app.node.library import Library
 from comitia.app.node.opening import open_daemon
-from comitia.app.node.requesting import Requesting, broken, failure
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
+from comitia.driver.library import Library
+from comitia.driver.requesting import Requesting, broken, failure
 from comitia.ledger.application import Application
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session

@@ -11,22 +11,29 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
 from comitia.app.codebooks import read_codebook
-from comitia.app.node.committee import Committee
 from comitia.app.node.daemon import Daemon
-from comitia.app.node.desk import Desk
-from comitia.app.node.library import Library
+from comitia.app.node.holdings import make_holdings
 from comitia.app.node.opening import RunningMark, open_daemon
-from comitia.app.node.provider import Provider
+from comitia.driver.committee import Committee
+from comitia.driver.desk import Desk
+from comitia.driver.library import Library
+from comitia.driver.provider import Provider
+from comitia.driver.workbench import Workbench
 from comitia.ledger.transactions import RegisterCodebook
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import Unit
+from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, node_folder
+from comitia.storage.node import NodeStore
 from comitia.text.documents import Document
 from comitia.transport.zenoh import ZenohRouter
+
+BUDGET_FACT: Final = "budget"
 
 
 def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
@@ -37,7 +44,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     if daemon.engine.recovered:
         click.echo(daemon.engine.recovered, err=True)
     library = Library(daemon)
-    committee = Committee(daemon, library, None)
+    committee = Committee(daemon, library, None, Workbench())
     assert isinstance(daemon.transport, ZenohRouter)
     desk = Desk(daemon, daemon.transport)
     daemon.ordering = desk
@@ -67,17 +74,26 @@ def run_provider(path: Path, documents: Sequence[Document], *, unit: Unit, recor
     folder = NodeFolder(path)
     daemon = open_daemon(folder, patient=True)
     library = Library(daemon)
+    budget = _open_budget(folder, daemon.store)
     owner = Provider(
-        daemon, library, folder, documents, unit=unit, records_per_user=records_per_user, noise=SystemNoise()
+        daemon,
+        library,
+        lambda codebook: make_holdings(
+            documents, codebook, folder.vectors, unit=unit, records_per_user=records_per_user
+        ),
+        budget,
+        unit=unit,
+        records_per_user=records_per_user,
+        noise=SystemNoise(),
     )
-    committee = Committee(daemon, library, owner)
+    committee = Committee(daemon, library, owner, Workbench())
     for part in (library, owner, committee):
         daemon.add(part)
     owner.when_ready(committee.resume)
     try:
         _run(daemon, folder, output, owner.when_ready)
     finally:
-        owner.close()
+        budget.close()
 
 
 def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[Callable[[], None]], None]) -> None:
@@ -98,3 +114,15 @@ def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[
         daemon.run()
     finally:
         mark.remove()
+
+
+def _open_budget(folder: NodeFolder, store: NodeStore) -> BudgetFile:
+    """Open the budget; begin one only where none was ever begun.
+
+    A budget that is gone counts as exhausted: were it begun anew, whoever deletes a file would reset every cap.
+    """
+    if folder.budget.exists() or store.fact(BUDGET_FACT) is not None:
+        return BudgetFile(folder.budget)
+    budget = BudgetFile.create(folder.budget)
+    store.note(BUDGET_FACT, b"begun")
+    return budget

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from comitia.app.node.daemon import Daemon
 from comitia.core.codec import digest
 from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, RemoteError, UnavailableError
 from comitia.core.ids import SessionId, TransactionId
+from comitia.driver.node import Node
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.ledger.proof import Proof, Verified, verify_proof
@@ -34,13 +34,13 @@ class Requesting:
 
     Parameters
     ----------
-    daemon : Daemon
+    node : Node
     progress : called with the ledger's record whenever a request's session moves on.
     done : called once for every request.
     """
 
-    def __init__(self, daemon: Daemon, *, progress: Progress, done: Done) -> None:
-        self._daemon = daemon
+    def __init__(self, node: Node, *, progress: Progress, done: Done) -> None:
+        self._node = node
         self._progress = progress
         self._done = done
         self._open: dict[SessionId, requester.RequesterState] = {}
@@ -50,11 +50,11 @@ class Requesting:
         """Open a request; on the node's thread."""
         task = request.task
         stages = task.consent_ms + task.commit_ms + task.score_ms + task.seal_ms * (task.providers_max + 1)
-        session = SessionId(self._daemon.post(b"", request))
+        session = SessionId(self._node.post(b"", request))
         self._open[session] = requester.RequesterState(
-            request=session, patience_ms=self._daemon.now_ms() + stages + SILENCE_MS
+            request=session, patience_ms=self._node.now_ms() + stages + SILENCE_MS
         )
-        self._daemon.wake_at(session, self._daemon.now_ms() + requester.RETRY_MS)
+        self._node.wake_at(session, self._node.now_ms() + requester.RETRY_MS)
         return session
 
     def verified(self, model: bytes, proof: bytes) -> Verified:
@@ -67,7 +67,7 @@ class Requesting:
         """
         key = digest(proof + model)
         if key not in self._verified:
-            self._verified[key] = verify_proof(Proof.from_bytes(proof), self._daemon.genesis, model)
+            self._verified[key] = verify_proof(Proof.from_bytes(proof), self._node.genesis, model)
         return self._verified[key]
 
     def on_message(self, received: Received) -> None:
@@ -80,7 +80,7 @@ class Requesting:
     def on_block(self, block: Block, applied: Applied) -> None:
         for session_id in applied.changed_sessions:
             if session_id in self._open:
-                session = self._daemon.application.session(session_id)
+                session = self._node.application.session(session_id)
                 if session is not None:
                     self._progress(session)
                     self._step(session_id, SessionAdvanced(session=session))
@@ -89,7 +89,7 @@ class Requesting:
         self._step(SessionId(transaction), Refused(transaction=transaction, code=code, message=message))
 
     def on_wake(self, session: SessionId) -> None:
-        self._step(session, Woke(now_ms=self._daemon.now_ms()))
+        self._step(session, Woke(now_ms=self._node.now_ms()))
 
     def on_heartbeat(self) -> None:
         """Nothing to do: requests have timers of their own."""
@@ -111,16 +111,16 @@ class Requesting:
         state = self._open.get(session)
         if state is None:
             return
-        self._open[session], effects = requester.step(state, event, self._daemon.now_ms())
+        self._open[session], effects = requester.step(state, event, self._node.now_ms())
         for effect in effects:
             match effect:
                 case Send(to=to, session=about, message=message):
-                    self._daemon.send(to, about, message)
+                    self._node.send(to, about, message)
                 case WakeAt(session=about, at_ms=at_ms):
-                    self._daemon.wake_at(about, at_ms)
+                    self._node.wake_at(about, at_ms)
                 case Finish():
                     del self._open[session]
-                    self._daemon.withdraw_post(TransactionId(session))
+                    self._node.withdraw_post(TransactionId(session))
                     self._done(effect)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from comitia.app.node.daemon import Daemon
 from comitia.core.codec import decode
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ComitiaError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.node import Node
+from comitia.driver.ports import Admission
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.ledger.session import Phase
@@ -34,7 +35,6 @@ from comitia.roles.messages import (
     Submit,
     Submitted,
 )
-from comitia.transport.zenoh import ZenohRouter
 
 log = logging.getLogger("comitia.desk")
 
@@ -49,13 +49,13 @@ _MEMBERSHIP: Final = frozenset({type_name(RegisterMember), type_name(RevokeMembe
 class Desk:
     """The part of a super node that orders the ledger and answers everyone."""
 
-    def __init__(self, daemon: Daemon, router: ZenohRouter) -> None:
-        self._daemon = daemon
+    def __init__(self, node: Node, router: Admission) -> None:
+        self._node = node
         self._router = router
         self._state = super_node.DeskState()
         self._recording: dict[TransactionId, TransactionId] = {}
         self._proofs: dict[SessionId, bytes] = {}
-        for session in daemon.application.sessions():
+        for session in node.application.sessions():
             if session.phase is Phase.SEALED:
                 self._hold(session.id)
 
@@ -72,9 +72,9 @@ class Desk:
 
     def on_block(self, block: Block, applied: Applied) -> None:
         if any(result.type in _MEMBERSHIP and not result.code for result in applied.results):
-            self._daemon.wake_at(_ADMISSION, self._daemon.now_ms() + ADMIT_AFTER_MS)
+            self._node.wake_at(_ADMISSION, self._node.now_ms() + ADMIT_AFTER_MS)
         for session_id in applied.changed_sessions:
-            session = self._daemon.application.session(session_id)
+            session = self._node.application.session(session_id)
             if session is not None and session.phase in (Phase.SEALED, Phase.ABORTED):
                 self._hold(session_id)
                 self._step(super_node.Ended(session=session))
@@ -100,32 +100,32 @@ class Desk:
         transaction, code, message = TransactionId(b""), "", ""
         try:
             transaction = TransactionId(Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES).digest)
-            self._daemon.engine.submit(data, self._daemon.now_ms())
+            self._node.engine.submit(data, self._node.now_ms())
         except ComitiaError as error:
             code, message = error.code, error.message
         if code:
-            self._daemon.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
+            self._node.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
 
     def order_own(self, transaction: TransactionId, data: bytes) -> None:
         """Queue a transaction that this node has made."""
-        self._daemon.engine.submit_own(transaction, data)
+        self._node.engine.submit_own(transaction, data)
 
     def make_block(self) -> None:
         """Make a block of all that waits, if anything does, and publish it.
 
         Who waits for a cached model gets it first: nothing that followers do with the block delays it.
         """
-        block = self._daemon.engine.produce(self._daemon.now_ms())
+        block = self._node.engine.produce(self._node.now_ms())
         if block is None:
             return
-        applied = self._daemon.engine.last_applied
+        applied = self._node.engine.last_applied
         for result in applied.results:
             request = self._recording.pop(result.transaction, None)
             if request is not None and not result.code:
                 self._step(super_node.Recorded(request=request))
-        self._daemon.send_out()
-        self._daemon.publish_block(block)
-        self._daemon.block_applied(block, applied)
+        self._node.send_out()
+        self._node.publish_block(block)
+        self._node.block_applied(block, applied)
 
     # --- what the role wants done -------------------------------------------------------------------
 
@@ -146,20 +146,20 @@ class Desk:
         )
 
     def _step(self, event: super_node.DeskEvent) -> None:
-        daemon = self._daemon
-        self._state, effects = super_node.step(self._state, event, daemon.application, daemon.now_ms())
+        node = self._node
+        self._state, effects = super_node.step(self._state, event, node.application, node.now_ms())
         for effect in effects:
             self._perform(effect)
 
     def _perform(self, effect: super_node.DeskEffect) -> None:
-        daemon = self._daemon
+        node = self._node
         match effect:
             case super_node.Order(data=data, reply_to=reply_to):
                 self.order(data, reply_to)
             case super_node.OrderTick(session=session, body=body):
-                daemon.post(session, body)
+                node.post(session, body)
             case super_node.RecordCacheHit(request=request, data=data, source=source):
-                record = daemon.post(b"", RecordReuse(request=data, source=source))
+                record = node.post(b"", RecordReuse(request=data, source=source))
                 self._recording[record] = request
             case super_node.ServeCached(request=request, requester=requester, source=source):
                 self._serve(request, requester, source)
@@ -169,24 +169,24 @@ class Desk:
                 self._send_artefact(to, question)
 
     def _serve(self, request: TransactionId, requester: NodeId, source: SessionId) -> None:
-        daemon = self._daemon
+        node = self._node
         model = self._model_of(source)
         if model is None:
             return
         if source not in self._proofs:
-            self._proofs[source] = daemon.engine.proof(source).to_bytes()
+            self._proofs[source] = node.engine.proof(source).to_bytes()
         message = Deliver(session=source, request=request, model=model, proof=self._proofs[source])
-        daemon.send(requester, request, message)
+        node.send(requester, request, message)
 
     def _send_blocks(self, to: NodeId, height: int) -> None:
-        engine = self._daemon.engine
+        engine = self._node.engine
         last = min(engine.height, height + BLOCKS_AT_ONCE)
         blocks = tuple(engine.block(number).to_bytes() for number in range(height + 1, last + 1))
-        self._daemon.send(to, b"", Blocks(blocks=blocks, head=engine.height))
+        self._node.send(to, b"", Blocks(blocks=blocks, head=engine.height))
 
     def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
-        public = self._daemon.application.codebook(question.digest) is not None
-        data = self._daemon.store.artefact(question.digest) if public else None
+        public = self._node.application.codebook(question.digest) is not None
+        data = self._node.store.artefact(question.digest) if public else None
         parts = 0 if data is None else -(-len(data) // PART_BYTES)
         if data is None or not 0 <= question.part < parts:
             part = Artefact(digest=question.digest, part=question.part, parts=0, data=b"")
@@ -194,11 +194,11 @@ class Desk:
             start = question.part * PART_BYTES
             piece = data[start : start + PART_BYTES]
             part = Artefact(digest=question.digest, part=question.part, parts=parts, data=piece)
-        self._daemon.send(to, b"", part)
+        self._node.send(to, b"", part)
 
     def _admit(self) -> None:
         """Let exactly the active members take part on the wire."""
-        application = self._daemon.application
+        application = self._node.application
         active = [member.node for member in application.members() if member.is_active(application.epoch)]
         self._router.update_members(active)
 
@@ -208,7 +208,7 @@ class Desk:
             self._state = super_node.holding(self._state, session)
 
     def _model_of(self, session_id: SessionId) -> bytes | None:
-        session = self._daemon.application.session(session_id)
+        session = self._node.application.session(session_id)
         if session is None or session.block is None:
             return None
-        return self._daemon.store.artefact(session.block.model)
+        return self._node.store.artefact(session.block.model)

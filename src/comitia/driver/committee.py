@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from comitia.app.node.daemon import Daemon
-from comitia.app.node.library import Library
 from comitia.consensus.quality import Score
 from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import ComitiaError, ProtocolError
+from comitia.core.errors import ComitiaError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.library import Library
+from comitia.driver.node import Node
+from comitia.driver.workbench import Workbench
 from comitia.learning.contract import Learner
 from comitia.learning.local_model import LocalModel
-from comitia.learning.reference import reference_loss_ppm
-from comitia.learning.registry import learner
-from comitia.learning.signal import signal
-from comitia.learning.wire import parse_release
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.ledger.session import Phase, Session
@@ -82,17 +78,20 @@ class Committee:
 
     Parameters
     ----------
-    daemon : Daemon
+    node : Node
     library : Library
         Where codebooks come from.
     owner : Owner or None
         None for a witness.
+    bench : Workbench
+        Judges and combines.
     """
 
-    def __init__(self, daemon: Daemon, library: Library, owner: Owner | None) -> None:
-        self._daemon = daemon
+    def __init__(self, node: Node, library: Library, owner: Owner | None, bench: Workbench) -> None:
+        self._node = node
         self._library = library
         self._owner = owner
+        self._bench = bench
         self._states: dict[SessionId, member.MemberState] = {}
         self._codebooks: dict[bytes, Codebook] = {}
         self._releases: dict[tuple[SessionId, NodeId], Released[LocalModel] | None] = {}
@@ -105,12 +104,12 @@ class Committee:
         what it has done in them is in its memory.
         """
         self._resumed = True
-        memories = self._daemon.store.memories()
-        for session in self._daemon.application.open_sessions():
+        memories = self._node.store.memories()
+        for session in self._node.application.open_sessions():
             if self._takes_part(session):
                 kept = memories.pop(session.id, None)
                 memory = Memory() if kept is None else decode(Memory, kept, limit=MEMORY_LIMIT)
-                self._states[session.id] = member.MemberState(node=self._daemon.node, session=session, memory=memory)
+                self._states[session.id] = member.MemberState(node=self._node.node, session=session, memory=memory)
                 self._step(session.id, SessionAdvanced(session=session))
         for ended, value in memories.items():
             self._close_ended(ended, decode(Memory, value, limit=MEMORY_LIMIT))
@@ -135,11 +134,11 @@ class Committee:
         if not self._resumed:
             return
         for session_id in applied.changed_sessions:
-            session = self._daemon.application.session(session_id)
+            session = self._node.application.session(session_id)
             if session is None or not self._takes_part(session):
                 continue
             if session_id not in self._states:
-                self._states[session_id] = member.MemberState(node=self._daemon.node, session=session)
+                self._states[session_id] = member.MemberState(node=self._node.node, session=session)
             self._step(session_id, SessionAdvanced(session=session))
         self._tidy()
 
@@ -147,7 +146,7 @@ class Committee:
         """The ledger's record, not a refusal, says where a session stands."""
 
     def on_wake(self, session: SessionId) -> None:
-        self._step(session, Woke(now_ms=self._daemon.now_ms()))
+        self._step(session, Woke(now_ms=self._node.now_ms()))
 
     def on_heartbeat(self) -> None:
         """Sessions have timers of their own."""
@@ -164,22 +163,22 @@ class Committee:
         state = self._states.get(session_id)
         if state is None:
             return
-        state, effects = member.step(state, event, self._daemon.keys.signing, self._daemon.now_ms())
+        state, effects = member.step(state, event, self._node.keys.signing, self._node.now_ms())
         self._states[session_id] = state
         for effect in effects:
             self._perform(effect)
 
     def _perform(self, effect: MemberEffect) -> None:
-        daemon = self._daemon
+        node = self._node
         match effect:
             case Remember(session=session, memory=memory):
-                daemon.store.remember(session, encode(memory))
+                node.store.remember(session, encode(memory))
             case Post(session=session, body=body):
-                daemon.post(session, body)
+                node.post(session, body)
             case Send(to=to, session=session, message=message):
-                daemon.send(to, session, message)
+                node.send(to, session, message)
             case WakeAt(session=session, at_ms=at_ms):
-                daemon.wake_at(session, at_ms)
+                node.wake_at(session, at_ms)
             case SettleBudget(session=session, released=released):
                 if self._owner is not None:
                     self._owner.settle(session, released)
@@ -200,7 +199,7 @@ class Committee:
 
         def then(data: bytes) -> None:
             if wanted not in self._codebooks:
-                self._codebooks[wanted] = Codebook.from_bytes(data)
+                self._codebooks[wanted] = self._bench.codebook(data)
             work(self._codebooks[wanted])
 
         if wanted in self._codebooks:
@@ -221,11 +220,11 @@ class Committee:
         if self._owner is None:
             return
         try:
-            release, rows, paid = self._owner.train(session, codebook, learner(session.task.learner))
+            release, rows, paid = self._owner.train(session, codebook, self._bench.learner(session.task.learner))
         except ComitiaError as error:
             log.error("session %s: cannot train: %s", session.id.hex()[:12], error.message)
             return
-        trained = Trained(release=release, nonce=os.urandom(32), rows=rows, epsilon_micro=paid)
+        trained = Trained(release=release, nonce=self._node.draw(32), rows=rows, epsilon_micro=paid)
         self._step(session.id, trained)
 
     def _score(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
@@ -234,7 +233,7 @@ class Committee:
         scores = tuple(
             self._score_one(session, codebook, author, held.get(author))
             for author in sorted(session.commits)
-            if author != self._daemon.node
+            if author != self._node.node
         )
         self._step(session.id, Scored(scores=scores))
 
@@ -242,14 +241,7 @@ class Committee:
         release = self._read(session, codebook, reveal) if reveal is not None else None
         if release is None:
             return Score(author=author, received=False)
-        measured = signal(codebook, release)
-        return Score(
-            author=author,
-            received=True,
-            signal_micro=measured.z_micro if measured else None,
-            expected_micro=measured.expected_micro if measured else None,
-            reference_loss_ppm=reference_loss_ppm(codebook, release),
-        )
+        return self._bench.score(codebook, author, release)
 
     def _combine(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
         releases = [self._read(session, codebook, reveal) for reveal in reveals]
@@ -257,39 +249,39 @@ class Committee:
         if len(readable) < len(releases):
             log.error("session %s: a release that a quorum accepted is not readable here", session.id.hex()[:12])
             return
-        model = learner(session.task.learner).combine(codebook, readable).to_bytes()
-        self._daemon.store.keep_artefact(digest(model), model)
+        model = self._bench.combine(session.task.learner, codebook, readable)
+        self._node.store.keep_artefact(digest(model), model)
         self._step(session.id, Combined(model=digest(model), size=len(model)))
 
     def _read(self, session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
         """A peer's release, read and checked once a session."""
         key = (session.id, reveal.author)
         if key not in self._releases:
-            self._releases[key] = _parse(session, codebook, reveal)
+            self._releases[key] = self._bench.read(session.task.learner, codebook, reveal)
         return self._releases[key]
 
     def _deliver(self, session: Session) -> None:
-        daemon = self._daemon
+        node = self._node
         if session.block is None:
             return
-        model = daemon.store.artefact(session.block.model)
+        model = node.store.artefact(session.block.model)
         if model is None:
             return
-        proof = daemon.engine.proof(session.id).to_bytes()
+        proof = node.engine.proof(session.id).to_bytes()
         message = Deliver(session=session.id, request=TransactionId(session.id), model=model, proof=proof)
-        daemon.send(session.requester, session.id, message)
+        node.send(session.requester, session.id, message)
 
     # --- keeping order ------------------------------------------------------------------------------
 
     def _takes_part(self, session: Session) -> bool:
-        return self._daemon.node in session.drawn or self._daemon.node in session.witnesses
+        return self._node.node in session.drawn or self._node.node in session.witnesses
 
     def _tidy(self) -> None:
         """Forget the oldest ended sessions, and what was kept for them."""
         ended = [session for session, state in self._states.items() if member.is_over(state)]
         for session in ended:
-            self._daemon.store.unqueue_session(session)
-            self._daemon.store.forget(session)
+            self._node.store.unqueue_session(session)
+            self._node.store.forget(session)
         for session in ended[: max(0, len(ended) - SESSIONS_KEPT)]:
             del self._states[session]
             for key in [key for key in self._releases if key[0] == session]:
@@ -299,13 +291,5 @@ class Committee:
         """A session ended while this node was away: settle what it had reserved."""
         if self._owner is not None and memory.answer:
             self._owner.settle(session, memory.revealed)
-        self._daemon.store.unqueue_session(session)
-        self._daemon.store.forget(session)
-
-
-def _parse(session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
-    try:
-        return parse_release(reveal.release, learner=learner(session.task.learner), codebook=codebook)
-    except ProtocolError as error:
-        log.warning("the release of %s is not usable: %s", reveal.author, error.message)
-        return None
+        self._node.store.unqueue_session(session)
+        self._node.store.forget(session)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
-from comitia.app.node.daemon import Daemon
-from comitia.app.node.holdings import Holdings, make_holdings
-from comitia.app.node.library import Library
-from comitia.app.owner_settings import read_settings
 from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ComitiaError, RefusedError
 from comitia.core.ids import SessionId, TransactionId
+from comitia.driver.holdings import Holdings
+from comitia.driver.library import Library
+from comitia.driver.node import Node
+from comitia.driver.owner_settings import read_settings
+from comitia.driver.ports import Budget
 from comitia.learning.contract import Learner
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.ledger.application import Applied
@@ -34,16 +35,11 @@ from comitia.privacy.terms import PrivacyTerms, Unit, in_units
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_visible
 from comitia.roles.events import Decided
 from comitia.roles.messages import Received
-from comitia.storage.budget import BudgetFile
-from comitia.storage.folder import NodeFolder
-from comitia.storage.node import NodeStore
 from comitia.text.codebook import Codebook
-from comitia.text.documents import Document
 
 log = logging.getLogger("comitia.provider")
 
 PROFILE_FACT: Final = "profile"
-BUDGET_FACT: Final = "budget"
 
 
 class Provider:
@@ -51,10 +47,9 @@ class Provider:
 
     Parameters
     ----------
-    daemon, library
-    folder : NodeFolder
-        Where vectors and budget are kept.
-    documents : sequence of Document
+    node, library
+    holdings_for : what this provider trains on, in a codebook.
+    budget : Budget
     unit, records_per_user
         What is protected.
     noise : Noise
@@ -62,31 +57,27 @@ class Provider:
 
     def __init__(
         self,
-        daemon: Daemon,
+        node: Node,
         library: Library,
-        folder: NodeFolder,
-        documents: Sequence[Document],
+        holdings_for: Callable[[Codebook], Holdings],
+        budget: Budget,
         *,
         unit: Unit,
         records_per_user: int,
         noise: Noise,
     ) -> None:
-        self._daemon = daemon
+        self._node = node
         self._library = library
-        self._folder = folder
-        self._documents = documents
+        self._holdings_for = holdings_for
+        self._budget = budget
         self._unit = unit
         self._records_per_user = records_per_user
         self._noise = noise
-        self._settings = read_settings(daemon.store)
-        self._budget = _open_budget(folder, daemon.store)
+        self._settings = read_settings(node.store)
         self._holdings: dict[bytes, Holdings] = {}
         self._codebook: Codebook | None = None
         self._when_ready: list[Callable[[], None]] = []
-        daemon.on_membership(self._register)
-
-    def close(self) -> None:
-        self._budget.close()
+        node.on_membership(self._register)
 
     def when_ready(self, action: Callable[[], None]) -> None:
         """Run `action` once this provider's profile is on the ledger."""
@@ -96,7 +87,7 @@ class Provider:
 
     def _register(self) -> None:
         """Make vectors and profile for the newest codebook, and bring profile and policy to the ledger."""
-        codebooks = self._daemon.application.codebooks()
+        codebooks = self._node.application.codebooks()
         if codebooks:
             self._library.need(codebooks[-1].digest, lambda data: self._enter(Codebook.from_bytes(data)))
         else:
@@ -105,13 +96,7 @@ class Provider:
     def _enter(self, codebook: Codebook) -> None:
         if codebook.digest in self._holdings:
             return
-        holdings = make_holdings(
-            self._documents,
-            codebook,
-            self._folder.vectors,
-            unit=self._unit,
-            records_per_user=self._records_per_user,
-        )
+        holdings = self._holdings_for(codebook)
         self._holdings[codebook.digest] = holdings
         self._codebook = codebook
         log.info("%d documents are ready for codebook %s", len(holdings.labels), codebook.digest.hex()[:12])
@@ -120,21 +105,21 @@ class Provider:
 
     def _publish_profile(self, codebook: Codebook) -> None:
         """Be found, or not, as the owner has it."""
-        published = self._daemon.application.profile(self._daemon.node)
+        published = self._node.application.profile(self._node.node)
         if self._settings.withdrawn:
             if published is not None:
-                self._daemon.post(b"", Withdraw(issued_ms=self._daemon.now_ms()))
+                self._node.post(b"", Withdraw(issued_ms=self._node.now_ms()))
             self._announce()
             return
         record = self._profile(codebook, self._holdings[codebook.digest])
         if published == record:
             self._announce()
         else:
-            self._daemon.post(b"", RegisterProfile(record=record, issued_ms=self._daemon.now_ms()))
+            self._node.post(b"", RegisterProfile(record=record, issued_ms=self._node.now_ms()))
 
     def _profile(self, codebook: Codebook, holdings: Holdings) -> RetrievalRecord:
         """The record made before from the same documents, or else a new one, paid from the budget."""
-        kept = self._daemon.store.fact(PROFILE_FACT)
+        kept = self._node.store.fact(PROFILE_FACT)
         if kept is not None:
             version, record_bytes = kept[:32], kept[32:]
             if version == holdings.version:
@@ -142,27 +127,27 @@ class Provider:
         terms = self._profile_terms()
         require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)
         reservation = digest(b"profile" + holdings.version)
-        ask = self._ask(reservation, SessionId(b""), "", "profile", terms, self._daemon.now_ms())
+        ask = self._ask(reservation, SessionId(b""), "", "profile", terms, self._node.now_ms())
         self._budget.reserve(self._settings.limits(self._unit), ask)
         released = make_profile(
-            self._daemon.node, codebook.digest, len(codebook.leaves), holdings.leaves, terms, self._noise
+            self._node.node, codebook.digest, len(codebook.leaves), holdings.leaves, terms, self._noise
         )
         self._budget.spend(reservation, released.receipt)
-        self._daemon.store.note(PROFILE_FACT, holdings.version + encode(released.value))
+        self._node.store.note(PROFILE_FACT, holdings.version + encode(released.value))
         return released.value
 
     def _profile_terms(self) -> PrivacyTerms:
         return PrivacyTerms(
-            epsilon_micro=self._daemon.genesis.parameters.profile_epsilon_micro,
+            epsilon_micro=self._node.genesis.parameters.profile_epsilon_micro,
             delta_pico=0,
             unit=self._unit,
             records_per_user=self._records_per_user,
         )
 
     def _publish_policy(self) -> None:
-        known = self._daemon.application.policy(self._daemon.node)
+        known = self._node.application.policy(self._node.node)
         if known is None or known.version < self._settings.policy.version:
-            self._daemon.post(b"", SetPolicy(policy=self._settings.policy))
+            self._node.post(b"", SetPolicy(policy=self._settings.policy))
 
     def _announce(self) -> None:
         waiting, self._when_ready = self._when_ready, []
@@ -173,14 +158,14 @@ class Provider:
 
     def on_block(self, block: Block, applied: Applied) -> None:
         for result in applied.results:
-            if result.type == type_name(RegisterProfile) and result.author == self._daemon.node:
+            if result.type == type_name(RegisterProfile) and result.author == self._node.node:
                 self._announce()
             elif result.type == type_name(RegisterCodebook) and not result.code:
                 self._register()
 
     def on_store_changed(self) -> None:
         """The owner may have changed the policy."""
-        settings = read_settings(self._daemon.store)
+        settings = read_settings(self._node.store)
         if settings != self._settings:
             self._settings = settings
             self._publish_policy()
@@ -236,7 +221,7 @@ class Provider:
         released = using.train(codebook, holdings.vectors, holdings.labels, self._terms(session), self._noise)
         self._budget.spend(session.id, released.receipt)
         data = release_bytes(released)
-        self._daemon.store.keep_release(self._release_key(session), data)
+        self._node.store.keep_release(self._release_key(session), data)
         return data, released.value.rows, session.task.epsilon_micro
 
     def settle(self, session: SessionId, released: bool) -> None:
@@ -249,7 +234,7 @@ class Provider:
             log.info("session %s: %s", session.hex()[:12], error.message)
 
     def _rule_for(self, session: Session) -> PolicyRule | None:
-        requester = self._daemon.application.member(session.requester)
+        requester = self._node.application.member(session.requester)
         if requester is None:
             return None
         return fitting_rule(
@@ -260,7 +245,7 @@ class Provider:
         )
 
     def _owners_answer(self, session: Session) -> bool | None:
-        store = self._daemon.store
+        store = self._node.store
         for question in store.questions():
             if question.session == session.id:
                 return question.answer
@@ -314,21 +299,9 @@ class Provider:
         """A release of the same documents for the same question, where the requester takes one."""
         if not session.task.reuse or session.task.codebook not in self._holdings:
             return None
-        return self._daemon.store.release(self._release_key(session))
+        return self._node.store.release(self._release_key(session))
 
     def _release_key(self, session: Session) -> bytes:
         task = session.task
         version = self._holdings[task.codebook].version
         return digest(encode([version, task.learner, task.kind, task.epsilon_micro, task.delta_pico]))
-
-
-def _open_budget(folder: NodeFolder, store: NodeStore) -> BudgetFile:
-    """Open the budget; begin one only where none was ever begun.
-
-    A budget that is gone counts as exhausted: were it begun anew, whoever deletes a file would reset every cap.
-    """
-    if folder.budget.exists() or store.fact(BUDGET_FACT) is not None:
-        return BudgetFile(folder.budget)
-    budget = BudgetFile.create(folder.budget)
-    store.note(BUDGET_FACT, b"begun")
-    return budget

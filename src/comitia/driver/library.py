@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from comitia.app.node.daemon import Daemon
 from comitia.core.codec import digest
 from comitia.core.ids import SessionId, TransactionId
+from comitia.driver.node import Node
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.roles.messages import Artefact, AskArtefact, Received
@@ -31,13 +31,13 @@ class _Fetch:
 class Library:
     """The part of a node that has, or gets, what is public."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self._fetches: dict[bytes, _Fetch] = {}
 
     def need(self, wanted: bytes, then: Callable[[bytes], None]) -> None:
         """Call `then` with the artefact whose digest is `wanted`: now if it is here, else once it came."""
-        held = self._daemon.store.artefact(wanted)
+        held = self._node.store.artefact(wanted)
         if held is not None:
             then(held)
             return
@@ -54,7 +54,7 @@ class Library:
 
     def on_heartbeat(self) -> None:
         for wanted, fetch in self._fetches.items():
-            if self._daemon.now_ms() - fetch.asked_ms >= RETRY_MS:
+            if self._node.now_ms() - fetch.asked_ms >= RETRY_MS:
                 self._ask(wanted, fetch)
 
     def on_block(self, block: Block, applied: Applied) -> None:
@@ -70,9 +70,9 @@ class Library:
         """Nothing here depends on it."""
 
     def _ask(self, wanted: bytes, fetch: _Fetch) -> None:
-        fetch.asked_ms = self._daemon.now_ms()
+        fetch.asked_ms = self._node.now_ms()
         question = AskArtefact(digest=wanted, part=len(fetch.parts))
-        self._daemon.send(self._daemon.super_node, b"", question)
+        self._node.send(self._node.super_node, b"", question)
 
     def _take(self, artefact: Artefact, fetch: _Fetch) -> None:
         if artefact.parts == 0 or artefact.part != len(fetch.parts):
@@ -88,6 +88,6 @@ class Library:
             self._ask(artefact.digest, fetch)
             return
         del self._fetches[artefact.digest]
-        self._daemon.store.keep_artefact(artefact.digest, data)
+        self._node.store.keep_artefact(artefact.digest, data)
         for then in fetch.waiting:
             then(data)

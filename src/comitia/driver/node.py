@@ -1,0 +1,369 @@
+"""One node without its process: takes in packets, blocks and time, and performs what its parts want done.
+
+What must be durable is written before anything is sent: effects of one event are collected, the store's
+transaction is committed, then the packets leave. Whoever runs a node hands it one event after another.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from comitia.core.envelope import Envelope
+from comitia.core.errors import ProtocolError, UnavailableError
+from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
+from comitia.ledger.application import Application, Applied
+from comitia.ledger.block import Block
+from comitia.ledger.genesis import Genesis, Membership
+from comitia.ledger.transactions import ONCE_IN_SESSION, RegisterMember, Transaction, sign_transaction, type_name
+from comitia.roles.messages import (
+    Blocks,
+    Follow,
+    Message,
+    PublicKeys,
+    Received,
+    Submit,
+    Submitted,
+    pack,
+    unpack,
+)
+
+log = logging.getLogger("comitia.node")
+
+RESUBMIT_MS: Final = 1_000
+FOLLOW_MS: Final = 2_000
+HEARTBEAT_MS: Final = 500
+STOP_FACT: Final = "stop"
+"""What `comitia stop` writes into a node's store."""
+
+
+class Part(Protocol):
+    """One role that this node plays. A part may ignore any of these."""
+
+    def on_message(self, received: Received) -> None: ...
+
+    def on_block(self, block: Block, applied: Applied) -> None: ...
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None: ...
+
+    def on_wake(self, session: SessionId) -> None: ...
+
+    def on_heartbeat(self) -> None: ...
+
+    def on_store_changed(self) -> None: ...
+
+
+class Ordering(Protocol):
+    """What a super node adds: transactions go straight into its own ledger, and blocks come out."""
+
+    def order_own(self, transaction: TransactionId, data: bytes) -> None: ...
+
+    def make_block(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """A packet that leaves once the store's transaction is durable."""
+
+    to: NodeId
+    data: bytes
+
+
+class Node:
+    """A node that follows the ledger, and carries messages between its parts and its peers.
+
+    Parameters
+    ----------
+    genesis, membership, keys
+        Who this node is and in which consortium.
+    engine : Ledger
+        This node's copy of the ledger.
+    store : Store
+    wire : Wire
+    clock : milliseconds since 1970, UTC.
+    draw : that many random bytes that nobody can foretell.
+    """
+
+    def __init__(
+        self,
+        *,
+        genesis: Genesis,
+        membership: Membership,
+        keys: Keys,
+        engine: Ledger,
+        store: Store,
+        wire: Wire,
+        clock: Callable[[], int],
+        draw: Callable[[int], bytes],
+    ) -> None:
+        self.genesis = genesis
+        self.membership = membership
+        self.keys = keys
+        self.node = keys.node
+        self.engine = engine
+        self.store = store
+        self.now_ms = clock
+        self.draw = draw
+        self.ordering: Ordering | None = None
+        self.sent_bytes = 0
+        self._wire = wire
+        self._parts: list[Part] = []
+        self._timers: list[tuple[int, SessionId]] = []
+        self._due: dict[SessionId, int] = {}
+        self._outgoing: list[Packed] = []
+        self._outbox: dict[TransactionId, bytes] = store.outbox()
+        self._sent_ms: dict[TransactionId, int] = {}
+        self._followed_ms = 0
+        self._known_head = -1
+        self._joining = TransactionId(b"")
+        self._seen_writes = store.changed_elsewhere()
+        self._when_member: list[Callable[[], None]] = []
+        self._at_heartbeat: list[Callable[[], None]] = []
+
+    @property
+    def application(self) -> Application:
+        """This node's copy of the ledger's state."""
+        return self.engine.application
+
+    def add(self, part: Part) -> None:
+        self._parts.append(part)
+
+    # --- what parts ask for -------------------------------------------------------------------------
+
+    def post(self, session: bytes, body: Transaction) -> TransactionId:
+        """Sign a transaction and bring it to the ledger until it is there or refused.
+
+        Of what a node may say once in a session only one is ever signed, whatever is posted later, and it is
+        durable before it is sent. Anything else is posted anew after a crash, if it is still wanted.
+        """
+        kind = type_name(type(body))
+        once = kind in ONCE_IN_SESSION
+        already = self.store.queued(session, kind) if once else None
+        envelope = Envelope.from_bytes(already) if already else self._sign(session, body)
+        transaction = TransactionId(envelope.digest)
+        data = envelope.to_bytes()
+        if once and not already:
+            self.store.queue(transaction, session, kind, data)
+        self._outbox[transaction] = data
+        self._bring(transaction, data)
+        return transaction
+
+    def withdraw_post(self, transaction: TransactionId) -> None:
+        """Stop bringing a transaction to the ledger: what it was for has ended."""
+        self._drop(transaction)
+
+    def send(self, to: NodeId, session: bytes, message: Message) -> None:
+        """Send a message once what was written so far is durable; it may be lost."""
+        data = pack(
+            message,
+            chain=self.genesis.chain,
+            epoch=self.genesis.epoch_at(self.now_ms()),
+            session=session,
+            sender=self.node,
+            recipient=to,
+            key=self.keys.signing,
+            recipient_keys=self._keys_of(to),
+        )
+        self._outgoing.append(Packed(to=to, data=data))
+
+    def publish_block(self, block: Block) -> None:
+        """Tell the followers of a new block."""
+        data = block.to_bytes()
+        self._wire.publish(BLOCKS_TOPIC, data)
+        self.sent_bytes += len(data)
+
+    def wake_at(self, session: SessionId, at_ms: int) -> None:
+        """Call every part's `on_wake` then; a later call for the session replaces an earlier one."""
+        self._due[session] = at_ms
+        heapq.heappush(self._timers, (at_ms, session))
+
+    def on_membership(self, action: Callable[[], None]) -> None:
+        """Run `action` once the ledger knows this node."""
+        self._when_member.append(action)
+
+    def on_heartbeat(self, action: Callable[[], None]) -> None:
+        """Run `action` every now and then."""
+        self._at_heartbeat.append(action)
+
+    # --- what comes in ------------------------------------------------------------------------------------
+
+    def take(self, action: Callable[[], None]) -> None:
+        """Deal with one event: its writes become durable together, then its packets leave.
+
+        A peer's bad message is that peer's fault and is dropped with a line in the log.
+        """
+        self._outgoing.clear()
+        try:
+            with self.store.transaction():
+                action()
+                self._fire_timers()
+        except ProtocolError as error:
+            log.warning("dropped: %s (%s)", error.message, error.code)
+            return
+        self.send_out()
+
+    def send_out(self) -> None:
+        """Let the collected packets leave; whatever they rest on must be durable."""
+        outgoing, self._outgoing = self._outgoing, []
+        for packed in outgoing:
+            try:
+                self._wire.send(packed.to, packed.data)
+                self.sent_bytes += len(packed.data)
+            except UnavailableError as error:
+                log.info("not sent: %s", error.message)
+
+    @property
+    def next_timer_ms(self) -> int | None:
+        """When this node next wants to be called, by its clock."""
+        return self._timers[0][0] if self._timers else None
+
+    def stop(self) -> None:
+        """End after the event in hand; whoever runs the node says how."""
+
+    def _fire_timers(self) -> None:
+        now = self.now_ms()
+        while self._timers and self._timers[0][0] <= now:
+            at_ms, session = heapq.heappop(self._timers)
+            if self._due.get(session) == at_ms:
+                del self._due[session]
+                for part in self._parts:
+                    part.on_wake(session)
+
+    def heartbeat(self) -> None:
+        """Do what is due every now and then: resubmit, follow, look at what commands wrote."""
+        now = self.now_ms()
+        for part in self._parts:
+            part.on_heartbeat()
+        for action in self._at_heartbeat:
+            action()
+        self._register()
+        self._look_at_store()
+        for transaction, data in list(self._outbox.items()):
+            if now - self._sent_ms.get(transaction, 0) >= RESUBMIT_MS:
+                self._bring(transaction, data)
+        if self.ordering is None and now - self._followed_ms >= FOLLOW_MS:
+            self._follow()
+
+    def _look_at_store(self) -> None:
+        """See what a command has written: an answer, a policy, a wish that this node stops."""
+        writes = self.store.changed_elsewhere()
+        if writes == self._seen_writes:
+            return
+        self._seen_writes = writes
+        if self.store.fact(STOP_FACT) is not None:
+            self.store.erase(STOP_FACT)
+            self.stop()
+        for part in self._parts:
+            part.on_store_changed()
+
+    def _follow(self) -> None:
+        self._followed_ms = self.now_ms()
+        self.send(self.super_node, b"", Follow(height=self.engine.height))
+
+    @property
+    def super_node(self) -> NodeId:
+        """The super node that this node asks; the paper's nearby SN_req."""
+        return self.genesis.super_nodes[0].node
+
+    # --- the ledger ---------------------------------------------------------------------------------
+
+    def _sign(self, session: bytes, body: Transaction) -> Envelope:
+        record = self.application.session(SessionId(session)) if session else None
+        return sign_transaction(
+            body,
+            chain=self.genesis.chain,
+            epoch=record.epoch if record else self.genesis.epoch_at(self.now_ms()),
+            sender=self.node,
+            key=self.keys.signing,
+            session=session,
+        )
+
+    def _bring(self, transaction: TransactionId, data: bytes) -> None:
+        self._sent_ms[transaction] = self.now_ms()
+        if self.ordering is not None:
+            self.ordering.order_own(transaction, data)
+        else:
+            self.send(self.super_node, b"", Submit(transaction=data))
+
+    def on_connection(self, connected: bool) -> None:
+        """The way to the super node is there, again, or gone."""
+        if connected:
+            self._sent_ms.clear()
+            self._followed_ms = 0
+            self.heartbeat()
+
+    def on_packet(self, data: bytes) -> None:
+        """A packet came; it is dropped with a `ProtocolError` unless all of it holds."""
+        self.on_received(
+            unpack(data, chain=self.genesis.chain, me=self.node, sealing=self.keys.sealing, keys_of=self._keys_of)
+        )
+
+    def on_received(self, received: Received) -> None:
+        """A message came that is what it says, from whom it says."""
+        match received.message:
+            case Blocks(blocks=blocks, head=head):
+                self._known_head = max(self._known_head, head)
+                for block in blocks:
+                    self.on_block(block)
+                if blocks and self.engine.height < head:
+                    self._follow()
+                self._register()
+            case Submitted(transaction=transaction, code=code, message=message) if code:
+                self._refused(transaction, code, message)
+            case _:
+                for part in self._parts:
+                    part.on_message(received)
+
+    def _keys_of(self, node: NodeId) -> PublicKeys | None:
+        member = self.application.member(node)
+        if member is None:
+            return None
+        pair = member.keys_at(self.application.epoch)
+        return PublicKeys(signing=pair.signing, sealing=pair.sealing)
+
+    def on_block(self, data: bytes) -> None:
+        """A block came, which may be old, or come too early."""
+        block = Block.from_bytes(data)
+        if block.header.height <= self.engine.height:
+            return
+        if block.header.height > self.engine.height + 1:
+            self._follow()
+            return
+        self._followed_ms = self.now_ms()
+        self.block_applied(block, self.engine.append(block))
+
+    def block_applied(self, block: Block, applied: Applied) -> None:
+        """A block was added to this node's ledger: tidy the outbox, tell the parts."""
+        for result in applied.results:
+            if result.transaction in self._outbox:
+                self._drop(result.transaction)
+        for part in self._parts:
+            part.on_block(block, applied)
+        self._register()
+
+    def _refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        if transaction not in self._outbox:
+            return
+        log.info("the ledger refused a transaction: %s (%s)", message, code)
+        self._drop(transaction)
+        for part in self._parts:
+            part.on_refused(transaction, code, message)
+
+    def _drop(self, transaction: TransactionId) -> None:
+        self._outbox.pop(transaction, None)
+        self._sent_ms.pop(transaction, None)
+        self.store.unqueue(transaction)
+
+    def _register(self) -> None:
+        """Bring this node's membership to the ledger; start what waited for it, once all blocks are here."""
+        if self.application.member(self.node) is None:
+            if self._joining not in self._outbox:
+                self._joining = self.post(b"", RegisterMember(membership=self.membership))
+        elif self.ordering is not None or 0 <= self._known_head <= self.engine.height:
+            waiting, self._when_member = self._when_member, []
+            for action in waiting:
+                action()

@@ -1,0 +1,54 @@
+"""What a committee member does with releases: read, judge, combine. Pure; the simulator remembers the answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from comitia.consensus.quality import Score
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId
+from comitia.learning.contract import Learner
+from comitia.learning.local_model import LocalModel
+from comitia.learning.reference import reference_loss_ppm
+from comitia.learning.registry import learner
+from comitia.learning.signal import signal
+from comitia.learning.wire import parse_release
+from comitia.privacy.released import Released
+from comitia.roles.messages import Reveal
+from comitia.text.codebook import Codebook
+
+log = logging.getLogger("comitia.committee")
+
+
+class Workbench:
+    """Learners and measures, by the names that sessions use."""
+
+    def learner(self, name: str) -> Learner:
+        return learner(name)
+
+    def codebook(self, data: bytes) -> Codebook:
+        return Codebook.from_bytes(data)
+
+    def read(self, name: str, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
+        """A peer's release; None if it is not one of this learner in this codebook."""
+        try:
+            return parse_release(reveal.release, learner=self.learner(name), codebook=codebook)
+        except ProtocolError as error:
+            log.warning("the release of %s is not usable: %s", reveal.author, error.message)
+            return None
+
+    def score(self, codebook: Codebook, author: NodeId, release: Released[LocalModel]) -> Score:
+        """The figures of a release that was read."""
+        measured = signal(codebook, release)
+        return Score(
+            author=author,
+            received=True,
+            signal_micro=measured.z_micro if measured else None,
+            expected_micro=measured.expected_micro if measured else None,
+            reference_loss_ppm=reference_loss_ppm(codebook, release),
+        )
+
+    def combine(self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> bytes:
+        """Canonical bytes of M."""
+        return self.learner(name).combine(codebook, accepted).to_bytes()
