@@ -67,12 +67,13 @@ def test_the_receipt_states_what_was_paid(consortium: Consortium) -> None:
     assert sigma == pytest.approx(3.99 if consortium.codebook.kind is VectorKind.LSA else 3.99 * 1.581 / 2, abs=0.01)
 
 
-def test_with_unit_user_the_declared_rows_come_from_the_noised_counts(lsa: Consortium) -> None:
-    terms = PrivacyTerms.of("4", "1e-5", unit=Unit.USER, records_per_user=3)
-    release = Prototype().train(lsa.codebook, lsa.vectors, lsa.labels, terms, SeededNoise(b"user"))
-    counted = int(release.value.values[:, -1].sum()) >> lsa.codebook.grid_bits
-    assert release.value.rows == counted != len(lsa.labels)
-    assert release.receipt.sensitivity == 9 * sensitivity_squared(lsa.codebook)
+def test_the_declared_rows_come_from_the_noised_counts(lsa: Consortium) -> None:
+    """The true number would tell exactly whether a document has a label of the codebook."""
+    for terms in (PrivacyTerms.of("4", "1e-5"), PrivacyTerms.of("4", "1e-5", unit=Unit.USER, records_per_user=3)):
+        release = Prototype().train(lsa.codebook, lsa.vectors, lsa.labels, terms, SeededNoise(b"rows"))
+        counted = int(release.value.values[:, -1].sum()) >> lsa.codebook.grid_bits
+        assert release.value.rows == counted != len(lsa.labels)
+        assert release.receipt.sensitivity == terms.records_per_user**2 * sensitivity_squared(lsa.codebook)
 
 
 def test_sharing_teaches_codes_of_which_nothing_is_public(opaque: Consortium) -> None:

@@ -46,8 +46,9 @@ def sensitivity_squared(codebook: Codebook) -> int:
     2. *Within a category*: the counts stay and the row moves by z' - z, whose square is at most the codebook's
        `difference_bound_squared`, rounding to the grid counted in and proved there: 4 g² for `lsa`; for `tf`, whose
        term weights are never negative, (sqrt(2) g + 2 sqrt(r))².
+    3. *To or from a label that the codebook does not have*: one row loses or gains z and kappa g, (1 + kappa²) g².
 
-    The larger of the two is used. `lsa`: both are 4 g², L2 sensitivity 2. `tf`: the first, 2.5 g², on all but coarse
+    The largest is used. `lsa`: the first two are 4 g², L2 sensitivity 2. `tf`: the first, 2.5 g², on all but coarse
     grids, L2 sensitivity 1.581.
     """
     count = (1 << codebook.grid_bits) // inverse_count_weight(codebook)

@@ -24,8 +24,7 @@ class LocalModel:
     codebook : bytes
         Digest of the codebook behind vectors and labels, 32 bytes.
     rows : int
-        Declared number of documents, 1 .. `MAX_ROWS`. With unit `record` the true one, which replacing a document does
-        not change; with unit `user` derived from the noisy values alone.
+        Declared number of documents, 1 .. `MAX_ROWS`, derived from the noisy values alone.
     values : int64 array, two-dimensional
         Read-only, in grid steps; the learner says what they mean.
     """

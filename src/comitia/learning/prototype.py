@@ -53,7 +53,7 @@ class Prototype:
             grid_bits=codebook.grid_bits,
         )
         counted = int(released.value[:, -1].sum()) * inverse_count_weight(codebook) >> codebook.grid_bits
-        rows = declared_rows(counted, len(labels), terms)
+        rows = declared_rows(counted)
         return released.map(
             lambda values: LocalModel(learner=self.name, codebook=codebook.digest, rows=rows, values=values)
         )

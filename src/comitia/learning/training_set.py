@@ -7,17 +7,15 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
 from comitia.learning.local_model import MAX_ROWS
-from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.text.codebook import Codebook
 
 
-def declared_rows(noisy_rows: int, true_rows: int, terms: PrivacyTerms) -> int:
-    """The number of documents to declare.
+def declared_rows(noisy_rows: int) -> int:
+    """The number of documents to declare: as the noised counts have it, which costs nothing more.
 
-    With unit `record` neighbours have equally many, so the true number is public. With unit `user` it is not, and the
-    number read off the noised counts, which costs nothing more, stands in for it.
+    The true number is private: replacing a document by one without a label of the codebook changes it.
     """
-    return min(MAX_ROWS, max(1, noisy_rows)) if terms.unit == Unit.USER else true_rows
+    return min(MAX_ROWS, max(1, noisy_rows))
 
 
 def require_training_set(codebook: Codebook, vectors: NDArray[np.int32], labels: NDArray[np.int64]) -> None:

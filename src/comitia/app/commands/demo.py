@@ -133,7 +133,7 @@ def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
                 f"{commit.epsilon_micro / 1e6:g}" if commit else "0",
             )
         )
-    table("Who took part", ("node", "documents", "signal", "verdict", "rank", "epsilon spent"), rows)
+    table("Who took part", ("node", "documents (noised)", "signal", "verdict", "rank", "epsilon spent"), rows)
     quality = [("all codes", outcome.public_only.auc, outcome.shared.auc)]
     if outcome.shared.auc_new is not None and outcome.public_only.auc_new is not None:
         quality.append(("the new codes", outcome.public_only.auc_new, outcome.shared.auc_new))
