@@ -71,6 +71,11 @@ def test_replacing_a_document_moves_the_counts_by_two_at_most(leaves: list[int],
     assert np.abs(before - after).sum() <= 2
 
 
+def test_how_many_documents_fall_into_a_leaf_does_not_show_in_whether_there_is_a_profile() -> None:
+    """Replacing a document moves that number; only the number of all documents is public."""
+    make_profile(NodeId("a" * 32), BOOK, 4, [0] + [-1] * 49, PURE, SeededNoise(b"test"))
+
+
 def test_a_provider_with_three_documents_is_told_before_it_spends_anything() -> None:
     with pytest.raises(InputError) as caught:
         require_visible(3, 20, 10**6)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import ComitiaError, RefusedError
+from comitia.core.errors import ComitiaError, RefusedError, StorageError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.holdings import Holdings
 from comitia.driver.library import Library
@@ -15,6 +15,7 @@ from comitia.driver.node import Node
 from comitia.driver.owner_settings import read_settings
 from comitia.driver.ports import Budget
 from comitia.learning.contract import Learner
+from comitia.learning.registry import learner
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
@@ -30,6 +31,7 @@ from comitia.ledger.transactions import (
     type_name,
 )
 from comitia.privacy.budget import Ask
+from comitia.privacy.mechanisms import gaussian_sigma_squared
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms, Unit, in_units
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_visible
@@ -118,7 +120,10 @@ class Provider:
             self._node.post(b"", RegisterProfile(record=record, issued_ms=self._node.now_ms()))
 
     def _profile(self, codebook: Codebook, holdings: Holdings) -> RetrievalRecord:
-        """The record made before from the same documents, or else a new one, paid from the budget."""
+        """The record made before from the same documents, or else a new one, paid from the budget.
+
+        Each attempt is a reservation of its own: one that a crash cut off stays spent and does not bar the next.
+        """
         kept = self._node.store.fact(PROFILE_FACT)
         if kept is not None:
             version, record_bytes = kept[:32], kept[32:]
@@ -126,8 +131,9 @@ class Provider:
                 return decode(RetrievalRecord, record_bytes)
         terms = self._profile_terms()
         require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)
-        reservation = digest(b"profile" + holdings.version)
-        ask = self._ask(reservation, SessionId(b""), "", "profile", terms, self._node.now_ms())
+        now = self._node.now_ms()
+        reservation = digest(encode(["profile", holdings.version, now]))
+        ask = self._ask(reservation, SessionId(b""), "", "profile", terms, now)
         self._budget.reserve(self._settings.limits(self._unit), ask)
         released = make_profile(
             self._node.node, codebook.digest, len(codebook.leaves), holdings.leaves, terms, self._noise
@@ -200,12 +206,15 @@ class Provider:
                 return None
             if not answer:
                 return Decided(answer=False, reason="the owner said no")
-        if self._reusable(session) is not None:
-            return Decided(answer=True, reason="")
         try:
-            self._check_holdings(session)
+            self._check_feasible(session)
+            if self._reusable(session) is not None:
+                return Decided(answer=True, reason="")
             limits = self._settings.limits(self._unit, session.requester, rule)
             self._budget.reserve(limits, self._session_ask(session))
+        except StorageError as error:
+            log.error("session %s: %s", session.id.hex()[:12], error.message)
+            return Decided(answer=False, reason="the provider's budget cannot be read or written")
         except ComitiaError as error:
             return Decided(answer=False, reason=error.message)
         return Decided(answer=True, reason="")
@@ -257,11 +266,15 @@ class Provider:
         )
         return None
 
-    def _check_holdings(self, session: Session) -> None:
-        if session.task.codebook not in self._holdings:
+    def _check_feasible(self, session: Session) -> None:
+        """Refuse what could not be trained, before any budget is reserved for it."""
+        task = session.task
+        if task.codebook not in self._holdings:
             raise RefusedError("this provider has no vectors for that codebook", code="other-codebook")
-        if session.task.unit == Unit.USER and self._unit is not Unit.USER:
+        if task.unit == Unit.USER and self._unit is not Unit.USER:
             raise RefusedError("this provider protects records, not users", code="wrong-unit")
+        if self._codebook is not None and self._codebook.digest == task.codebook:
+            gaussian_sigma_squared(learner(task.learner).sensitivity_squared(self._codebook), self._terms(session))
 
     def _terms(self, session: Session) -> PrivacyTerms:
         return PrivacyTerms(

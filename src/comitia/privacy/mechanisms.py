@@ -90,6 +90,20 @@ def gaussian(
     """
     _check_values(values, grid_bits)
     sensitivity = _exact(l2_sensitivity_squared) * terms.records_per_user**2
+    sigma_squared = gaussian_sigma_squared(l2_sensitivity_squared, terms)
+    drawn = noise.discrete_gaussian(sigma_squared=sigma_squared, size=values.size)
+    return _release(values, drawn, Mechanism.GAUSSIAN, sensitivity, sigma_squared, terms, noise, grid_bits, slots)
+
+
+def gaussian_sigma_squared(l2_sensitivity_squared: int | Fraction, terms: PrivacyTerms) -> int:
+    """Return the sigma^2 that `gaussian` draws with; for whoever must know before training that it can.
+
+    Raises
+    ------
+    InputError
+        `bad-sensitivity`, `bad-delta` or `noise-too-large`, as `gaussian`.
+    """
+    sensitivity = _exact(l2_sensitivity_squared) * terms.records_per_user**2
     sigma_squared = least_sigma_squared(sensitivity, mu_from(terms.epsilon_micro, terms.delta_pico))
     if sigma_squared > MAX_SIGMA_SQUARED:
         raise InputError(
@@ -98,8 +112,7 @@ def gaussian(
             hint="ask for a larger epsilon, or release on a coarser grid",
             sigma_squared=sigma_squared,
         )
-    drawn = noise.discrete_gaussian(sigma_squared=sigma_squared, size=values.size)
-    return _release(values, drawn, Mechanism.GAUSSIAN, sensitivity, sigma_squared, terms, noise, grid_bits, slots)
+    return sigma_squared
 
 
 def laplace(

@@ -121,13 +121,13 @@ def make_profile(
     Raises
     ------
     InputError
-        If the codebook has no leaves, or so few documents fall into any that the noise would drown them.
+        If the codebook has no leaves, or there are so few documents that the noise would drown them.
     """
     if leaf_count < 1:
         raise InputError("the codebook has no leaves", code="no-leaves", hint="build it with a pool or references")
     indices = np.asarray(leaves, dtype=np.int64)
     counts = np.bincount(indices[indices >= 0], minlength=leaf_count).astype(np.int64)
-    require_visible(int(counts.sum()), leaf_count, terms.epsilon_micro)
+    require_visible(len(indices), leaf_count, terms.epsilon_micro)
     released = laplace(counts, l1_sensitivity=HISTOGRAM_SENSITIVITY, terms=terms, noise=noise)
     return released.map(
         lambda noisy: RetrievalRecord(
@@ -142,7 +142,8 @@ def make_profile(
 def require_visible(documents: int, leaf_count: int, epsilon_micro: int) -> None:
     """Say before any budget is spent that so few documents cannot be found.
 
-    The check may look at the number of documents, which neighbours by replacement share.
+    The check may look at the number of all documents, which neighbours by replacement share; how many fall into a
+    leaf is private.
 
     Raises
     ------

@@ -1,0 +1,230 @@
+"""A provider's owner side, with a stand-in for the node around it: what is reserved, spent, served again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from comitia.app.node.holdings import make_holdings
+from comitia.core.errors import StorageError
+from comitia.core.ids import NodeId, SessionId
+from comitia.driver.owner_settings import OwnerSettings, change_settings
+from comitia.driver.provider import PROFILE_FACT, Provider
+from comitia.learning.registry import learner
+from comitia.ledger.genesis import Parameters
+from comitia.ledger.session import Session
+from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule, Task
+from comitia.privacy.budget import Standing
+from comitia.privacy.noise import SystemNoise
+from comitia.privacy.terms import Unit
+from comitia.storage.budget import BudgetFile
+from comitia.storage.folder import NodeFolder
+from comitia.storage.node import NodeStore
+from comitia.text.build import BuildSettings, build_codebook
+from comitia.text.categories import Category
+from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.documents import Document
+
+ASKER = NodeId("b" * 32)
+RULE = PolicyRule(
+    requesters=("*",),
+    categories=("*",),
+    purposes=("*",),
+    epsilon_session_micro=4_000_000,
+    epsilon_period_micro=0,
+    period_ms=0,
+    epsilon_life_micro=20_000_000,
+    consent=ConsentMode.AUTO,
+)
+
+
+@pytest.fixture(scope="module")
+def codebook() -> Codebook:
+    pool = [f"engine smoke turbo part{i % 13}" for i in range(60)] + [f"hose leak pump part{i % 7}" for i in range(60)]
+    categories = [Category(label="eng", name="engine turbo"), Category(label="hyd", name="hose pump")]
+    return build_codebook(pool, categories, settings=BuildSettings(kind=VectorKind.TF, tf_rank=20))
+
+
+DOCUMENTS = [
+    Document(text=f"{'engine smoke' if i % 2 else 'hose leak'} part{i % 13}", label="eng" if i % 2 else "hyd")
+    for i in range(60)
+]
+
+
+class Node:
+    """As much of a daemon and a library as a provider sees; `restart` is a crash and a new process."""
+
+    def __init__(self, folder: Path, codebook: Codebook) -> None:
+        folder.mkdir()
+        self.folder, self.codebook = NodeFolder(folder), codebook
+        self.posted: list[Any] = []
+        self.clock = 1_000_000
+        self.store = NodeStore(self.folder.store)
+        change_settings(
+            self.store, OwnerSettings(policy=Policy(version=1, rules=(RULE,)), total_epsilon_micro=40_000_000)
+        )
+        self.budget: BudgetFile | None = None
+
+    def start(self, documents: list[Document] = DOCUMENTS, noise: Any = None) -> Provider:
+        if self.budget is not None:
+            self.budget.close()
+        self.clock += 1
+        member = SimpleNamespace(organisation="asker")
+        daemon: Any = SimpleNamespace(
+            node=NodeId("a" * 32),
+            store=self.store,
+            genesis=SimpleNamespace(parameters=Parameters()),
+            application=SimpleNamespace(
+                codebooks=lambda: [SimpleNamespace(digest=self.codebook.digest)],
+                profile=lambda node: None,
+                policy=lambda node: None,
+                member=lambda node: member,
+            ),
+            post=lambda session, body: self.posted.append(body),
+            now_ms=lambda: self.clock,
+            on_membership=lambda action: setattr(self, "registering", action),
+        )
+        library: Any = SimpleNamespace(need=lambda wanted, then: then(self.codebook.to_bytes()))
+        path = self.folder.budget
+        self.budget = BudgetFile(path) if path.exists() else BudgetFile.create(path)
+        owner = Provider(
+            daemon,
+            library,
+            lambda codebook: make_holdings(documents, codebook, self.folder.vectors),
+            self.budget,
+            unit=Unit.RECORD,
+            records_per_user=1,
+            noise=noise or SystemNoise(),
+        )
+        self.registering: Any
+        self.registering()
+        return owner
+
+    @property
+    def standings(self) -> list[Standing]:
+        return [entry.standing for entry in BudgetFile.read(self.folder.budget).entries.values()]
+
+    def session(self, number: int, **task: Any) -> Session:
+        asked = Task(
+            codebook=self.codebook.digest,
+            learner="prototype",
+            epsilon_micro=1_000_000,
+            delta_pico=10_000_000,
+            providers_min=2,
+            providers_max=9,
+            consent_ms=1000,
+            commit_ms=1000,
+            score_ms=1000,
+            seal_ms=1000,
+            purpose="research",
+            queries=bytes(32),
+        )
+        return Session(
+            id=SessionId(bytes([number]) * 32),
+            chain="c",
+            requester=ASKER,
+            task=replace(asked, **task),
+            epoch=0,
+            anchor_height=1,
+            anchor=bytes(32),
+            opened_ms=self.clock,
+            deadline_ms=self.clock + 1000,
+            drawn=(),
+            witnesses=(),
+            keys={},
+        )
+
+
+@pytest.fixture
+def node(tmp_path: Path, codebook: Codebook) -> Iterator[Node]:
+    made = Node(tmp_path / "node", codebook)
+    yield made
+    if made.budget is not None:
+        made.budget.close()
+    made.store.close()
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class CrashingNoise(SystemNoise):
+    """The process ends after the budget was reserved, before anything is spent."""
+
+    def discrete_laplace(self, **_: int) -> Any:
+        raise Crash
+
+
+def test_a_crash_while_the_profile_is_made_stays_spent_and_does_not_bar_the_next_start(node: Node) -> None:
+    with pytest.raises(Crash):
+        node.start(noise=CrashingNoise())
+    node.start()
+    assert node.standings == [Standing.ABANDONED, Standing.SPENT]
+
+
+def test_a_crash_after_the_profile_was_spent_does_not_bar_the_next_start(node: Node) -> None:
+    node.start()
+    node.store.erase(PROFILE_FACT)
+    node.start()
+    assert node.standings == [Standing.SPENT, Standing.SPENT]
+
+
+def test_the_same_documents_publish_the_same_profile_and_earlier_ones_can_come_back(node: Node) -> None:
+    node.start()
+    node.start()
+    assert node.posted[-1].record == node.posted[1].record
+    assert node.standings == [Standing.SPENT]
+    node.start(DOCUMENTS[:40])
+    node.start(DOCUMENTS)
+    assert node.standings == [Standing.SPENT] * 3
+
+
+def test_the_same_question_gets_the_same_bytes_at_no_cost(node: Node) -> None:
+    owner = node.start()
+    answers = []
+    for number in (1, 2):
+        session = node.session(number, reuse=True)
+        decided = owner.decide(session)
+        assert decided is not None
+        assert decided.answer
+        answers.append(owner.train(session, node.codebook, learner("prototype")))
+    assert answers[0][0] == answers[1][0]
+    assert [paid for _, _, paid in answers] == [1_000_000, 0]
+
+
+def test_a_release_that_protects_records_is_not_served_to_who_asks_for_users(node: Node) -> None:
+    owner = node.start()
+    session = node.session(1, reuse=True)
+    owner.decide(session)
+    owner.train(session, node.codebook, learner("prototype"))
+    decided = owner.decide(node.session(2, reuse=True, unit=Unit.USER))
+    assert decided is not None
+    assert not decided.answer
+    assert "users" in decided.reason
+
+
+@pytest.mark.parametrize("task", [{"delta_pico": 0}, {"epsilon_micro": 1}])
+def test_what_cannot_be_trained_is_refused_before_budget_is_reserved(node: Node, task: dict[str, int]) -> None:
+    owner = node.start()
+    decided = owner.decide(node.session(1, **task))
+    assert decided is not None
+    assert not decided.answer
+    assert node.standings == [Standing.SPENT]
+
+
+def test_a_refusal_on_the_ledger_names_no_file_of_the_provider(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = node.start()
+
+    def broken(*_: object) -> None:
+        raise StorageError(f"{node.folder.budget} cannot be written", code="disk-full")
+
+    monkeypatch.setattr(BudgetFile, "reserve", broken)
+    decided = owner.decide(node.session(1))
+    assert decided is not None
+    assert not decided.answer
+    assert str(node.folder.budget) not in decided.reason
