@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from comitia.app.cli import main
+from comitia.app.tasks import Wish, make_task
+from comitia.core.errors import InputError
 
 
 def fails(capsys: pytest.CaptureFixture[str], status: int, code: str, *words: str | Path) -> str:
@@ -189,6 +191,51 @@ def test_a_policy_needs_a_requester_and_sound_figures(capsys: pytest.CaptureFixt
     fails(capsys, 3, "bad-epsilon", "policy", node, "set", "--requester", "*", "--epsilon-session", "-1")
     assert main(["policy", str(node), "show", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["policy"]["rules"] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [
+        ("--period-days", "nan", "bad-duration"),
+        ("--period-days", "-3", "bad-duration"),
+        ("--period-days", "1e300", "bad-duration"),
+        ("--purpose", "x" * 300, "out-of-bounds"),
+    ],
+)
+def test_a_policy_that_the_ledger_would_not_take_is_not_kept(
+    capsys: pytest.CaptureFixture[str], node: Path, option: str, value: str, code: str
+) -> None:
+    fails(capsys, 3, code, "policy", node, "set", "--requester", "*", option, value)
+    assert main(["policy", str(node), "show", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["policy"]["rules"] == []
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e12"])
+def test_a_stage_lasts_a_day_at_most(capsys: pytest.CaptureFixture[str], node: Path, seconds: str) -> None:
+    fails(capsys, 3, "bad-duration", "request", node, "-o", node / "m", "--stage-seconds", seconds)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (Wish(delta="0"), "bad-delta"),
+        (Wish(purpose="x" * 300), "out-of-bounds"),
+        (Wish(stage_ms=0), "out-of-bounds"),
+        (Wish(providers_max=1000), "out-of-bounds"),
+    ],
+)
+def test_a_wish_that_the_ledger_would_not_take_is_refused_here(wish: Wish, code: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_task(wish, codebook=bytes(32), labels=["a"], kappa=1)
+    assert caught.value.code == code
+
+
+def test_a_place_that_cannot_hold_the_answer_is_refused_before_anyone_is_asked(
+    capsys: pytest.CaptureFixture[str], node: Path, orders: Path
+) -> None:
+    fails(capsys, 3, "no-such-folder", "request", node, "-o", node / "nowhere" / "m")
+    references = ["--references", str(orders)]
+    fails(capsys, 9, "file-trouble", *build(orders, node / "nowhere" / "c", *references))
 
 
 def test_there_is_nothing_to_ask(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from comitia.app.node.client import Client
 from comitia.app.tasks import Wish, make_task
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
-from comitia.storage.model_file import write_model
+from comitia.storage.model_file import require_place, write_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,14 @@ class Answer:
 def ask_for_model(
     folder: Path, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None
 ) -> Answer:
-    """Connect as the node in `folder`, ask once, write the model to `target`; errors as `Client`."""
+    """Connect as the node in `folder`, ask once, write the model to `target`; errors as `Client`.
+
+    Raises
+    ------
+    InputError
+        `no-such-folder`: `target` could not be written. Seen before anybody's budget is spent.
+    """
+    require_place(target)
     with Client(folder) as client:
         return ask_with(client, wish, target, progress=progress)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from itertools import pairwise
 from typing import Any, Final
@@ -11,7 +13,7 @@ import click
 from comitia import __version__
 from comitia.app.lazy import LazyGroup
 from comitia.app.output import fail
-from comitia.core.errors import ComitiaError
+from comitia.core.errors import ComitiaError, StorageError
 
 _VERBS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("comitia.app.commands.demo", "The whole job on this machine, on real work orders."),
@@ -50,6 +52,12 @@ def main(arguments: list[str] | None = None) -> Any:
         return cli.main(args=words, prog_name="comitia", standalone_mode=False) or 0
     except ComitiaError as error:
         return fail(error, as_json=_wants_json(words))
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing may be written there any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        return fail(_file_trouble(error), as_json=_wants_json(words))
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -58,6 +66,17 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
+
+
+def _file_trouble(error: OSError) -> StorageError:
+    """What the operating system says of a file that no module has words of its own for."""
+    path = "" if error.filename is None else str(error.filename)
+    return StorageError(
+        f"{path}: {error.strerror or error}" if path else str(error),
+        code="disk-full" if error.errno == errno.ENOSPC else "file-trouble",
+        hint="check that the folder exists, its permissions and the disk",
+        path=path,
+    )
 
 
 def _wants_json(words: list[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -13,6 +13,9 @@ from comitia.core.errors import ComitiaError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_WHOLE: Final = frozenset({"time", "epsilon", "verdict"})
+"""Columns that a narrow terminal does not break: half a date says nothing."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,7 +55,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     sheet = Table(title=title or None, title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(listed) and all(isinstance(row[index], int | float) for row in listed)
-        sheet.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        whole = numeric or name in _WHOLE
+        sheet.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in listed:
         sheet.add_row(*(str(cell) for cell in row))
     console().print(sheet)

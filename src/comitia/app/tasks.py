@@ -9,7 +9,7 @@ from typing import Final
 from comitia.core.codec import digest, encode
 from comitia.core.errors import InputError
 from comitia.ledger.application import Application
-from comitia.ledger.transactions import Task
+from comitia.ledger.transactions import OpenRequest, Task, require_acceptable
 from comitia.privacy.terms import PrivacyTerms, Unit
 
 DEFAULT_EPSILON: Final = "1"
@@ -47,18 +47,39 @@ class Wish:
     queries: tuple[str, ...] = ()
 
 
+def whole_ms(length: float, unit_ms: int, *, name: str, longest_ms: int) -> int:
+    """A length of time as whole milliseconds.
+
+    Raises
+    ------
+    InputError
+        `bad-duration`: not a number, below 0 or above `longest_ms`.
+    """
+    if not 0 <= length * unit_ms <= longest_ms:
+        raise InputError(
+            f"{name} must lie in 0 .. {longest_ms / unit_ms:g}, not {length:g}", code="bad-duration", value=str(length)
+        )
+    return int(length * unit_ms)
+
+
 def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int) -> Task:
     """The task for a wish, on a codebook.
 
     Raises
     ------
     InputError
-        For epsilon, delta or bounds out of range, or a category that the codebook does not have.
+        For epsilon, delta, bounds or lengths out of range, or a category that the codebook does not have.
     """
     from comitia.learning.registry import learner
 
     learner(wish.learner)
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
+    if terms.delta_pico == 0:
+        raise InputError(
+            "a request's delta must be above 0: learners add Gaussian noise, which has no pure guarantee",
+            code="bad-delta",
+            hint="take 1e-5",
+        )
     unknown = [category for category in wish.categories if category not in labels]
     if unknown:
         raise InputError(
@@ -72,7 +93,7 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int)
             f"at least {wish.providers_min} and at most {wish.providers_max} providers cannot be",
             code="bad-bounds",
         )
-    return Task(
+    task = Task(
         codebook=codebook,
         categories=tuple(sorted(set(wish.categories))),
         learner=wish.learner,
@@ -91,6 +112,8 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int)
         purpose=wish.purpose,
         queries=digest(encode(list(wish.queries))),
     )
+    require_acceptable(OpenRequest(task=task, issued_ms=0, nonce=bytes(16)))
+    return task
 
 
 def newest_codebook(application: Application) -> bytes:

@@ -7,7 +7,7 @@ from typing import Final
 
 from comitia.core.codec import decode, encode
 from comitia.driver.ports import Store
-from comitia.ledger.transactions import Policy, PolicyRule
+from comitia.ledger.transactions import Policy, PolicyRule, SetPolicy, require_acceptable
 from comitia.privacy.budget import Cap, Limits, Span
 from comitia.privacy.terms import Unit
 
@@ -58,8 +58,15 @@ def read_settings(store: Store) -> OwnerSettings:
 
 
 def change_settings(store: Store, settings: OwnerSettings) -> OwnerSettings:
-    """Keep new settings; the policy's version grows, so that the ledger takes it."""
+    """Keep new settings; the policy's version grows, so that the ledger takes it.
+
+    Raises
+    ------
+    InputError
+        `out-of-bounds`: the ledger would not take the policy.
+    """
     version = read_settings(store).policy.version + 1
     changed = replace(settings, policy=replace(settings.policy, version=version))
+    require_acceptable(SetPolicy(policy=changed.policy))
     store.note(FACT, encode(changed))
     return changed

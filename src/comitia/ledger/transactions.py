@@ -17,7 +17,7 @@ from comitia.consensus.quality import Score
 from comitia.core.codec import decode, digest, encode
 from comitia.core.crypto import SIGNATURE_BYTES, SigningKey
 from comitia.core.envelope import VERSION, Envelope, Header
-from comitia.core.errors import ProtocolError
+from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id
 from comitia.ledger.genesis import AdminSignature, Membership
 from comitia.privacy.terms import Unit
@@ -609,6 +609,20 @@ def check_bounds(body: Transaction) -> None:
             _range("number of items", len(items), 1, 4)
         case RegisterProfile() | Withdraw():
             pass
+
+
+def require_acceptable(body: Transaction) -> None:
+    """Refuse to its author what the ledger would refuse for its bounds, before anything is kept or sent.
+
+    Raises
+    ------
+    InputError
+        `out-of-bounds`, naming the field.
+    """
+    try:
+        check_bounds(body)
+    except ProtocolError as error:
+        raise InputError(error.message, code=error.code) from error
 
 
 def _task(task: Task) -> None:

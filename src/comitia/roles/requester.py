@@ -56,7 +56,7 @@ def _follow(state: RequesterState, now_ms: int) -> tuple[RequesterState, tuple[R
     session = state.session
     assert session is not None
     if session.phase is Phase.ABORTED:
-        return _fail(state, "session-aborted", session.abort_reason)
+        return _fail(state, "session-aborted", "; ".join([session.abort_reason, *_refusals(session)]))
     if session.phase is Phase.SEALED:
         return state, (WakeAt(session=state.request, at_ms=now_ms + RETRY_MS),)
     return state, ()
@@ -72,6 +72,12 @@ def _insist(state: RequesterState, now_ms: int) -> tuple[RequesterState, tuple[R
         return state, (again,)
     ask = AskModel(session=session.id)
     return state, (*(Send(to=node, session=session.id, message=ask) for node in _holders(session)), again)
+
+
+def _refusals(session: Session) -> list[str]:
+    """What those who said no gave as their reason, each reason once."""
+    reasons = sorted({consent.reason for consent in session.consents.values() if not consent.answer and consent.reason})
+    return [f"refused: {'; '.join(reasons)}"] if reasons else []
 
 
 def _holders(session: Session) -> tuple[NodeId, ...]:

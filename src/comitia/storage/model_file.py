@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,24 @@ class ModelFile:
         if codebook.digest != verified.codebook:
             raise DamagedError("the file's codebook is not the one that the block names", code="codebook-mismatch")
         return verified
+
+
+def require_place(path: Path) -> None:
+    """Refuse a path at which no file could be made.
+
+    Raises
+    ------
+    InputError
+        `no-such-folder`.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(
+            f"no model can be written to {path}",
+            code="no-such-folder",
+            hint="name a file in a folder that exists and can be written to",
+            path=str(path),
+        )
 
 
 def write_model(path: Path, *, model: bytes, proof: bytes, codebook: bytes) -> None:

@@ -65,6 +65,7 @@ def set_(
     """Set one rule, in place of those that there are; a running node takes it up within a second."""
     from dataclasses import replace
 
+    from comitia.app.tasks import whole_ms
     from comitia.core.errors import InputError
     from comitia.driver.owner_settings import change_settings, read_settings
     from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule
@@ -80,7 +81,7 @@ def set_(
         purposes=purposes or ("*",),
         epsilon_session_micro=PrivacyTerms.of(epsilon_session).epsilon_micro,
         epsilon_period_micro=PrivacyTerms.of(epsilon_period).epsilon_micro,
-        period_ms=int(period_days * DAY_MS),
+        period_ms=whole_ms(period_days, DAY_MS, name="--period-days", longest_ms=36_500 * DAY_MS),
         epsilon_life_micro=PrivacyTerms.of(epsilon_life).epsilon_micro,
         consent=ConsentMode(consent),
     )

@@ -46,7 +46,8 @@ def request(
 ) -> None:
     """Ask for a model over many providers' documents; DIR is the requester's node."""
     from comitia.app.asking import ask_for_model
-    from comitia.app.tasks import Wish
+    from comitia.app.tasks import Wish, whole_ms
+    from comitia.ledger.genesis import DAY_MS
 
     wish = Wish(
         categories=categories,
@@ -59,7 +60,7 @@ def request(
         providers_max=max_providers,
         accept_unverified=accept_unverified,
         reuse=not fresh,
-        stage_ms=int(stage_seconds * 1000),
+        stage_ms=whole_ms(stage_seconds, 1000, name="--stage-seconds", longest_ms=DAY_MS),
     )
     with console(stderr=True).status("connecting") as status:
         answer = ask_for_model(folder, wish, target, progress=lambda session: status.update(_stage(session)))
@@ -146,6 +147,8 @@ def verify(model: Path, genesis: Path, output: str) -> None:
 def _plain_fact(fact: object) -> str:
     if isinstance(fact, bytes):
         return fact.hex()
+    if isinstance(fact, dict):
+        return ", ".join(f"{name}: {_plain_fact(item)}" for name, item in fact.items())
     if isinstance(fact, list):
         return ", ".join(_plain_fact(item) for item in fact)
     return str(fact)
