@@ -14,7 +14,7 @@ from comitia.core.errors import ComitiaError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WHOLE: Final = frozenset({"time", "epsilon", "verdict"})
+_WHOLE: Final = frozenset({"time", "epsilon"})
 """Columns that a narrow terminal does not break: half a date says nothing."""
 
 F = TypeVar("F", bound=Callable[..., Any])
