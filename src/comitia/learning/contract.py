@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.judging import Judged
 from comitia.learning.local_model import LocalModel
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
@@ -21,7 +22,10 @@ class Learner(Protocol):
 
     Source: Algorithm 1, Fig. 6
 
-    `combine` is exact: every member, on any processor, gets the same bytes.
+    `combine` and `judge` are exact: every member, on any processor, gets the same bytes.
+
+    A learner with rounds is given the model of the rounds before; the first round, and a learner without rounds,
+    is given None.
     """
 
     @property
@@ -29,12 +33,32 @@ class Learner(Protocol):
         """Name in the registry."""
         ...
 
+    @property
+    def release_name(self) -> str:
+        """Name of the learner whose releases it combines; the same release serves all that combine it."""
+        ...
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds it takes unless a request says otherwise; 1 for a learner without rounds."""
+        ...
+
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """Shape of a release's values."""
         ...
 
     def sensitivity_squared(self, codebook: Codebook) -> int:
-        """Square of the most that replacing one document moves the values in the L2 norm, in squared grid steps."""
+        """Square of the most that replacing one document moves the statistic in the L2 norm, in squared grid steps."""
+        ...
+
+    def statistic(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        given: GlobalModel | None = None,
+    ) -> NDArray[np.int64]:
+        """What a release is before noise: private. Arguments as `train`."""
         ...
 
     def train(
@@ -44,6 +68,7 @@ class Learner(Protocol):
         labels: NDArray[np.int64],
         terms: PrivacyTerms,
         noise: Noise,
+        given: GlobalModel | None = None,
     ) -> Released[LocalModel]:
         """Learn from private documents.
 
@@ -54,7 +79,8 @@ class Learner(Protocol):
         labels : int array, shape (n,)
             Index into `codebook.categories`.
         terms : PrivacyTerms
-            With unit `user` the caller keeps at most `records_per_user` documents a user.
+            Of this release, one of possibly several. With unit `user` the caller keeps at most `records_per_user`
+            documents a user.
 
         Raises
         ------
@@ -63,6 +89,15 @@ class Learner(Protocol):
         """
         ...
 
-    def combine(self, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> GlobalModel:
-        """Make the model M from public knowledge and the accepted releases; none leaves public knowledge alone."""
+    def combine(
+        self, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None = None
+    ) -> GlobalModel:
+        """Make the model M from public knowledge and the accepted releases; none leaves what is given as it is.
+
+        In any order of the releases.
+        """
+        ...
+
+    def judge(self, codebook: Codebook, release: Released[LocalModel], given: GlobalModel | None = None) -> Judged:
+        """What public knowledge has to say of one release."""
         ...

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from comitia.core import codec
 from comitia.core.errors import DamagedError, InputError, ProtocolError
 from comitia.learning import logistic
+from comitia.learning.heads import Head, read_head
 from comitia.learning.posterior import POSTERIOR_BITS, Posterior
 from comitia.text.codebook import Codebook
 
@@ -39,6 +40,8 @@ class _Record:
         Little-endian 32-bit integers, row by row; see `Posterior`.
     evidence_micro
         See `Posterior`.
+    head, head_bytes
+        Tag and canonical bytes of the head; both empty for none.
     """
 
     learner: str
@@ -48,6 +51,8 @@ class _Record:
     means: bytes
     shared: bytes
     evidence_micro: tuple[int, ...]
+    head: str
+    head_bytes: bytes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +63,8 @@ class GlobalModel:
 
     A document z is scored by P, the log-softmax of its standardised products with the unit posterior means, plus, where
     there are public references, J, a logistic regression on references, names and shared means. J and all floats are
-    worked out by whoever asks; the bytes, and so the digest, hold the integers of the posterior alone.
+    worked out by whoever asks; the bytes, and so the digest, hold the integers of posterior and head alone.
+    A head (`comitia.learning.heads`) scores in P's place.
 
     Attributes
     ----------
@@ -68,11 +74,14 @@ class GlobalModel:
         Who combined it.
     posterior : Posterior
         What is believed of each category.
+    head : Head or None
+        What a learner has made of it.
     """
 
     codebook: Codebook
     learner: str
     posterior: Posterior
+    head: Head | None = None
 
     def to_bytes(self) -> bytes:
         """The canonical bytes."""
@@ -85,6 +94,8 @@ class GlobalModel:
                 means=self.posterior.means.astype("<i4").tobytes(),
                 shared=self.posterior.shared.astype("<i4").tobytes(),
                 evidence_micro=tuple(self.posterior.evidence_micro.tolist()),
+                head=self.head.kind if self.head else "",
+                head_bytes=self.head.to_bytes() if self.head else b"",
             )
         )
 
@@ -99,6 +110,7 @@ class GlobalModel:
         """
         try:
             record = codec.decode(_Record, data, limit=MODEL_LIMIT)
+            head = read_head(record.head, record.head_bytes, codebook, limit=MODEL_LIMIT)
         except ProtocolError as error:
             raise DamagedError(f"the model is damaged: {error.message}", code="damaged-model") from error
         shape = (len(codebook.categories), codebook.rank)
@@ -127,6 +139,7 @@ class GlobalModel:
                 shared=_read(record.shared, shape),
                 evidence_micro=np.array(record.evidence_micro, dtype=np.int64),
             ),
+            head=head,
         )
 
     @property
@@ -162,7 +175,7 @@ class GlobalModel:
             A single text instead of a sequence, or vectors of another codebook.
         """
         vectors = self._vectors(queries)
-        scores = self._prototype_scores(vectors)
+        scores = self._own_scores(vectors)
         if self._regression is not None:
             known, weights, intercepts = self._regression
             scores[:, known] += logistic.log_softmax(vectors @ weights.T + intercepts)
@@ -181,8 +194,11 @@ class GlobalModel:
             )
         return grid / float(1 << self.codebook.grid_bits)
 
-    def _prototype_scores(self, vectors: FloatArray) -> FloatArray:
-        """P, shape (n, C)."""
+    def _own_scores(self, vectors: FloatArray) -> FloatArray:
+        """P, or what the head has in its place, shape (n, C)."""
+        if self.head is not None:
+            grid = np.rint(vectors * float(1 << self.codebook.grid_bits)).astype(np.int32)
+            return logistic.log_softmax(self.head.logits(self.codebook, self.posterior, grid))
         mean, deviation = self._standard
         return logistic.log_softmax((vectors @ self._directions.T - mean) / deviation)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from comitia.learning.class_sums import class_sums, inverse_count_weight, sensitivity_squared
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.judging import Judged, judge_class_sums
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.learning.training_set import declared_rows, require_training_set
@@ -22,7 +23,9 @@ from comitia.text.codebook import Codebook
 class Prototype:
     """Noised sums of each category's vectors, all categories always; see `class_sums` and `posterior`."""
 
-    name = "prototype"
+    name: str = "prototype"
+    release_name = "prototype"
+    rounds = 1
 
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """A row for each category: the sum of its vectors and its weighted number of documents."""
@@ -32,6 +35,16 @@ class Prototype:
         """See `class_sums.sensitivity_squared`, with its proof."""
         return sensitivity_squared(codebook)
 
+    def statistic(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        given: GlobalModel | None = None,
+    ) -> NDArray[np.int64]:
+        """See `Learner.statistic`: the class sums."""
+        return class_sums(codebook, vectors, labels)
+
     def train(
         self,
         codebook: Codebook,
@@ -39,6 +52,7 @@ class Prototype:
         labels: NDArray[np.int64],
         terms: PrivacyTerms,
         noise: Noise,
+        given: GlobalModel | None = None,
     ) -> Released[LocalModel]:
         """See `Learner.train`. Noise goes on the sums, where it protects labels and terms alike.
 
@@ -46,7 +60,7 @@ class Prototype:
         """
         require_training_set(codebook, vectors, labels)
         released = gaussian(
-            class_sums(codebook, vectors, labels),
+            self.statistic(codebook, vectors, labels),
             l2_sensitivity_squared=self.sensitivity_squared(codebook),
             terms=terms,
             noise=noise,
@@ -55,9 +69,15 @@ class Prototype:
         counted = int(released.value[:, -1].sum()) * inverse_count_weight(codebook) >> codebook.grid_bits
         rows = declared_rows(counted)
         return released.map(
-            lambda values: LocalModel(learner=self.name, codebook=codebook.digest, rows=rows, values=values)
+            lambda values: LocalModel(learner=self.release_name, codebook=codebook.digest, rows=rows, values=values)
         )
 
-    def combine(self, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> GlobalModel:
+    def combine(
+        self, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None = None
+    ) -> GlobalModel:
         """See `Learner.combine`. The mean of Algorithm 1, line 11, weighted by what each release is worth."""
         return GlobalModel(codebook=codebook, learner=self.name, posterior=posterior(codebook, accepted))
+
+    def judge(self, codebook: Codebook, release: Released[LocalModel], given: GlobalModel | None = None) -> Judged:
+        """See `Learner.judge`: the matched filter, and the loss on references."""
+        return judge_class_sums(codebook, release)

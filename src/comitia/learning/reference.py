@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import isqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import POSTERIOR_BITS, posterior
@@ -35,6 +36,18 @@ def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int
     # each, so the order of the scores is the same on every machine.
     products = codebook.references.astype(np.float64) @ means.T.astype(np.float64)
     lengths = np.array([max(1, isqrt(int(square))) for square in (means**2).sum(axis=1)], dtype=np.float64)
-    best = (products / lengths).argmax(axis=1)
-    wrong = int((best != codebook.reference_labels).sum())
+    return wrong_references_ppm(codebook, products / lengths)
+
+
+def wrong_references_ppm(codebook: Codebook, scores: NDArray[np.float64] | NDArray[np.int64]) -> int | None:
+    """Share of the references whose highest score is not their category's, in millionths; None without references.
+
+    Parameters
+    ----------
+    scores : array, shape (R, C)
+        Exact on every machine.
+    """
+    if not len(codebook.references):
+        return None
+    wrong = int((scores.argmax(axis=1) != codebook.reference_labels).sum())
     return wrong * PPM // len(codebook.references)

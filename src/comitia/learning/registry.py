@@ -6,9 +6,20 @@ from collections.abc import Mapping
 
 from comitia.core.errors import InputError
 from comitia.learning.contract import Learner
+from comitia.learning.distilled_trees import FOREST, GBDT, TREE
 from comitia.learning.prototype import Prototype
+from comitia.learning.softmax import Softmax
 
-LEARNERS: Mapping[str, Learner] = {"prototype": Prototype()}
+LEARNERS: Mapping[str, Learner] = {
+    each.name: each
+    for each in (
+        Prototype(),
+        GBDT,
+        FOREST,
+        TREE,
+        Softmax(),
+    )
+}
 
 
 def learner(name: str) -> Learner:

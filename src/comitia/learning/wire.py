@@ -83,10 +83,10 @@ def parse_release(
         A check failed; its code names which.
     """
     record = codec.decode(_Record, data, limit=RELEASE_LIMIT)  # 1
-    if record.learner != learner.name or record.codebook != codebook.digest:  # 2
+    if record.learner != learner.release_name or record.codebook != codebook.digest:  # 2
         raise ProtocolError(
             f"the release is of learner {record.learner!r} and another codebook, or of another learner than "
-            f"{learner.name!r}",
+            f"{learner.release_name!r}",
             code="foreign-release",
             learner=record.learner,
             codebook=record.codebook,

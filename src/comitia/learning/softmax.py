@@ -1,0 +1,174 @@
+"""The learner with rounds: noised full-batch gradient descent of a softmax regression, from public knowledge on.
+
+Each round every provider sends the noised gradient of its documents' loss at the model so far,
+
+    G_c = sum_i (y_ic - p_ic) z_i,
+
+and `combine` takes a step along their sum. The first model is what `prototype` makes of pool and names, which is linear
+in z; references stay out of it, so they can judge and stop.
+
+Arithmetic of `combine` and `judge`: integers and single IEEE operations, no exp. A provider's own p may differ by a
+rounding from machine to machine; it is private and nobody recomputes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.learning import logistic
+from comitia.learning.fixed_scores import Standard
+from comitia.learning.global_model import GlobalModel
+from comitia.learning.heads import WEIGHT_BITS, Linear
+from comitia.learning.judging import Judged
+from comitia.learning.local_model import MAX_ROWS, LocalModel
+from comitia.learning.posterior import posterior
+from comitia.learning.reference import wrong_references_ppm
+from comitia.learning.training_set import require_training_set
+from comitia.privacy.mechanisms import gaussian
+from comitia.privacy.noise import Noise
+from comitia.privacy.released import Released
+from comitia.privacy.terms import PrivacyTerms, Unit
+from comitia.text.codebook import Codebook
+
+IntArray = NDArray[np.int64]
+
+RESIDUAL_BITS = 15
+"""y - p counts in units of 2**-15."""
+STEP = 16
+"""Length of a step: the mean gradient of all documents, times the number of categories, times this."""
+_WEIGHT_LIMIT = float((1 << 31) - 1)
+
+
+class Softmax:
+    """Full-batch gradient descent in a fixed number of rounds."""
+
+    name = "softmax"
+    release_name = "softmax"
+    rounds = 3
+
+    def shape(self, codebook: Codebook) -> tuple[int, int]:
+        """A row for each category: the gradient of its weights."""
+        return len(codebook.categories), codebook.rank
+
+    def sensitivity_squared(self, codebook: Codebook) -> int:
+        """Square of the most that replacing one document moves the gradient, in squared grid steps: 4 g².
+
+        Proof. Write g = 2**grid_bits. A document adds the matrix of e_c z_j, cut off toward zero, where |z| <= g
+        (checked before training, in integers) and e = y - p is held to a length of at most 1 (`_residuals`, checked in
+        integers). Cutting off never lengthens, so what it adds is at most |e| |z| <= g long, whatever the model given.
+        Replacing it takes one such matrix away and adds another: at most 2 g. No sum is rounded.
+        """
+        return 4 * codebook.norm_bound_squared
+
+    def statistic(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        given: GlobalModel | None = None,
+    ) -> IntArray:
+        """See `Learner.statistic`: the gradient."""
+        residuals = _residuals(_linear(codebook, given).products(vectors), labels, codebook)
+        wide = vectors.astype(np.int64)
+        gradient = np.empty(self.shape(codebook), dtype=np.int64)
+        for category, column in enumerate(residuals.T):
+            products = wide * column[:, None]
+            gradient[category] = (np.sign(products) * (np.abs(products) >> RESIDUAL_BITS)).sum(axis=0)
+        return gradient
+
+    def train(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        terms: PrivacyTerms,
+        noise: Noise,
+        given: GlobalModel | None = None,
+    ) -> Released[LocalModel]:
+        """See `Learner.train`. With unit `user` the declared rows are the most there can be: nothing is said of them."""
+        require_training_set(codebook, vectors, labels)
+        released = gaussian(
+            self.statistic(codebook, vectors, labels, given),
+            l2_sensitivity_squared=self.sensitivity_squared(codebook),
+            terms=terms,
+            noise=noise,
+            grid_bits=codebook.grid_bits,
+        )
+        rows = MAX_ROWS if terms.unit == Unit.USER else len(labels)
+        return released.map(
+            lambda values: LocalModel(learner=self.release_name, codebook=codebook.digest, rows=rows, values=values)
+        )
+
+    def combine(
+        self, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None = None
+    ) -> GlobalModel:
+        """See `Learner.combine`. A row counts by the share of its energy that is not noise.
+
+        That is what a provider without documents of a category needs: its row is noise, and must not blur the others'.
+        """
+        model = given or GlobalModel(
+            codebook=codebook,
+            learner=self.name,
+            posterior=posterior(codebook, (), references=False),
+            head=_first(codebook),
+        )
+        if not accepted:
+            return model
+        head = _linear(codebook, model)
+        rows = sum(release.value.rows for release in accepted)
+        pull = np.zeros(self.shape(codebook), dtype=np.int64)
+        for release in accepted:
+            pull += np.rint(release.value.values * _signal_share(release)[:, None]).astype(np.int64)
+        scale = float(STEP * len(codebook.categories)) * 2.0 ** (WEIGHT_BITS - codebook.grid_bits)
+        moved = head.weights + np.rint(pull * scale / float(rows))
+        weights = np.clip(moved, -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
+        return replace(model, head=Linear(weights=weights, intercepts=head.intercepts))
+
+    def judge(self, codebook: Codebook, release: Released[LocalModel], given: GlobalModel | None = None) -> Judged:
+        """See `Learner.judge`: the loss on references after a step along this release alone; there is no signal.
+
+        What honest gradients look like depends on how right the given model is on private documents, which nobody
+        knows: without references a release is unverifiable.
+        """
+        stepped = _linear(codebook, self.combine(codebook, (release,), given))
+        return Judged(reference_loss_ppm=wrong_references_ppm(codebook, stepped.products(codebook.references)))
+
+
+def _linear(codebook: Codebook, given: GlobalModel | None) -> Linear:
+    head = given.head if given is not None else None
+    return head if isinstance(head, Linear) else _first(codebook)
+
+
+def _first(codebook: Codebook) -> Linear:
+    """The prototypes of pool and names as weights and intercepts."""
+    standard = Standard(codebook, posterior(codebook, (), references=False).means)
+    unit = 2.0 ** (WEIGHT_BITS + codebook.grid_bits) / float(standard.deviation)
+    weights = np.clip(np.rint(standard.directions * unit), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
+    # The centre is the same for every category: a constant that no softmax sees.
+    return Linear(weights=weights, intercepts=np.zeros(len(weights), dtype=np.int64))
+
+
+def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook) -> IntArray:
+    """y - p of each document, shape (n, C), in units of 2**-`RESIDUAL_BITS`; no row longer than 1, exactly."""
+    one = 1 << RESIDUAL_BITS
+    logits = products / float(1 << (WEIGHT_BITS + codebook.grid_bits))
+    exact = -np.exp(logistic.log_softmax(logits))
+    exact[np.arange(len(labels)), labels] += 1.0
+    lengths = np.sqrt((exact**2).sum(axis=1, keepdims=True))
+    residuals = np.trunc(exact * (one / np.maximum(lengths, 1.0))).astype(np.int64)
+    # Floating point could leave a row a hair too long; integers decide.
+    while (excess := (residuals**2).sum(axis=1) > one**2).any():
+        residuals[excess] -= np.sign(residuals[excess])
+    return residuals
+
+
+def _signal_share(release: Released[LocalModel]) -> NDArray[np.float64]:
+    """Of each row of a release, how much is not noise: 1 - width sigma² / |row|², at least 0; shape (C,)."""
+    values = release.value.values.astype(object)
+    noise = values.shape[1] * release.receipt.sigma_squared
+    energies = [int((row * row).sum()) for row in values]
+    return np.array([max(0, energy - noise) / energy if energy else 0.0 for energy in energies], dtype=np.float64)
