@@ -23,6 +23,7 @@ from comitia.ledger.transactions import (
     TYPES,
     AbortRequest,
     Consent,
+    EndRounds,
     EvidenceKind,
     OpenRequest,
     Phase,
@@ -101,6 +102,7 @@ def specimens() -> Iterator[tuple[World, Session, str, Transaction]]:
     yield world, session, "a", world.commitment(session.id, "a")
     world, session = ready(Phase.SCORE)
     yield world, session, "a", world.sheet(session.id, "a")
+    yield world, session, "a", EndRounds(round=2)
     world, session = ready(Phase.SEAL)
     yield world, session, "a", world.seal_body(session.id)
 

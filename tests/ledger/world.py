@@ -177,8 +177,14 @@ class World:
             self.post(name, self.commitment(session, name, rows), self.session(session))
 
     def commitment(self, session: SessionId, name: str, rows: int = 100) -> CommitModel:
-        opened = commitment(session, node(name), bytes(32), name.encode())
-        return CommitModel(commitment=opened, rows=rows, epsilon_micro=10**6, size=1)
+        """To the release `name`, in a later round `name` and its number; the first release pays for all rounds."""
+        current = self.session(session)
+        release = name if current.round == 1 else f"{name}{current.round}"
+        opened = commitment(session, node(name), bytes(32), release.encode())
+        paid = any(node(name) in each.commits for each in current.earlier)
+        return CommitModel(
+            commitment=opened, rows=rows, epsilon_micro=0 if paid else 10**6, size=1, round=current.round
+        )
 
     def sheet(self, session: SessionId, judge: str, signal_micro: int = 9_000_000) -> PostScores:
         scores = tuple(
@@ -186,7 +192,7 @@ class World:
             for author in sorted(self.session(session).commits)
             if author != node(judge)
         )
-        return PostScores(scores=scores)
+        return PostScores(scores=scores, round=self.session(session).round)
 
     def score(self, session: SessionId, *names: str) -> None:
         for name in names or (*self.providers, "super"):

@@ -9,7 +9,7 @@ from typing import Final
 from comitia.core.codec import digest, encode
 from comitia.core.errors import InputError
 from comitia.ledger.application import Application
-from comitia.ledger.transactions import OpenRequest, Task, require_acceptable
+from comitia.ledger.transactions import MAX_ROUNDS, OpenRequest, Task, require_acceptable
 from comitia.privacy.terms import PrivacyTerms, Unit
 
 DEFAULT_EPSILON: Final = "1"
@@ -26,6 +26,9 @@ class Wish:
     unit : "record" or "user".
     purpose : in the words of the providers' policies.
     learner : name of a learner.
+    rounds : how often the providers train; None for as often as the learner needs.
+    chain : one provider trains in each round, in turn.
+    stop_at : share of wrong references, as written, at which rounds stop early; None: never.
     providers_min, providers_max : bounds of the committee.
     accept_unverified : use releases that nobody can judge.
     reuse : take a cached model or releases made before.
@@ -39,6 +42,9 @@ class Wish:
     unit: str = "record"
     purpose: str = "research"
     learner: str = "prototype"
+    rounds: int | None = None
+    chain: bool = False
+    stop_at: float | None = None
     providers_min: int = 2
     providers_max: int = 16
     accept_unverified: bool = False
@@ -72,7 +78,7 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int)
     """
     from comitia.learning.registry import learner
 
-    learner(wish.learner)
+    using = learner(wish.learner)
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
     if terms.delta_pico == 0:
         raise InputError(
@@ -93,10 +99,17 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int)
             f"at least {wish.providers_min} and at most {wish.providers_max} providers cannot be",
             code="bad-bounds",
         )
+    if wish.stop_at is not None and not 0 <= wish.stop_at <= 1:
+        raise InputError(f"a share of wrong references lies between 0 and 1, not at {wish.stop_at}", code="bad-stop-at")
+    if wish.rounds is not None and not 1 <= wish.rounds <= MAX_ROUNDS:
+        raise InputError(f"{wish.rounds} rounds cannot be, 1 to {MAX_ROUNDS} can", code="bad-rounds")
     task = Task(
         codebook=codebook,
         categories=tuple(sorted(set(wish.categories))),
         learner=wish.learner,
+        rounds=using.rounds if wish.rounds is None else wish.rounds,
+        chain=wish.chain,
+        threshold_ppm=None if wish.stop_at is None else int(wish.stop_at * 1_000_000),
         epsilon_micro=terms.epsilon_micro,
         delta_pico=terms.delta_pico,
         unit=Unit(wish.unit),

@@ -15,6 +15,7 @@ from comitia.driver.library import Library
 from comitia.driver.node import Node
 from comitia.driver.workbench import Workbench
 from comitia.learning.contract import Learner
+from comitia.learning.global_model import GlobalModel
 from comitia.learning.local_model import LocalModel
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
@@ -22,6 +23,7 @@ from comitia.ledger.session import Phase, Session
 from comitia.privacy.released import Released
 from comitia.roles import member
 from comitia.roles.effects import (
+    Assess,
     Combine,
     Decide,
     DeliverModel,
@@ -35,6 +37,7 @@ from comitia.roles.effects import (
     WakeAt,
 )
 from comitia.roles.events import (
+    Assessed,
     Combined,
     Decided,
     MemberEvent,
@@ -66,8 +69,10 @@ class Owner(Protocol):
         """Answer a request, reserving its budget for a yes; None if a person has to."""
         ...
 
-    def train(self, session: Session, codebook: Codebook, using: Learner) -> tuple[bytes, int, int]:
-        """Release bytes, rows, and the epsilon paid in millionths."""
+    def train(
+        self, session: Session, codebook: Codebook, using: Learner, given: GlobalModel | None
+    ) -> tuple[bytes, int, int]:
+        """Release bytes, rows, and the epsilon paid in millionths; `given` is the model of the rounds before."""
         ...
 
     def settle(self, session: SessionId, released: bool) -> None: ...
@@ -94,7 +99,8 @@ class Committee:
         self._bench = bench
         self._states: dict[SessionId, member.MemberState] = {}
         self._codebooks: dict[bytes, Codebook] = {}
-        self._releases: dict[tuple[SessionId, NodeId], Released[LocalModel] | None] = {}
+        self._releases: dict[tuple[SessionId, int, NodeId], Released[LocalModel] | None] = {}
+        self._models: dict[tuple[SessionId, int], GlobalModel] = {}
         self._resumed = False
 
     def resume(self) -> None:
@@ -121,8 +127,8 @@ class Committee:
         match received.message:
             case Reveal() as reveal:
                 self._step(session, RevealReceived(reveal=reveal))
-            case AskReveal(authors=authors):
-                self._step(session, RevealAsked(sender=received.sender, authors=authors))
+            case AskReveal(authors=authors, round=number):
+                self._step(session, RevealAsked(sender=received.sender, authors=authors, round=number))
             case Vote(block=block, signature=signature):
                 self._step(session, VoteReceived(sender=received.sender, block=block, signature=signature))
             case AskModel():
@@ -186,10 +192,12 @@ class Committee:
                 self._deliver(session)
             case Decide(session=session):
                 self._decide(session)
-            case Train(session=session):
-                self._with_codebook(session, partial(self._train, session))
-            case ScoreReleases(session=session, reveals=reveals):
-                self._with_codebook(session, partial(self._score, session, reveals))
+            case Train(session=session, reveals=reveals):
+                self._with_codebook(session, partial(self._train, session, reveals))
+            case Assess(session=session, reveals=reveals):
+                self._with_codebook(session, partial(self._assess, session, reveals))
+            case ScoreReleases(session=session, reveals=reveals, earlier=earlier):
+                self._with_codebook(session, partial(self._score, session, reveals, earlier))
             case Combine(session=session, reveals=reveals):
                 self._with_codebook(session, partial(self._combine, session, reveals))
 
@@ -215,47 +223,79 @@ class Committee:
             log.info("session %s: %s", session.id.hex()[:12], decided.reason or "takes part")
             self._step(session.id, decided)
 
-    def _train(self, session: Session, codebook: Codebook) -> None:
+    def _train(self, session: Session, earlier: Sequence[Reveal], codebook: Codebook) -> None:
         """Train, or explain in the log why not; the session goes on without this provider then."""
         if self._owner is None:
             return
         try:
-            release, rows, paid = self._owner.train(session, codebook, self._bench.learner(session.task.learner))
+            given = self._model_of(session, session.round - 1, earlier, codebook)
+            using = self._bench.learner(session.task.learner)
+            release, rows, paid = self._owner.train(session, codebook, using, given)
         except ComitiaError as error:
             log.error("session %s: cannot train: %s", session.id.hex()[:12], error.message)
             return
-        trained = Trained(release=release, nonce=self._node.draw(32), rows=rows, epsilon_micro=paid)
+        trained = Trained(
+            release=release, nonce=self._node.draw(32), rows=rows, epsilon_micro=paid, round=session.round
+        )
         self._step(session.id, trained)
 
-    def _score(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
+    def _assess(self, session: Session, earlier: Sequence[Reveal], codebook: Codebook) -> None:
+        """Whether the rounds before have made a model that is good enough on the public references."""
+        model = self._model_of(session, session.round - 1, earlier, codebook)
+        loss = self._bench.loss_ppm(session.task.learner, codebook, model) if model is not None else None
+        threshold = session.task.threshold_ppm
+        enough = loss is not None and threshold is not None and loss <= threshold
+        self._step(session.id, Assessed(round=session.round, enough=enough))
+
+    def _score(
+        self, session: Session, reveals: Sequence[Reveal], earlier: Sequence[Reveal], codebook: Codebook
+    ) -> None:
         """A line for every committed model but the own one; what is not here, or not readable, is not received."""
         held = {reveal.author: reveal for reveal in reveals}
+        given = self._model_of(session, session.round - 1, earlier, codebook)
         scores = tuple(
-            self._score_one(session, codebook, author, held.get(author))
+            self._score_one(session, codebook, author, held.get(author), given)
             for author in sorted(session.commits)
             if author != self._node.node
         )
-        self._step(session.id, Scored(scores=scores))
+        self._step(session.id, Scored(scores=scores, round=session.round))
 
-    def _score_one(self, session: Session, codebook: Codebook, author: NodeId, reveal: Reveal | None) -> Score:
+    def _score_one(
+        self, session: Session, codebook: Codebook, author: NodeId, reveal: Reveal | None, given: GlobalModel | None
+    ) -> Score:
         release = self._read(session, codebook, reveal) if reveal is not None else None
         if release is None:
             return Score(author=author, received=False)
-        return self._bench.score(codebook, author, release)
+        return self._bench.score(session.task.learner, codebook, author, release, given)
 
     def _combine(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
-        releases = [self._read(session, codebook, reveal) for reveal in reveals]
-        readable = [release for release in releases if release is not None]
-        if len(readable) < len(releases):
-            log.error("session %s: a release that a quorum accepted is not readable here", session.id.hex()[:12])
+        combined = self._model_of(session, session.round, reveals, codebook)
+        if combined is None:
             return
-        model = self._bench.combine(session.task.learner, codebook, readable)
+        model = combined.to_bytes()
         self._node.store.keep_artefact(digest(model), model)
         self._step(session.id, Combined(model=digest(model), size=len(model)))
 
+    def _model_of(
+        self, session: Session, rounds: int, reveals: Sequence[Reveal], codebook: Codebook
+    ) -> GlobalModel | None:
+        """The model after so many rounds, from their accepted releases; None before the first."""
+        model: GlobalModel | None = None
+        for number in range(1, rounds + 1):
+            place = (session.id, number)
+            if place not in self._models:
+                releases = [self._read(session, codebook, reveal) for reveal in reveals if reveal.round == number]
+                readable = [release for release in releases if release is not None]
+                if len(readable) < len(releases):
+                    log.error("session %s: an accepted release is not readable here", session.id.hex()[:12])
+                    return None
+                self._models[place] = self._bench.combine(session.task.learner, codebook, readable, model)
+            model = self._models[place]
+        return model
+
     def _read(self, session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
-        """A peer's release, read and checked once a session."""
-        key = (session.id, reveal.author)
+        """A release, read and checked once a session."""
+        key = (session.id, reveal.round, reveal.author)
         if key not in self._releases:
             self._releases[key] = self._bench.read(session.task.learner, codebook, reveal)
         return self._releases[key]
@@ -286,6 +326,8 @@ class Committee:
             del self._states[session]
             for key in [key for key in self._releases if key[0] == session]:
                 del self._releases[key]
+            for place in [place for place in self._models if place[0] == session]:
+                del self._models[place]
 
     def _close_ended(self, session: SessionId, memory: Memory) -> None:
         """A session ended while this node was away: settle what it had reserved."""

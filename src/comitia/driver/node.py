@@ -19,7 +19,14 @@ from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block
 from comitia.ledger.genesis import Genesis, Membership
-from comitia.ledger.transactions import ONCE_IN_SESSION, RegisterMember, Transaction, sign_transaction, type_name
+from comitia.ledger.transactions import (
+    ONCE_IN_SESSION,
+    RegisterMember,
+    Transaction,
+    round_of,
+    sign_transaction,
+    type_name,
+)
 from comitia.roles.messages import (
     Blocks,
     Follow,
@@ -137,17 +144,18 @@ class Node:
     def post(self, session: bytes, body: Transaction) -> TransactionId:
         """Sign a transaction and bring it to the ledger until it is there or refused.
 
-        Of what a node may say once in a session only one is ever signed, whatever is posted later, and it is
-        durable before it is sent. Anything else is posted anew after a crash, if it is still wanted.
+        Of what a node may say once in a session, or in a round, only one is ever signed, whatever is posted later, and
+        it is durable before it is sent. Anything else is posted anew after a crash, if it is still wanted.
         """
         kind = type_name(type(body))
         once = kind in ONCE_IN_SESSION
-        already = self.store.queued(session, kind) if once else None
+        place = f"{kind}/{round_of(body)}"
+        already = self.store.queued(session, place) if once else None
         envelope = Envelope.from_bytes(already) if already else self._sign(session, body)
         transaction = TransactionId(envelope.digest)
         data = envelope.to_bytes()
         if once and not already:
-            self.store.queue(transaction, session, kind, data)
+            self.store.queue(transaction, session, place, data)
         self._outbox[transaction] = data
         self._bring(transaction, data)
         return transaction

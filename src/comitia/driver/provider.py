@@ -15,12 +15,13 @@ from comitia.driver.node import Node
 from comitia.driver.owner_settings import read_settings
 from comitia.driver.ports import Budget
 from comitia.learning.contract import Learner
+from comitia.learning.global_model import GlobalModel
 from comitia.learning.registry import learner
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.ledger.policy import fitting_rule
-from comitia.ledger.session import Session
+from comitia.ledger.session import Session, releases_of
 from comitia.ledger.transactions import (
     ConsentMode,
     PolicyRule,
@@ -33,6 +34,7 @@ from comitia.ledger.transactions import (
 from comitia.privacy.budget import Ask
 from comitia.privacy.mechanisms import gaussian_sigma_squared
 from comitia.privacy.noise import Noise
+from comitia.privacy.shares import shared_out
 from comitia.privacy.terms import PrivacyTerms, Unit, in_units
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_visible
 from comitia.roles.events import Decided
@@ -219,15 +221,23 @@ class Provider:
             return Decided(answer=False, reason=error.message)
         return Decided(answer=True, reason="")
 
-    def train(self, session: Session, codebook: Codebook, using: Learner) -> tuple[bytes, int, int]:
-        """Release bytes, rows, and epsilon paid; a release made before for the same question is free."""
+    def train(
+        self, session: Session, codebook: Codebook, using: Learner, given: GlobalModel | None
+    ) -> tuple[bytes, int, int]:
+        """Release bytes, rows, and epsilon paid; a release made before for the same question is free.
+
+        With rounds the first release pays for all, before it leaves; each of them takes an equal share.
+        """
         before = self._reusable(session)
         if before is not None:
             release = parse_release(before, learner=using, codebook=codebook)
             self._budget.reuse(self._session_ask(session), release.receipt.digest)
             return before, release.value.rows, 0
         holdings = self._holdings[session.task.codebook]
-        released = using.train(codebook, holdings.vectors, holdings.labels, self._terms(session), self._noise)
+        terms = shared_out(self._terms(session), releases_of(session))
+        released = using.train(codebook, holdings.vectors, holdings.labels, terms, self._noise, given)
+        if any(self._node.node in each.commits for each in session.earlier):
+            return release_bytes(released), released.value.rows, 0
         self._budget.spend(session.id, released.receipt)
         data = release_bytes(released)
         self._node.store.keep_release(self._release_key(session), data)
@@ -309,12 +319,16 @@ class Provider:
         )
 
     def _reusable(self, session: Session) -> bytes | None:
-        """A release of the same documents for the same question, where the requester takes one."""
-        if not session.task.reuse or session.task.codebook not in self._holdings:
+        """A release of the same documents for the same question, where the requester takes one.
+
+        A release of one of several rounds answers no other question: the model that it went on from was another.
+        """
+        if not session.task.reuse or session.task.rounds > 1 or session.task.codebook not in self._holdings:
             return None
         return self._node.store.release(self._release_key(session))
 
     def _release_key(self, session: Session) -> bytes:
         task = session.task
         version = self._holdings[task.codebook].version
-        return digest(encode([version, task.learner, task.kind, task.epsilon_micro, task.delta_pico]))
+        released_as = learner(task.learner).release_name
+        return digest(encode([version, released_as, task.kind, task.epsilon_micro, task.delta_pico]))

@@ -49,7 +49,8 @@ class Requesting:
     def ask(self, request: OpenRequest) -> SessionId:
         """Open a request; on the node's thread."""
         task = request.task
-        stages = task.consent_ms + task.commit_ms + task.score_ms + task.seal_ms * (task.providers_max + 1)
+        rounds_ms = task.rounds * (task.commit_ms + task.score_ms)
+        stages = task.consent_ms + rounds_ms + task.seal_ms * (task.providers_max + 1)
         session = SessionId(self._node.post(b"", request))
         self._open[session] = requester.RequesterState(
             request=session, patience_ms=self._node.now_ms() + stages + SILENCE_MS

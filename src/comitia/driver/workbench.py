@@ -9,10 +9,9 @@ from comitia.consensus.quality import Score
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.learning.contract import Learner
+from comitia.learning.global_model import GlobalModel
 from comitia.learning.local_model import LocalModel
-from comitia.learning.reference import reference_loss_ppm
 from comitia.learning.registry import learner
-from comitia.learning.signal import signal
 from comitia.learning.wire import parse_release
 from comitia.privacy.released import Released
 from comitia.roles.messages import Reveal
@@ -38,17 +37,30 @@ class Workbench:
             log.warning("the release of %s is not usable: %s", reveal.author, error.message)
             return None
 
-    def score(self, codebook: Codebook, author: NodeId, release: Released[LocalModel]) -> Score:
-        """The figures of a release that was read."""
-        measured = signal(codebook, release)
+    def score(
+        self,
+        name: str,
+        codebook: Codebook,
+        author: NodeId,
+        release: Released[LocalModel],
+        given: GlobalModel | None,
+    ) -> Score:
+        """The figures of a release that was read; `given` is the model of the rounds before."""
+        judged = self.learner(name).judge(codebook, release, given)
         return Score(
             author=author,
             received=True,
-            signal_micro=measured.z_micro if measured else None,
-            expected_micro=measured.expected_micro if measured else None,
-            reference_loss_ppm=reference_loss_ppm(codebook, release),
+            signal_micro=judged.signal.z_micro if judged.signal else None,
+            expected_micro=judged.signal.expected_micro if judged.signal else None,
+            reference_loss_ppm=judged.reference_loss_ppm,
         )
 
-    def combine(self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> bytes:
-        """Canonical bytes of M."""
-        return self.learner(name).combine(codebook, accepted).to_bytes()
+    def combine(
+        self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None
+    ) -> GlobalModel:
+        """The model after a round; `given` is that of the rounds before."""
+        return self.learner(name).combine(codebook, accepted, given)
+
+    def loss_ppm(self, name: str, codebook: Codebook, model: GlobalModel) -> int | None:
+        """Loss of a combined model on the public references."""
+        return self.learner(name).reference_loss_ppm(codebook, model)

@@ -98,6 +98,10 @@ class Learner(Protocol):
         """
         ...
 
+    def reference_loss_ppm(self, codebook: Codebook, model: GlobalModel) -> int | None:
+        """Loss of a combined model on the public references, in millionths; None where there are none. Exact."""
+        ...
+
     def judge(self, codebook: Codebook, release: Released[LocalModel], given: GlobalModel | None = None) -> Judged:
         """What public knowledge has to say of one release."""
         ...

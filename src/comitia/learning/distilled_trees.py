@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from comitia.core.errors import InputError
 from comitia.learning.fixed_scores import Standard, public_points
 from comitia.learning.global_model import MODEL_LIMIT, GlobalModel

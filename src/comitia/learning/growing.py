@@ -81,7 +81,7 @@ def grow(points: IntArray, targets: IntArray, growth: Growth) -> tuple[Tree, ...
 
 
 class _Draw:
-    """Numbers that look random and are the same everywhere: which questions are tried says nothing of anybody's data."""
+    """Numbers that look random and are the same everywhere: what is tried says nothing of anybody's data."""
 
     def __init__(self, what: str) -> None:
         self._seed = hashlib.sha256(b"comitia/growing/1 " + what.encode()).digest()

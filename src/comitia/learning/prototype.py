@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.learning.class_sums import class_sums, inverse_count_weight, sensitivity_squared
+from comitia.learning.fixed_scores import Standard
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.judging import Judged, judge_class_sums
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
+from comitia.learning.reference import wrong_references_ppm
 from comitia.learning.training_set import declared_rows, require_training_set
 from comitia.privacy.mechanisms import gaussian
 from comitia.privacy.noise import Noise
@@ -81,3 +83,7 @@ class Prototype:
     def judge(self, codebook: Codebook, release: Released[LocalModel], given: GlobalModel | None = None) -> Judged:
         """See `Learner.judge`: the matched filter, and the loss on references."""
         return judge_class_sums(codebook, release)
+
+    def reference_loss_ppm(self, codebook: Codebook, model: GlobalModel) -> int | None:
+        """See `Learner.reference_loss_ppm`. References are part of these models, so they judge them kindly."""
+        return wrong_references_ppm(codebook, Standard(codebook, model.posterior.means).scores(codebook.references))

@@ -89,7 +89,7 @@ class Softmax:
         noise: Noise,
         given: GlobalModel | None = None,
     ) -> Released[LocalModel]:
-        """See `Learner.train`. With unit `user` the declared rows are the most there can be: nothing is said of them."""
+        """See `Learner.train`. With unit `user` the declared rows say nothing: they are the most there can be."""
         require_training_set(codebook, vectors, labels)
         released = gaussian(
             self.statistic(codebook, vectors, labels, given),
@@ -128,14 +128,18 @@ class Softmax:
         weights = np.clip(moved, -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
         return replace(model, head=Linear(weights=weights, intercepts=head.intercepts))
 
+    def reference_loss_ppm(self, codebook: Codebook, model: GlobalModel) -> int | None:
+        """See `Learner.reference_loss_ppm`."""
+        return wrong_references_ppm(codebook, _linear(codebook, model).products(codebook.references))
+
     def judge(self, codebook: Codebook, release: Released[LocalModel], given: GlobalModel | None = None) -> Judged:
         """See `Learner.judge`: the loss on references after a step along this release alone; there is no signal.
 
         What honest gradients look like depends on how right the given model is on private documents, which nobody
         knows: without references a release is unverifiable.
         """
-        stepped = _linear(codebook, self.combine(codebook, (release,), given))
-        return Judged(reference_loss_ppm=wrong_references_ppm(codebook, stepped.products(codebook.references)))
+        stepped = self.combine(codebook, (release,), given)
+        return Judged(reference_loss_ppm=self.reference_loss_ppm(codebook, stepped))
 
 
 def _linear(codebook: Codebook, given: GlobalModel | None) -> Linear:
@@ -163,7 +167,7 @@ def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook
     # Floating point could leave a row a hair too long; integers decide.
     while (excess := (residuals**2).sum(axis=1) > one**2).any():
         residuals[excess] -= np.sign(residuals[excess])
-    return residuals
+    return np.asarray(residuals)
 
 
 def _signal_share(release: Released[LocalModel]) -> NDArray[np.float64]:

@@ -53,6 +53,7 @@ from comitia.ledger.transactions import (
     block_digest,
     parse,
     rotation_digest,
+    round_of,
     transaction_id,
 )
 from comitia.retrieval.index import Index
@@ -485,6 +486,12 @@ class Application:
                 code="unknown-learner",
                 hint=f"learners: {', '.join(sorted(LEARNERS))}",
             )
+        if (task.chain or task.rounds > 1) and LEARNERS[task.learner].rounds == 1:
+            raise ProtocolError(
+                f"{task.learner!r} learns in one round, and in a chain makes the same model as in parallel",
+                code="no-rounds",
+                hint="ask without rounds, or for learner 'softmax'",
+            )
         if task.kappa != rules.kappa:
             raise ProtocolError(f"this consortium ranks with kappa {rules.kappa}", code="wrong-kappa")
         longest = max(task.consent_ms, task.commit_ms, task.score_ms, task.seal_ms)
@@ -575,16 +582,19 @@ class Application:
     def _report_evidence(self, body: ReportEvidence) -> None:
         """Exclude a member who signed two different things where an honest one signs one.
 
-        1. There are two items for one place: chain, session, its epoch, and a type of which a member signs one.
+        1. There are two items for one place: chain, session, its epoch, and a type of which a member signs one, or one
+           a round.
         2. They differ. 3. The accused signed both.
         """
         member = self._require_member(body.accused)
-        envelopes = [self._parse(item)[0] for item in body.items]
+        items = [self._parse(item) for item in body.items]
+        envelopes = [envelope for envelope, _ in items]
         header = envelopes[0].header
         record = self._require_session(SessionId(header.session))
         place = (self.genesis.chain, record.epoch, record.id, header.type, body.accused)
         same = all((h.chain, h.epoch, h.session, h.type, h.sender) == place for h in (e.header for e in envelopes))
-        two = body.kind is EvidenceKind.EQUIVOCATION and len(envelopes) == 2
+        one_round = len({round_of(statement) for _, statement in items}) == 1
+        two = body.kind is EvidenceKind.EQUIVOCATION and len(envelopes) == 2 and one_round
         if not (same and two and header.type in ONCE_IN_SESSION):  # 1
             raise ProtocolError("the evidence is not two statements where one is allowed", code="no-proof")
         if envelopes[0].digest == envelopes[1].digest:  # 2
@@ -623,7 +633,7 @@ class Application:
         )
         self._state.put("poq", _height_key(height), entry)
         self._state.put("cache", session.task.cache_key(session.epoch).hex(), entry)
-        for author, verdict in session.judgement.verdicts:
+        for author, verdict in (pair for each in session.judged_rounds for pair in each.judgement.verdicts):
             if verdict.value in ("accept", "reject", "unverifiable"):
                 name = {"accept": "accepted", "reject": "rejected"}.get(verdict.value, verdict.value)
                 self._count(author, **{name: 1})
@@ -712,7 +722,7 @@ class Application:
         if time_ms - session.closed_ms > self.genesis.parameters.cache_ms:  # 1
             return None
         task = replace(session.task, purpose=purpose)
-        for node in session.judgement.accepted:
+        for node in session.contributors:
             member, held = self.member(node), self._holding(node)
             if member is None or not member.is_active(epoch):  # 2
                 return None

@@ -24,6 +24,7 @@ from comitia.ledger.transactions import (
     AbortRequest,
     CommitModel,
     Consent,
+    EndRounds,
     ModelTransaction,
     PoqBlock,
     PostScores,
@@ -43,11 +44,13 @@ TRANSITIONS: Final[tuple[tuple[Phase, Phase, str], ...]] = (
     (Phase.CONSENT, Phase.ABORTED, "too few said yes, or the requester gave up"),
     (Phase.COMMIT, Phase.SCORE, "all consenting providers have committed, or time is up; enough did"),
     (Phase.COMMIT, Phase.ABORTED, "too few committed, or the requester gave up"),
+    (Phase.COMMIT, Phase.SEAL, "a quorum finds the rounds before good enough, or too few committed in a later round"),
     (
         Phase.SCORE,
         Phase.SEAL,
         "all present members have scored, or time is up; a quorum did, a model is accepted",
     ),
+    (Phase.SCORE, Phase.COMMIT, "the same, and a round is left"),
     (Phase.SCORE, Phase.ABORTED, "too few scored, no model accepted, or the requester gave up"),
     (Phase.SEAL, Phase.SEAL, "time is up: the next in rank leads"),
     (Phase.SEAL, Phase.SEALED, "a block with a quorum's signatures"),
@@ -66,13 +69,27 @@ V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A round that is over.
+
+    Attributes
+    ----------
+    commits, scores : what was posted, by author.
+    judgement : verdicts and ranking.
+    """
+
+    commits: dict[NodeId, CommitModel]
+    scores: dict[NodeId, tuple[Score, ...]]
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """The ledger's record of one request.
 
     Attributes
     ----------
     id : the request's transaction id.
-    chain : the consortium.
     chain : the consortium's ledger.
     requester, task, epoch : who asked for what; every signature in the session is judged at this epoch.
     anchor_height, anchor : the request's block, and 32 bytes that depend on it and that nobody knew before.
@@ -83,10 +100,13 @@ class Session:
     drawn : providers that were asked, best match first.
     witnesses : super nodes that vote and train nothing; cut to as many as are needed when COMMIT opens.
     keys : signing keys, at this epoch, of all drawn and all witnesses.
-    consents, commits, scores : what was posted, by author.
+    consents, commits, scores : what was posted, by author; commits and scores of the current round.
+    round : the current round, from 1.
+    earlier : the rounds before it.
+    enough : members for whom the rounds before are good enough.
     members : consenting providers and witnesses; empty before COMMIT.
     faults, quorum : how many Byzantine members it survives, how many signatures seal; 0 before COMMIT.
-    judgement : verdicts and ranking, once scores are closed.
+    judgement : verdicts and ranking of the current round, once its scores are closed.
     view : how many leaders had their turn.
     block, poq_height : what was sealed, and where in the PoQ chain; 0 before.
     closed_ms : when it was sealed or aborted; 0 before.
@@ -114,6 +134,9 @@ class Session:
     quorum: int = 0
     commits: dict[NodeId, CommitModel] = field(default_factory=dict)
     scores: dict[NodeId, tuple[Score, ...]] = field(default_factory=dict)
+    round: int = 1
+    earlier: tuple[Round, ...] = ()
+    enough: tuple[NodeId, ...] = ()
     judgement: Judgement | None = None
     view: int = 0
     block: PoqBlock | None = None
@@ -129,6 +152,36 @@ class Session:
     def providers(self) -> tuple[NodeId, ...]:
         """The members who train."""
         return tuple(member for member in self.members if member not in self.witnesses)
+
+    @property
+    def due(self) -> tuple[NodeId, ...]:
+        """The members who train in the current round."""
+        if not self.task.chain or not self.providers:
+            return self.providers
+        return (self.providers[(self.round - 1) % len(self.providers)],)
+
+    @property
+    def present(self) -> frozenset[NodeId]:
+        """The members who can be expected to score the current round."""
+        return frozenset(self.members if self.task.chain else (*self.commits, *self.witnesses))
+
+    @property
+    def judged_rounds(self) -> tuple[Round, ...]:
+        """All rounds whose scores are closed."""
+        if self.judgement is None:
+            return self.earlier
+        return (*self.earlier, Round(commits=self.commits, scores=self.scores, judgement=self.judgement))
+
+    @property
+    def contributors(self) -> tuple[NodeId, ...]:
+        """Whose releases the model is made of."""
+        return tuple(sorted({author for each in self.judged_rounds for author in each.judgement.accepted}))
+
+    def commits_in(self, number: int) -> Mapping[NodeId, CommitModel]:
+        """What was committed in a round; nothing if there has been none of that number."""
+        if number == self.round:
+            return self.commits
+        return self.earlier[number - 1].commits if 1 <= number < self.round else {}
 
 
 # --- facts that members and the application compute alike -----------------------------------------------------
@@ -164,6 +217,13 @@ def leader(session: Session) -> NodeId:
     return ranking[session.view % len(ranking)]
 
 
+def releases_of(session: Session) -> int:
+    """How many releases the session asks of one provider at most: its budget is shared out among them."""
+    if not session.task.chain:
+        return session.task.rounds
+    return -(-session.task.rounds // max(1, len(session.providers)))
+
+
 def expected_block(session: Session, model_digest: bytes, model_size: int) -> PoqBlock:
     """The only block that this session can be sealed with, given M.
 
@@ -184,9 +244,9 @@ def expected_block(session: Session, model_digest: bytes, model_size: int) -> Po
         requester=session.requester,
         purpose=task.purpose,
         codebook=task.codebook,
-        transactions=_model_transactions(session, judgement),
+        transactions=_model_transactions(session),
         scores=_scores_digest(session),
-        accepted=judgement.accepted,
+        accepted=session.contributors,
         ranking=judgement.ranking,
         leader=judgement.ranking[0],
         model=model_digest,
@@ -197,24 +257,30 @@ def expected_block(session: Session, model_digest: bytes, model_size: int) -> Po
     )
 
 
-def _model_transactions(session: Session, judgement: Judgement) -> tuple[ModelTransaction, ...]:
-    losses, weighted = dict(judgement.losses_ppm), dict(judgement.weighted_mae_ppm)
-    return tuple(
-        ModelTransaction(
-            author=author,
-            commitment=session.commits[author].commitment,
-            rows=session.commits[author].rows,
-            epsilon_micro=session.commits[author].epsilon_micro,
-            verdict=verdict.value,
-            mae_ppm=losses[author],
-            weighted_mae_ppm=weighted[author],
-        )
-        for author, verdict in judgement.verdicts
-    )
+def _model_transactions(session: Session) -> tuple[ModelTransaction, ...]:
+    """Round by round, within a round by author."""
+    transactions: list[ModelTransaction] = []
+    for number, each in enumerate(session.judged_rounds, start=1):
+        losses, weighted = dict(each.judgement.losses_ppm), dict(each.judgement.weighted_mae_ppm)
+        transactions += [
+            ModelTransaction(
+                author=author,
+                commitment=each.commits[author].commitment,
+                rows=each.commits[author].rows,
+                epsilon_micro=each.commits[author].epsilon_micro,
+                round=number,
+                verdict=verdict.value,
+                mae_ppm=losses[author],
+                weighted_mae_ppm=weighted[author],
+            )
+            for author, verdict in each.judgement.verdicts
+        ]
+    return tuple(transactions)
 
 
 def _scores_digest(session: Session) -> bytes:
-    return digest(encode([[judge_id, session.scores[judge_id]] for judge_id in sorted(session.scores)]))
+    rounds = [[[judge_id, each.scores[judge_id]] for judge_id in sorted(each.scores)] for each in session.judged_rounds]
+    return digest(encode(rounds))
 
 
 def _judgement(session: Session) -> Judgement:
@@ -264,6 +330,8 @@ def step(
             return _consent(session, author, body, time_ms)
         case Phase.COMMIT, CommitModel():
             return _commit(session, author, body, time_ms)
+        case Phase.COMMIT, EndRounds():
+            return _enough(session, author, body, time_ms)
         case Phase.SCORE, PostScores():
             return _score(session, author, body, time_ms)
         case Phase.SEAL, SealBlock():
@@ -345,30 +413,47 @@ def _close_consent(session: Session, time_ms: int) -> Session:
 
 def _commit(session: Session, author: NodeId, body: CommitModel, time_ms: int) -> Session:
     _require_in_time(session, time_ms)
-    _require_part(session, author, session.providers, session.commits)
-    if body.epsilon_micro != session.task.epsilon_micro and not (session.task.reuse and body.epsilon_micro == 0):
+    _require_round(session, body.round)
+    _require_part(session, author, session.due, session.commits)
+    paid = any(author in each.commits for each in session.earlier)
+    free = paid or session.task.reuse
+    if body.epsilon_micro != (0 if paid else session.task.epsilon_micro) and not (free and body.epsilon_micro == 0):
         raise ProtocolError(
             f"the release is declared at epsilon {body.epsilon_micro} millionths, "
             f"the request says {session.task.epsilon_micro}",
             code="wrong-epsilon",
         )
-    if any(body.commitment == other.commitment for other in session.commits.values()):
+    posted = [commit for number in range(1, session.round + 1) for commit in session.commits_in(number).values()]
+    if any(body.commitment == other.commitment for other in posted):
         raise ProtocolError("this commitment was posted by another provider before", code="copied-commitment")
     session = replace(session, commits=_with(session.commits, author, body))
-    return _close_commit(session, time_ms) if len(session.commits) == len(session.providers) else session
+    return _close_commit(session, time_ms) if len(session.commits) == len(session.due) else session
+
+
+def _enough(session: Session, author: NodeId, body: EndRounds, time_ms: int) -> Session:
+    """A quorum for whom the rounds before are good enough ends them: what was committed since is never opened."""
+    _require_in_time(session, time_ms)
+    _require_round(session, body.round)
+    _require_part(session, author, session.members, dict.fromkeys(session.enough))
+    session = replace(session, enough=tuple(sorted((*session.enough, author))))
+    return _rest(session, time_ms) if len(session.enough) >= session.quorum else session
 
 
 def _close_commit(session: Session, time_ms: int) -> Session:
     """Close the set of models: only now may anyone show theirs."""
-    present = len(session.commits) + len(session.witnesses)
-    if len(session.commits) < session.task.providers_min:
+    present = len(session.present)
+    if len(session.commits) < min(session.task.providers_min, len(session.due)):
+        if session.earlier:
+            return _rest(session, time_ms)
         return _abort(
             session,
             time_ms,
-            f"{len(session.commits)} of {len(session.providers)} providers committed a model in time, "
+            f"{len(session.commits)} of {len(session.due)} providers committed a model in time, "
             f"{session.task.providers_min} needed",
         )
     if present < session.quorum:
+        if session.earlier:
+            return _rest(session, time_ms)
         return _abort(
             session,
             time_ms,
@@ -379,16 +464,18 @@ def _close_commit(session: Session, time_ms: int) -> Session:
 
 def _score(session: Session, author: NodeId, body: PostScores, time_ms: int) -> Session:
     _require_in_time(session, time_ms)
+    _require_round(session, body.round)
     _require_part(session, author, session.members, session.scores)
     check_sheet(author, body.scores, session.commits.keys())
     session = replace(session, scores=_with(session.scores, author, body.scores))
-    awaited = session.commits.keys() | set(session.witnesses)
-    return _close_score(session, time_ms) if awaited <= session.scores.keys() else session
+    return _close_score(session, time_ms) if session.present <= session.scores.keys() else session
 
 
 def _close_score(session: Session, time_ms: int) -> Session:
     """Judge what is posted; the best ranked leads."""
     if len(session.scores) < session.quorum:
+        if session.earlier:
+            return _rest(session, time_ms)
         return _abort(
             session,
             time_ms,
@@ -404,10 +491,40 @@ def _close_score(session: Session, time_ms: int) -> Session:
     rows = {author: session.commits[author].rows for author in sorted(session.commits)}
     judgement = judge(session.scores, rows, rules, beacon(session), frozenset(session.witnesses))
     session = replace(session, judgement=judgement)
+    if not judgement.accepted and session.earlier:
+        return _rest(session, time_ms)
     if not judgement.accepted:
         found = ", ".join(sorted({verdict.value for _, verdict in judgement.verdicts}))
         return _abort(session, time_ms, f"none of {len(rows)} models was accepted ({found})")
+    if session.round < session.task.rounds:
+        return _next_round(session, time_ms)
     return _move(session, Phase.SEAL, time_ms + session.task.seal_ms)
+
+
+def _next_round(session: Session, time_ms: int) -> Session:
+    """Train again, on the model that the accepted releases of all rounds so far make."""
+    return replace(
+        _move(session, Phase.COMMIT, time_ms + session.task.commit_ms),
+        earlier=session.judged_rounds,
+        round=session.round + 1,
+        commits={},
+        scores={},
+        judgement=None,
+        enough=(),
+    )
+
+
+def _rest(session: Session, time_ms: int) -> Session:
+    """Leave it at the rounds before: the last of them becomes the current one, to be sealed."""
+    last = session.earlier[-1]
+    return replace(
+        _move(session, Phase.SEAL, time_ms + session.task.seal_ms),
+        earlier=session.earlier[:-1],
+        round=session.round - 1,
+        commits=last.commits,
+        scores=last.scores,
+        judgement=last.judgement,
+    )
 
 
 def _seal(session: Session, author: NodeId, body: SealBlock, time_ms: int, verify: Verifier) -> Session:
@@ -478,16 +595,23 @@ def faults_between(before: Session, after: Session) -> tuple[NodeId, ...]:
     """Members who let the session down as it moved on: grounds for a strike, not for a verdict.
 
     Promised and did not commit, present and did not score, contradicted figures that a quorum agrees on, or led and
-    brought no block. Any of these can be a crash or a network.
+    brought no block. Any of these can be a crash or a network. A later round that came to nothing strikes nobody for
+    its scores.
     """
     if after.abort_reason.startswith("the requester"):
         return ()
     if before.phase is Phase.COMMIT and after.phase is not Phase.COMMIT:
-        return tuple(node for node in after.providers if node not in after.commits)
+        rested = after.round < before.round
+        if rested and len(after.enough) >= after.quorum:
+            return ()
+        posted = {*(before if rested else after).commits, *before.enough}
+        return tuple(node for node in before.due if node not in posted)
     if before.phase is Phase.SCORE and after.phase is not Phase.SCORE:
-        present = sorted(after.commits.keys() | set(after.witnesses))
-        silent = {node for node in present if node not in after.scores}
-        disputed = set(after.judgement.disputed) if after.judgement is not None else set()
+        if after.round < before.round:
+            return ()
+        judged = dict(enumerate(after.judged_rounds, start=1)).get(before.round)
+        silent = before.present - (judged.scores if judged is not None else after.scores).keys()
+        disputed = set(judged.judgement.disputed) if judged is not None else set()
         return tuple(sorted(silent | disputed))
     if before.phase is Phase.SEAL and after.phase is not Phase.SEALED:
         return (leader(before),)
@@ -502,6 +626,13 @@ def _require_in_time(session: Session, time_ms: int) -> None:
         raise ProtocolError(
             f"stage {session.phase} of session {_short(session)} ended {time_ms - session.deadline_ms} ms ago",
             code="too-late",
+        )
+
+
+def _require_round(session: Session, number: int) -> None:
+    if number != session.round:
+        raise ProtocolError(
+            f"session {_short(session)} is in round {session.round}, not in {number}", code="wrong-round"
         )
 
 

@@ -32,6 +32,7 @@ MAX_TEXT: Final = 256
 MAX_REASON: Final = 1024
 MAX_LIST: Final = 256
 MAX_COMMITTEE: Final = 128
+MAX_ROUNDS: Final = 64
 MAX_ROWS: Final = 10**12
 MAX_EPSILON_MICRO: Final = 10**9
 MAX_MODEL_BYTES: Final = 1 << 31
@@ -113,7 +114,10 @@ class Task:
     ----------
     codebook : digest of the codebook, 32 bytes.
     categories : which providers to ask, category ids of the codebook; empty: any.
-    kind, learner : "classification" and "prototype" for now.
+    kind, learner : "classification" or "regression", as the codebook has it; name in the registry of learners.
+    rounds : how often the providers train, each time on the model so far; the budget is for all rounds together.
+    chain : one provider trains in each round, in turn, instead of all; Algorithm 1 as it stands.
+    threshold_ppm : a loss on the codebook's references, in millionths, at which rounds stop early; None: never.
     epsilon_micro, delta_pico, unit : privacy of each provider's release; 0 delta is pure.
     providers_min, providers_max : bounds of the committee's providers.
     accept_unverified : whether releases that nobody can judge are used (marked so, without credit).
@@ -128,6 +132,9 @@ class Task:
     categories: tuple[str, ...] = ()
     kind: str = "classification"
     learner: str = "prototype"
+    rounds: int = 1
+    chain: bool = False
+    threshold_ppm: int | None = None
     epsilon_micro: int
     delta_pico: int
     unit: Unit = Unit.RECORD
@@ -157,6 +164,7 @@ class Task:
         fields = (
             self.codebook, list(self.categories), self.kind, self.learner, self.epsilon_micro, self.delta_pico,
             self.unit.value, self.providers_min, self.providers_max, self.accept_unverified, self.kappa, epoch,
+            self.rounds, self.chain, self.threshold_ppm,
         )  # fmt: skip
         return digest(CACHE_DOMAIN + encode(fields))
 
@@ -168,6 +176,7 @@ class ModelTransaction:
     Attributes
     ----------
     author, commitment, rows, epsilon_micro : as its author committed it.
+    round : in which round, from 1.
     verdict : value of `consensus.quality.Verdict`.
     mae_ppm, weighted_mae_ppm : MAE(m_i) and MAE^u of Eq. (7), millionths.
 
@@ -178,6 +187,7 @@ class ModelTransaction:
     commitment: bytes
     rows: int
     epsilon_micro: int
+    round: int = 1
     verdict: str
     mae_ppm: int
     weighted_mae_ppm: int
@@ -360,21 +370,36 @@ class CommitModel:
     ----------
     commitment : see `session.commitment`.
     rows : documents trained on, as declared.
-    epsilon_micro : privacy paid; 0 where a release made before is served again.
+    epsilon_micro : privacy paid, for all rounds with the first release; 0 where it is paid already.
     size : of the release, bytes.
+    round : the round it is for.
     """
 
     commitment: bytes
     rows: int
     epsilon_micro: int
     size: int
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostScores:
-    """A member's score sheet: one line for every committed model but its own."""
+    """A member's score sheet: one line for every committed model but its own, of one round."""
 
     scores: tuple[Score, ...]
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRounds:
+    """A member says that the model of the rounds before is good enough on the public references.
+
+    Attributes
+    ----------
+    round : the round that is not needed any more.
+    """
+
+    round: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,7 +461,7 @@ class ReportEvidence:
 
 Transaction = (
     RegisterMember | RotateKey | RevokeMember | RegisterCodebook | RegisterProfile | Withdraw | SetPolicy
-    | OpenRequest | Consent | CommitModel | PostScores | SealBlock | AbortRequest | Tick
+    | OpenRequest | Consent | CommitModel | PostScores | EndRounds | SealBlock | AbortRequest | Tick
     | RecordReuse | ReportEvidence
 )  # fmt: skip
 
@@ -452,6 +477,7 @@ TYPES: Final[dict[str, type[Transaction]]] = {
     "consent": Consent,
     "commit-model": CommitModel,
     "post-scores": PostScores,
+    "end-rounds": EndRounds,
     "seal-block": SealBlock,
     "abort-request": AbortRequest,
     "tick": Tick,
@@ -462,12 +488,18 @@ TYPES: Final[dict[str, type[Transaction]]] = {
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
 IN_SESSION: Final[frozenset[type[Transaction]]] = frozenset(
-    {Consent, CommitModel, PostScores, SealBlock, AbortRequest, Tick}
+    {Consent, CommitModel, PostScores, EndRounds, SealBlock, AbortRequest, Tick}
 )
 """Types whose header names a session; all others must leave it empty."""
 
 ONCE_IN_SESSION: Final[frozenset[str]] = frozenset({"consent", "commit-model", "post-scores"})
-"""Types of which an honest node signs exactly one a session, whatever happens."""
+"""Types of which an honest node signs exactly one a session, or one a round, whatever happens."""
+
+
+def round_of(body: Transaction) -> int:
+    """The round that a transaction belongs to; 1 for what a session has once."""
+    return body.round if isinstance(body, CommitModel | PostScores | EndRounds) else 1
+
 
 BOUNDS: Final[dict[type[Transaction], int]] = {
     RegisterMember: 8 << 10,
@@ -481,6 +513,7 @@ BOUNDS: Final[dict[type[Transaction], int]] = {
     Consent: 2 << 10,
     CommitModel: 512,
     PostScores: 64 << 10,
+    EndRounds: 64,
     SealBlock: 128 << 10,
     AbortRequest: 2 << 10,
     Tick: 128,
@@ -592,9 +625,13 @@ def check_bounds(body: Transaction) -> None:
             _size("commitment", body.commitment, DIGEST_BYTES)
             _range("rows", body.rows, 1, MAX_ROWS)
             _range("epsilon_micro", body.epsilon_micro, 0, MAX_EPSILON_MICRO)
+            _range("round", body.round, 1, MAX_ROUNDS)
             _range("size", body.size, 1, MAX_MODEL_BYTES)
         case PostScores(scores=scores):
+            _range("round", body.round, 1, MAX_ROUNDS)
             _range("number of scores", len(scores), 0, MAX_COMMITTEE)
+        case EndRounds():
+            _range("round", body.round, 2, MAX_ROUNDS)
         case SealBlock():
             _range("number of signatures", len(body.certificate), 1, MAX_COMMITTEE)
             _range("model_size", body.block.model_size, 1, MAX_MODEL_BYTES)
@@ -635,6 +672,9 @@ def _task(task: Task) -> None:
     _range("task.epsilon_micro", task.epsilon_micro, 1, MAX_EPSILON_MICRO)
     _range("task.delta_pico", task.delta_pico, 0, DELTA_ONE_PICO - 1)
     _range("task.kappa", task.kappa, -1, 1)
+    _range("task.rounds", task.rounds, 1, MAX_ROUNDS)
+    if task.threshold_ppm is not None:
+        _range("task.threshold_ppm", task.threshold_ppm, 0, 10**6)
     _range("task.providers_max", task.providers_max, 1, MAX_COMMITTEE)
     _range("task.providers_min", task.providers_min, 1, task.providers_max)
     for name in ("consent_ms", "commit_ms", "score_ms", "seal_ms"):

@@ -20,9 +20,21 @@ class Decide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Train:
-    """Train and release the local model; answered by `Trained`."""
+    """Train and release the local model; answered by `Trained`.
+
+    reveals : the accepted releases of the rounds before, which make the model to go on from.
+    """
 
     session: Session
+    reveals: tuple[Reveal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assess:
+    """Measure the model that these releases make on the public references; answered by `Assessed`."""
+
+    session: Session
+    reveals: tuple[Reveal, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +64,19 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreReleases:
-    """Score these releases; answered by `Scored`."""
+    """Score these releases; answered by `Scored`.
+
+    earlier : the accepted releases of the rounds before.
+    """
 
     session: Session
     reveals: tuple[Reveal, ...]
+    earlier: tuple[Reveal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combine:
-    """Combine these releases, all accepted ones in order, into M; answered by `Combined`."""
+    """Combine these releases, all accepted ones round by round in order, into M; answered by `Combined`."""
 
     session: Session
     reveals: tuple[Reveal, ...]
@@ -107,6 +123,8 @@ class Finish:
     reason: str
 
 
-MemberEffect = Decide | Train | Remember | Post | Send | ScoreReleases | Combine | DeliverModel | SettleBudget | WakeAt
+MemberEffect = (
+    Decide | Train | Assess | Remember | Post | Send | ScoreReleases | Combine | DeliverModel | SettleBudget | WakeAt
+)
 
 RequesterEffect = Send | WakeAt | Finish

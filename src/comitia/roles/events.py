@@ -39,13 +39,27 @@ class Trained:
     release : canonical bytes of the noisy model with its receipt; empty if training was impossible.
     nonce : 32 fresh bytes for the commitment.
     rows : documents that it was trained on.
-    epsilon_micro : what it cost, millionths; 0 for a release that was served before.
+    epsilon_micro : what it cost, millionths; 0 for a release that was served before, or paid for with an earlier round.
+    round : the round that it is for.
     """
 
     release: bytes
     nonce: bytes
     rows: int
     epsilon_micro: int
+    round: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed:
+    """The model of the rounds before was measured on the public references.
+
+    round : the round that might not be needed.
+    enough : whether it reaches the request's threshold.
+    """
+
+    round: int
+    enough: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +71,19 @@ class RevealReceived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevealAsked:
-    """A member lacks the releases of `authors`."""
+    """A member lacks the releases of `authors` of a round."""
 
     sender: NodeId
     authors: tuple[NodeId, ...]
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """The other members' releases were scored."""
+    """The other members' releases of a round were scored."""
 
     scores: tuple[Score, ...]
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +156,7 @@ MemberEvent = (
     SessionAdvanced
     | Decided
     | Trained
+    | Assessed
     | RevealReceived
     | RevealAsked
     | Scored

@@ -10,15 +10,16 @@ Source: III.C step 5
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from comitia.core.crypto import SigningKey, verify
 from comitia.core.ids import NodeId
 from comitia.ledger.session import Phase, Session, block_digest, commitment, expected_block, leader
-from comitia.ledger.transactions import CommitModel, Consent, PostScores, SealBlock, Tick
+from comitia.ledger.transactions import CommitModel, Consent, EndRounds, PostScores, SealBlock, Tick
 from comitia.roles.effects import (
+    Assess,
     Combine,
     Decide,
     DeliverModel,
@@ -32,6 +33,7 @@ from comitia.roles.effects import (
     WakeAt,
 )
 from comitia.roles.events import (
+    Assessed,
     Combined,
     Decided,
     MemberEvent,
@@ -61,7 +63,8 @@ class MemberState:
     node : this node.
     session : the ledger's record, as last seen.
     memory : what survives a crash.
-    reveals : opened commitments that match the ledger, by author.
+    reveals : opened commitments that match the ledger, by round and author.
+    enough : whether the rounds before the current one are good enough; None before that is known.
     model : digest and size of M, once combined.
     votes : valid signatures over the block, by member; the leader collects them.
     begun : work that was asked of the driver, so that it is not asked for twice.
@@ -71,7 +74,8 @@ class MemberState:
     node: NodeId
     session: Session
     memory: Memory = field(default_factory=Memory)
-    reveals: Mapping[NodeId, Reveal] = field(default_factory=dict)
+    reveals: Mapping[tuple[int, NodeId], Reveal] = field(default_factory=dict)
+    enough: bool | None = None
     model: tuple[bytes, int] | None = None
     votes: Mapping[NodeId, bytes] = field(default_factory=dict)
     begun: frozenset[str] = frozenset()
@@ -114,10 +118,10 @@ def is_over(state: MemberState) -> bool:
 def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple[MemberEffect, ...]]:
     match event:
         case SessionAdvanced(session=session):
-            return replace(state, session=session), ()
+            return _follow(state, session), ()
         case Decided(answer=answer, reason=reason) if state.memory.answer is None:
             return _remember(state, "decide", replace(state.memory, answer=answer, reason=reason))
-        case Trained() if not state.memory.release:
+        case Trained(round=number) if not state.memory.release and number == state.memory.round:
             memory = replace(
                 state.memory,
                 release=event.release,
@@ -126,14 +130,16 @@ def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple
                 epsilon_micro=event.epsilon_micro,
             )
             return _remember(state, "train", memory)
-        case Scored(scores=scores) if state.memory.scores is None:
+        case Assessed(round=number, enough=enough) if number == state.session.round:
+            return replace(state, enough=enough), ()
+        case Scored(scores=scores, round=number) if state.memory.scores is None and number == state.memory.round:
             return _remember(state, "score", replace(state.memory, scores=scores))
         case Combined(model=model, size=size):
             return replace(state, model=(model, size), begun=state.begun - {"combine"}), ()
         case RevealReceived(reveal=reveal):
             return _keep_reveal(state, reveal), ()
-        case RevealAsked(sender=sender, authors=authors):
-            return state, _answer_reveals(state, sender, authors)
+        case RevealAsked(sender=sender, authors=authors, round=number):
+            return state, _answer_reveals(state, sender, authors, number)
         case VoteReceived():
             return _keep_vote(state, event), ()
         case ModelAsked(sender=sender) if _may_have_model(state, sender):
@@ -141,6 +147,14 @@ def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple
         case Woke(now_ms=now_ms):
             return _repeat(state, now_ms)
     return state, ()
+
+
+def _follow(state: MemberState, session: Session) -> MemberState:
+    """Look at the ledger's record; a later round begins with nothing done in it."""
+    if session.round > state.memory.round:
+        done = {"post-consent", "decide"}
+        state = replace(state, memory=state.memory.in_round(session.round), begun=state.begun & done, enough=None)
+    return replace(state, session=session)
 
 
 def _remember(state: MemberState, work: str, memory: Memory) -> tuple[MemberState, tuple[MemberEffect, ...]]:
@@ -154,7 +168,7 @@ def _next(state: MemberState, key: SigningKey, now_ms: int) -> tuple[MemberState
         case Phase.CONSENT:
             return _consent(state)
         case Phase.COMMIT:
-            return _commit(state)
+            return _commit(state, now_ms)
         case Phase.SCORE:
             return _score(state, now_ms)
         case Phase.SEAL:
@@ -185,20 +199,31 @@ def _consent(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]]
     return _post_once(state, "post-consent", Post(session=session.id, body=body))
 
 
-def _commit(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
-    """Stage 2. Train, make the release durable, then show its hash and nothing else."""
+def _commit(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Stage 2. Train, make the release durable, then show its hash and nothing else.
+
+    In a later round that goes on from the model of the rounds before, unless that is good enough.
+    """
     session, memory = state.session, state.memory
-    if not _trains(state) or state.node in session.commits:
+    if state.node not in session.members or state.node in session.commits:
         return None
-    if "train" in state.begun:
+    earlier = _accepted(state)
+    if earlier is None:
+        return None if "wait" in state.begun else _run(state, "wait", _retry(state, now_ms))
+    if session.round > 1 and session.task.threshold_ppm is not None and state.enough is None:
+        return None if "assess" in state.begun else _run(state, "assess", Assess(session=session, reveals=earlier))
+    if state.enough and not memory.release:
+        return _post_once(state, "post-end", Post(session=session.id, body=EndRounds(round=session.round)))
+    if state.node not in session.due or "train" in state.begun:
         return None
     if not memory.release:
-        return None if memory.nonce else _run(state, "train", Train(session=session))
+        return None if memory.nonce else _run(state, "train", Train(session=session, reveals=earlier))
     body = CommitModel(
         commitment=commitment(session.id, state.node, memory.nonce, memory.release),
         rows=memory.rows,
         epsilon_micro=memory.epsilon_micro,
         size=len(memory.release),
+        round=session.round,
     )
     return _post_once(state, "post-commit", Post(session=session.id, body=body))
 
@@ -211,20 +236,22 @@ def _score(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEf
     if "reveal" not in state.begun:
         return _reveal(_hold_own(state), now_ms)
     if state.memory.scores is not None:
-        body = PostScores(scores=state.memory.scores)
+        body = PostScores(scores=state.memory.scores, round=session.round)
         return _post_once(state, "post-scores", Post(session=session.id, body=body))
-    missing = _missing(state, tuple(session.commits))
+    missing = _missing(state, session.round, session.commits)
+    earlier = _accepted(state)
     patience = session.deadline_ms - session.task.score_ms // 4
-    if "score" in state.begun or (missing and now_ms < patience):
+    if "score" in state.begun or earlier is None or (missing and now_ms < patience):
         return None
-    reveals = tuple(state.reveals[author] for author in sorted(state.reveals) if author != state.node)
-    return _run(state, "score", ScoreReleases(session=session, reveals=reveals))
+    held = sorted(author for number, author in state.reveals if number == session.round and author != state.node)
+    reveals = tuple(state.reveals[session.round, author] for author in held)
+    return _run(state, "score", ScoreReleases(session=session, reveals=reveals, earlier=earlier))
 
 
 def _reveal(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]]:
     """Stage 3. From here on the release counts as spent, whoever receives it."""
     effects: list[MemberEffect] = []
-    if state.node in state.reveals and not state.memory.revealed:
+    if (state.session.round, state.node) in state.reveals and not state.memory.revealed:
         state = replace(state, memory=replace(state.memory, revealed=True))
         effects.append(Remember(session=state.session.id, memory=state.memory))
     effects.extend(_reveals_to(state, _others(state)))
@@ -238,11 +265,10 @@ def _seal(state: MemberState, key: SigningKey) -> tuple[MemberState, tuple[Membe
     if state.node not in session.members or session.judgement is None:
         return None
     state = _hold_own(state)
-    accepted = session.judgement.accepted
     if state.model is None:
-        if "combine" in state.begun or _missing(state, accepted):
+        reveals = _accepted(state)
+        if "combine" in state.begun or reveals is None:
             return None
-        reveals = tuple(state.reveals[author] for author in accepted)
         return _run(state, "combine", Combine(session=session, reveals=reveals))
     block = expected_block(session, *state.model)
     signed = block_digest(block)
@@ -285,33 +311,44 @@ def _catch_up(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]
     session = state.session
     if state.model is not None or "combine" in state.begun or session.judgement is None:
         return None
-    accepted = session.judgement.accepted
-    if state.node not in session.members or _missing(state, accepted):
+    reveals = _accepted(state)
+    if state.node not in session.members or reveals is None:
         return None
-    reveals = tuple(state.reveals[author] for author in accepted)
     return _run(state, "combine", Combine(session=session, reveals=reveals))
 
 
-def _trains(state: MemberState) -> bool:
-    return state.node in state.session.members and state.node not in state.session.witnesses
+def _accepted(state: MemberState) -> tuple[Reveal, ...] | None:
+    """The accepted releases of all judged rounds, round by round; None while one of them is missing here."""
+    state = _hold_own(state)
+    wanted = [
+        (number, author)
+        for number, each in enumerate(state.session.judged_rounds, start=1)
+        for author in each.judgement.accepted
+    ]
+    if any(place not in state.reveals for place in wanted):
+        return None
+    return tuple(state.reveals[place] for place in wanted)
 
 
 def _hold_own(state: MemberState) -> MemberState:
-    """Count the own release among the opened ones, if the ledger has its commitment."""
-    memory = state.memory
-    if not memory.release or state.node in state.reveals:
-        return state
-    return _keep_reveal(state, Reveal(author=state.node, nonce=memory.nonce, release=memory.release))
+    """Count the own releases among the opened ones, where the ledger has their commitments."""
+    for number in range(1, state.session.round + 1):
+        own = state.memory.own(number)
+        if own is not None:
+            reveal = Reveal(author=state.node, nonce=own.nonce, release=own.release, round=number)
+            state = _keep_reveal(state, reveal)
+    return state
 
 
 def _keep_reveal(state: MemberState, reveal: Reveal) -> MemberState:
     """Keep an opened commitment if it is the one that stands on the ledger."""
-    posted = state.session.commits.get(reveal.author)
-    if posted is None or reveal.author in state.reveals:
+    place = (reveal.round, reveal.author)
+    posted = state.session.commits_in(reveal.round).get(reveal.author)
+    if posted is None or place in state.reveals:
         return state
     if posted.commitment != commitment(state.session.id, reveal.author, reveal.nonce, reveal.release):
         return state
-    return replace(state, reveals={**state.reveals, reveal.author: reveal})
+    return replace(state, reveals={**state.reveals, place: reveal})
 
 
 def _keep_vote(state: MemberState, event: VoteReceived) -> MemberState:
@@ -324,26 +361,27 @@ def _others(state: MemberState) -> tuple[NodeId, ...]:
     return tuple(member for member in state.session.members if member != state.node)
 
 
-def _missing(state: MemberState, authors: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
-    return tuple(author for author in authors if author not in state.reveals)
+def _missing(state: MemberState, number: int, authors: Iterable[NodeId]) -> tuple[NodeId, ...]:
+    return tuple(author for author in authors if (number, author) not in state.reveals)
 
 
 def _reveals_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Send]:
     """Open the own commitment to these members, if there is one on the ledger."""
-    own = state.reveals.get(state.node)
+    own = state.reveals.get((state.session.round, state.node))
     if own is not None:
         for member in members:
             yield Send(to=member, session=state.session.id, message=own)
 
 
-def _answer_reveals(state: MemberState, sender: NodeId, authors: tuple[NodeId, ...]) -> tuple[Send, ...]:
-    """Pass on what is held; only to members, and only once the commit set is closed."""
-    if sender not in state.session.members or state.session.phase not in (Phase.SCORE, Phase.SEAL):
+def _answer_reveals(state: MemberState, sender: NodeId, authors: tuple[NodeId, ...], number: int) -> tuple[Send, ...]:
+    """Pass on what is held; only to members, and only once the commit set of that round is closed."""
+    session = state.session
+    closed = number < session.round or session.phase in (Phase.SCORE, Phase.SEAL)
+    if sender not in session.members or not session.is_open or not closed:
         return ()
     held = _hold_own(state).reveals
-    return tuple(
-        Send(to=sender, session=state.session.id, message=held[author]) for author in authors if author in held
-    )
+    places = [(number, author) for author in authors if (number, author) in held]
+    return tuple(Send(to=sender, session=session.id, message=held[place]) for place in places)
 
 
 def _may_have_model(state: MemberState, sender: NodeId) -> bool:
@@ -367,11 +405,22 @@ def _repeat(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
         state = _hold_own(state)
         behind = tuple(member for member in _others(state) if member not in session.scores)
         effects.extend(_reveals_to(state, behind))
-    if session.phase in (Phase.SCORE, Phase.SEAL) and state.node in session.members:
-        missing = _missing(state, tuple(session.commits))
-        if missing:
-            ask = AskReveal(authors=missing)
+    if state.node in session.members:
+        for ask in _asks(state):
             effects.extend(Send(to=member, session=session.id, message=ask) for member in _others(state))
     if session.phase is Phase.SEAL:
         state = replace(state, begun=state.begun - {f"vote-{session.view}"})
     return state, tuple(effects)
+
+
+def _asks(state: MemberState) -> Iterator[AskReveal]:
+    """A question for each round of which releases are missing here."""
+    session = state.session
+    closed = session.phase in (Phase.SCORE, Phase.SEAL)
+    wanted = {number: each.judgement.accepted for number, each in enumerate(session.earlier, start=1)}
+    if closed:
+        wanted[session.round] = tuple(session.commits)
+    for number, authors in wanted.items():
+        missing = _missing(state, number, authors)
+        if missing:
+            yield AskReveal(authors=missing, round=number)

@@ -74,18 +74,21 @@ class Reveal:
     author : who committed to it.
     nonce : 32 bytes that went into the commitment.
     release : canonical bytes of the release, with its receipt.
+    round : the round that it is of.
     """
 
     author: NodeId
     nonce: bytes
     release: bytes
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskReveal:
-    """Ask a member for the releases that the asker lacks; whoever holds one passes it on."""
+    """Ask a member for the releases of a round that the asker lacks; whoever holds one passes it on."""
 
     authors: tuple[NodeId, ...]
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @click.option("--unit", type=click.Choice(["record", "user"]), default="record", show_default=True)
 @click.option("--purpose", default="research", show_default=True, help="In the words of the providers' policies.")
 @click.option("--learner", default="prototype", show_default=True)
+@click.option("--rounds", type=int, help="How often the providers train. Default: as the learner needs.")
+@click.option("--stop-at", type=float, help="Stop rounds early at this share of wrong public references.")
+@click.option("--chain", is_flag=True, help="Train in turn, one provider a round, as Algorithm 1 has it; to compare.")
 @click.option("--min-providers", default=2, show_default=True)
 @click.option("--max-providers", default=16, show_default=True)
 @click.option("--accept-unverified", is_flag=True, help="Use releases that nobody can judge; marked in the block.")
@@ -36,6 +39,9 @@ def request(
     unit: str,
     purpose: str,
     learner: str,
+    rounds: int | None,
+    stop_at: float | None,
+    chain: bool,
     min_providers: int,
     max_providers: int,
     accept_unverified: bool,
@@ -56,6 +62,9 @@ def request(
         unit=unit,
         purpose=purpose,
         learner=learner,
+        rounds=rounds,
+        stop_at=stop_at,
+        chain=chain,
         providers_min=min_providers,
         providers_max=max_providers,
         accept_unverified=accept_unverified,
@@ -155,4 +164,7 @@ def _plain_fact(fact: object) -> str:
 
 
 def _stage(session: Session) -> str:
-    return f"{session.phase.value}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"
+    round_ = f", round {session.round} of {session.task.rounds}" if session.task.rounds > 1 else ""
+    return (
+        f"{session.phase.value}{round_}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"
+    )
