@@ -207,17 +207,10 @@ def _commit(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
     session, memory = state.session, state.memory
     if state.node not in session.members or state.node in session.commits:
         return None
-    earlier = _accepted(state)
-    if earlier is None:
-        return None if "wait" in state.begun else _run(state, "wait", _retry(state, now_ms))
-    if session.round > 1 and session.task.threshold_ppm is not None and state.enough is None:
-        return None if "assess" in state.begun else _run(state, "assess", Assess(session=session, reveals=earlier))
-    if state.enough and not memory.release:
-        return _post_once(state, "post-end", Post(session=session.id, body=EndRounds(round=session.round)))
-    if state.node not in session.due or "train" in state.begun:
-        return None
     if not memory.release:
-        return None if memory.nonce else _run(state, "train", Train(session=session, reveals=earlier))
+        return _begin_round(state, now_ms)
+    if "train" in state.begun:
+        return None
     body = CommitModel(
         commitment=commitment(session.id, state.node, memory.nonce, memory.release),
         rows=memory.rows,
@@ -226,6 +219,21 @@ def _commit(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
         round=session.round,
     )
     return _post_once(state, "post-commit", Post(session=session.id, body=body))
+
+
+def _begin_round(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
+    """Train, or say that there is no need to; in a later round once the releases that it rests on are here."""
+    session = state.session
+    earlier = _accepted(state)
+    if earlier is None:
+        return None if "wait" in state.begun else _run(state, "wait", _retry(state, now_ms))
+    if session.round > 1 and session.task.threshold_ppm is not None and state.enough is None:
+        return None if "assess" in state.begun else _run(state, "assess", Assess(session=session, reveals=earlier))
+    if state.enough:
+        return _post_once(state, "post-end", Post(session=session.id, body=EndRounds(round=session.round)))
+    if state.node not in session.due or state.memory.nonce or "train" in state.begun:
+        return None
+    return _run(state, "train", Train(session=session, reveals=earlier))
 
 
 def _score(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:

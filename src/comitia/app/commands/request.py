@@ -164,7 +164,7 @@ def _plain_fact(fact: object) -> str:
 
 
 def _stage(session: Session) -> str:
-    round_ = f", round {session.round} of {session.task.rounds}" if session.task.rounds > 1 else ""
-    return (
-        f"{session.phase.value}{round_}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"
-    )
+    where = session.phase.value
+    if session.task.rounds > 1:
+        where += f", round {session.round} of {session.task.rounds}"
+    return f"{where}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"
