@@ -124,7 +124,7 @@ def test_i3_a_restarted_member_opens_the_same_releases_of_every_round(world: Wor
         (ask.message.round, ask.message.authors)
         for ask in only(actor.feel(Woke(now_ms=world.now_ms)), Send)
         if isinstance(ask.message, AskReveal)
-    }  # type: ignore[attr-defined]  # noqa: E501
+    }  # type: ignore[attr-defined]
     assert {number for number, _ in asked} == {1, 2}
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
 from comitia.evaluation.datasets import Corpus
+from comitia.evaluation.federation import federate
+from comitia.evaluation.paper_literal import train_literally
 from comitia.evaluation.partitions import share_out
 from comitia.learning.contract import Learner
-from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import auc_by_class
+from comitia.learning.prototype import Prototype
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
@@ -45,6 +48,10 @@ class Setting:
         False hides the names of the other categories too.
     seeds : tuple of int
         One run each.
+    rounds : int or None
+        How often the providers train; None for as often as the learner needs.
+    chain : bool
+        Whether they train one after the other.
     """
 
     partition: str = "sorted"
@@ -55,6 +62,8 @@ class Setting:
     references: int = 0
     names: bool = True
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    rounds: int | None = None
+    chain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +93,16 @@ class Summary:
     deviation: Areas
 
 
+class Scorer(Protocol):
+    """What answers queries."""
+
+    def log_scores(self, queries: NDArray[np.int32], /) -> NDArray[np.float64]: ...
+
+
 def run_learning(
-    corpus: Corpus, setting: Setting, *, learner: Learner, noise: Noise, build: BuildSettings | None = None
+    corpus: Corpus, setting: Setting, *, learner: Learner | None, noise: Noise, build: BuildSettings | None = None
 ) -> tuple[Run, ...]:
-    """Share out, train, combine and measure, once for each seed.
+    """Share out, train, combine and measure, once for each seed; without a learner, as `paper_literal` does.
 
     References are taken from the private documents first, and are neither trained nor evaluated on. Evaluated are the
     corpus' own documents for that, or else `HELD_OUT` of each provider's.
@@ -142,7 +157,7 @@ def _run(
     bare: Codebook,
     vectors: _Vectors,
     seed: int,
-    learner: Learner,
+    learner: Learner | None,
     noise: Noise,
 ) -> Run:
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -158,21 +173,21 @@ def _run(
     )
     trained, queries, truth = _hold_out(vectors, [remaining[share] for share in shares], generator)
 
-    def areas(model: GlobalModel) -> Areas:
+    def areas(model: Scorer) -> Areas:
         by_class = auc_by_class(truth, model.log_scores(queries))
         return Areas(overall=_mean(by_class), new=_mean(by_class[new]), worst=float(np.nanmin(by_class)))
 
     def shared(epsilon: str) -> Areas:
+        parts = [(vectors.private[rows], vectors.private_labels[rows]) for rows in trained]
+        if learner is None:
+            return areas(train_literally(codebook, parts, float(epsilon), generator))
         terms = PrivacyTerms.of(epsilon, setting.delta)
-        releases = [
-            learner.train(codebook, vectors.private[rows], vectors.private_labels[rows], terms, noise)
-            for rows in trained
-        ]
-        return areas(learner.combine(codebook, releases))
+        rounds = setting.rounds or learner.rounds
+        return areas(federate(learner, codebook, parts, terms, noise, rounds=rounds, chain=setting.chain))
 
     return Run(
         seed=seed,
-        public_only=areas(learner.combine(codebook, ())),
+        public_only=areas((learner or Prototype()).combine(codebook, ())),
         shared=tuple((epsilon, shared(epsilon)) for epsilon in setting.epsilons),
     )
 

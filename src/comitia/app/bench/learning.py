@@ -15,9 +15,10 @@ import click
 from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
-from comitia.evaluation import datasets
+from comitia.evaluation import datasets, paper_literal
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import Setting, Summary, run_learning, summarise
+from comitia.learning.contract import Learner
 from comitia.learning.registry import learner
 from comitia.privacy.noise import SystemNoise
 from comitia.storage.documents import Columns, read_documents
@@ -43,10 +44,12 @@ class Question:
     new_classes: int
     epsilons: tuple[str, ...]
     seeds: int
+    rounds: int | None = None
+    mode: str = "parallel"
 
 
 @click.command()
-@click.option("--data", required=True, help="FILE, folder or pattern; 'work-orders' for NIST's excavators.")
+@click.option("--data", required=True, help="FILE, folder or pattern; or work-orders, 20news, reuters.")
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
 @click.option("--provider-column", help="With --partition provider.")
@@ -55,7 +58,9 @@ class Question:
 @click.option("--names", type=click.Choice(["labels", "none"]), default="labels", show_default=True)
 @click.option("--providers", default="3", show_default=True, help="How many; several with commas.")
 @click.option("--partition", default="sorted", show_default=True, help="sorted, iid, dirichlet:A or provider.")
-@click.option("--learner", default="prototype", show_default=True)
+@click.option("--learner", default="prototype", show_default=True, help="Or paper_literal: a baseline, not private.")
+@click.option("--rounds", type=int, help="How often the providers train. Default: as the learner needs.")
+@click.option("--mode", type=click.Choice(["parallel", "chain"]), default="parallel", show_default=True)
 @click.option("--references", default="0", show_default=True, help="Public documents a category; several with commas.")
 @click.option("--new-classes", default=0, show_default=True, help="Categories of which nothing is public.")
 @click.option("--epsilon", default="1", show_default=True, help="Several with commas.")
@@ -72,6 +77,8 @@ def learning(
     providers: str,
     partition: str,
     learner: str,
+    rounds: int | None,
+    mode: str,
     references: str,
     new_classes: int,
     epsilon: str,
@@ -98,6 +105,8 @@ def learning(
         new_classes=new_classes,
         epsilons=tuple(epsilon.split(",")),
         seeds=seeds,
+        rounds=rounds,
+        mode=mode,
     )
     with console(stderr=True).status("reading documents") as status:
         found = []
@@ -129,7 +138,8 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
         For documents, options or epsilons that cannot be.
     """
     corpus = _corpus(question)
-    using = learner(question.learner)
+    using = None if question.learner == paper_literal.NAME else learner(question.learner)
+    _require_rounds(question, using)
     for providers in question.providers:
         for references in question.references:
             say(f"{providers} providers, {references} references")
@@ -141,6 +151,8 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
                 references=references,
                 names=question.names,
                 seeds=tuple(range(question.seeds)),
+                rounds=question.rounds,
+                chain=question.mode == "chain",
             )
             start = time.process_time()
             public, *shared = summarise(run_learning(corpus, setting, learner=using, noise=SystemNoise()))
@@ -155,6 +167,7 @@ def _figures(
     return {
         "dataset": corpus.name,
         "learner": question.learner,
+        "mode": question.mode,
         "providers": setting.providers,
         "partition": setting.partition,
         "epsilon": float(shared.label),
@@ -180,6 +193,10 @@ def _rounded(value: float) -> float | None:
 
 
 def _corpus(question: Question) -> Corpus:
+    if question.data == "20news":
+        return datasets.twenty_news()
+    if question.data == "reuters":
+        return datasets.reuters()
     if question.data == "work-orders":
         columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
         return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=question.categories)
@@ -210,6 +227,16 @@ def _split(question: Question, documents: Sequence[Document]) -> Corpus:
         private=tuple(train),
         evaluated=tuple(test[1::2]),
     )
+
+
+def _require_rounds(question: Question, using: Learner | None) -> None:
+    """Refuse rounds, and a chain, where the learner has only one round."""
+    if (question.mode == "chain" or (question.rounds or 1) > 1) and (using is None or using.rounds == 1):
+        raise InputError(
+            f"{question.learner!r} learns in one round, and in a chain makes the same model as in parallel",
+            code="no-rounds",
+            hint="use --learner softmax",
+        )
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
