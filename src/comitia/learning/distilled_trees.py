@@ -59,6 +59,6 @@ class DistilledTrees(Prototype):
         return replace(model, head=Trees(trees=grow(points, points, self._growth)))
 
 
-GBDT = DistilledTrees("gbdt", Growth(trees=400, depth=2, tried=4, rate_percent=50))
+GBDT = DistilledTrees("gbdt", Growth(trees=1000, depth=1, tried=6, rate_percent=60))
 FOREST = DistilledTrees("forest", Growth(trees=32, depth=8, tried=8, boosted=False))
 TREE = DistilledTrees("tree", Growth(trees=1, depth=9, tried=64))

@@ -22,7 +22,7 @@ FARTHEST = 1 << 17
 """Scores are held within plus and minus 32 standard deviations."""
 _MEAN_BITS = 20
 _DIRECTION_BITS = 14
-PUBLIC_POINTS = 2048
+PUBLIC_POINTS = 1024
 """So many public points stand for the documents of the field: those there are, and mixtures of two."""
 
 
