@@ -47,7 +47,7 @@ def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Se
     """Ask with a client that is connected already."""
     codebook = client.codebook()
     kappa = client.daemon.genesis.parameters.kappa
-    task = make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=kappa)
+    task = make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=kappa, kind=codebook.task_kind)
     start = time.perf_counter()
     delivery = client.request(task, progress)
     latency_s = time.perf_counter() - start

@@ -68,7 +68,7 @@ def whole_ms(length: float, unit_ms: int, *, name: str, longest_ms: int) -> int:
     return int(length * unit_ms)
 
 
-def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int) -> Task:
+def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int, kind: str = "classification") -> Task:
     """The task for a wish, on a codebook.
 
     Raises
@@ -76,9 +76,16 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int)
     InputError
         For epsilon, delta, bounds or lengths out of range, or a category that the codebook does not have.
     """
-    from comitia.learning.registry import learner
+    from comitia.learning.registry import LEARNERS, learner
 
     using = learner(wish.learner)
+    if using.kind != kind:
+        fitting = ", ".join(name for name, each in LEARNERS.items() if each.kind == kind)
+        raise InputError(
+            f"learner {wish.learner!r} is for {using.kind}, the codebook is for {kind}",
+            code="wrong-kind",
+            hint=f"use --learner with one of: {fitting}",
+        )
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
     if terms.delta_pico == 0:
         raise InputError(
@@ -106,6 +113,7 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int)
     task = Task(
         codebook=codebook,
         categories=tuple(sorted(set(wish.categories))),
+        kind=kind,
         learner=wish.learner,
         rounds=using.rounds if wish.rounds is None else wish.rounds,
         chain=wish.chain,

@@ -26,6 +26,10 @@ class Holdings:
         What is protected: a record or a user.
     records_per_user : int
         Most documents of a user that were kept; 1 for unit record.
+    kind : str
+        What can be learnt from them: "classification" or "regression".
+    clipped : int
+        Values outside the target's public range.
     """
 
     vectors: NDArray[np.int32]
@@ -34,3 +38,5 @@ class Holdings:
     version: bytes
     unit: Unit
     records_per_user: int
+    kind: str = "classification"
+    clipped: int = 0

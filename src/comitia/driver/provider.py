@@ -104,6 +104,8 @@ class Provider:
         self._holdings[codebook.digest] = holdings
         self._codebook = codebook
         log.info("%d documents are ready for codebook %s", len(holdings.labels), codebook.digest.hex()[:12])
+        if holdings.clipped:
+            log.warning("%d values lie outside the public range and count as its nearest end", holdings.clipped)
         self._publish_policy()
         self._publish_profile(codebook)
 
@@ -281,6 +283,8 @@ class Provider:
         task = session.task
         if task.codebook not in self._holdings:
             raise RefusedError("this provider has no vectors for that codebook", code="other-codebook")
+        if self._holdings[task.codebook].kind != task.kind:
+            raise RefusedError(f"the codebook is not one for {task.kind}", code="wrong-kind")
         if task.unit == Unit.USER and self._unit is not Unit.USER:
             raise RefusedError("this provider protects records, not users", code="wrong-unit")
         if self._codebook is not None and self._codebook.digest == task.codebook:

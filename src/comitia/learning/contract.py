@@ -39,6 +39,11 @@ class Learner(Protocol):
         ...
 
     @property
+    def kind(self) -> str:
+        """What it learns: "classification" or "regression", as `Codebook.task_kind`."""
+        ...
+
+    @property
     def rounds(self) -> int:
         """How many rounds it takes unless a request says otherwise; 1 for a learner without rounds."""
         ...

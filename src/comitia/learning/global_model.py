@@ -14,7 +14,7 @@ from comitia.core.errors import DamagedError, InputError, ProtocolError
 from comitia.learning import logistic
 from comitia.learning.heads import Head, read_head
 from comitia.learning.posterior import POSTERIOR_BITS, Posterior
-from comitia.text.codebook import Codebook
+from comitia.text.codebook import EDGE_UNIT, Codebook
 
 FloatArray = NDArray[np.float64]
 
@@ -159,6 +159,24 @@ class GlobalModel:
     def predict_proba(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
         """How much each query belongs to each category, shape (n, C), rows sum to 1; as `log_scores`."""
         return np.exp(logistic.log_softmax(self.log_scores(queries)))
+
+    def predict_values(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
+        """The predicted number for each query, shape (n,): the median over the bins; as `log_scores`.
+
+        Raises
+        ------
+        InputError
+            `no-target`: the codebook is one for classification.
+        """
+        edges = np.array(self.codebook.edges) / float(EDGE_UNIT)
+        if not edges.size:
+            raise InputError("this model predicts categories, not numbers", code="no-target", hint="use predict")
+        below = np.cumsum(self.predict_proba(queries), axis=1)
+        middle = np.minimum((below < 0.5).sum(axis=1), len(edges) - 2)
+        rows = np.arange(len(middle))
+        before = np.where(middle > 0, below[rows, middle - 1], 0.0)
+        share = (0.5 - before) / np.maximum(below[rows, middle] - before, 1e-12)
+        return np.asarray(edges[middle] + np.clip(share, 0.0, 1.0) * (edges[middle + 1] - edges[middle]))
 
     def log_scores(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
         """P + J: sums of log-probabilities, shape (n, C); a category that J does not know has P alone.

@@ -129,6 +129,35 @@ class Linear:
         return self.products(vectors) / float(1 << (WEIGHT_BITS + codebook.grid_bits))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _BinsRecord:
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bins:
+    """The prototypes' scores, and how common each category is.
+
+    Attributes
+    ----------
+    counts : int64 array, shape (C,)
+        Documents of each category in all accepted releases, in grid steps, at least 0.
+    """
+
+    counts: IntArray
+    kind = "bins"
+
+    def to_bytes(self) -> bytes:
+        """See `Head.to_bytes`."""
+        return codec.encode(_BinsRecord(counts=tuple(self.counts.tolist())))
+
+    def logits(self, codebook: Codebook, posterior: Posterior, vectors: NDArray[np.int32]) -> FloatArray:
+        """See `Head.logits`. Each category counts one document more than there are, so none is impossible."""
+        common = np.log(self.counts / float(1 << codebook.grid_bits) + 1.0)
+        scores = Standard(codebook, posterior.means).scores(vectors) / float(1 << SCORE_BITS)
+        return np.asarray(common + scores)
+
+
 def read_head(kind: str, data: bytes, codebook: Codebook, *, limit: int) -> Head | None:
     """The head of a model on `codebook` from its tag and bytes; None for the empty tag.
 
@@ -148,6 +177,11 @@ def read_head(kind: str, data: bytes, codebook: Codebook, *, limit: int) -> Head
         if intercepts.size and int(np.abs(intercepts).max()) >= 1 << 50:
             raise _unfit("an intercept is out of range")
         return Linear(weights=_unpack(linear.weights, (classes, codebook.rank)), intercepts=intercepts)
+    if kind == Bins.kind:
+        counts = codec.decode(_BinsRecord, data, limit=limit).counts
+        if len(counts) != classes or not all(0 <= count < 1 << 62 for count in counts):
+            raise _unfit("its counts do not fit its codebook")
+        return Bins(counts=np.array(counts, dtype=np.int64))
     raise _unfit(f"it has a head of an unknown kind, {kind[:20]!r}")
 
 

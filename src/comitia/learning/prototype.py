@@ -28,6 +28,7 @@ class Prototype:
     name: str = "prototype"
     release_name = "prototype"
     rounds = 1
+    kind: str = "classification"
 
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """A row for each category: the sum of its vectors and its weighted number of documents."""

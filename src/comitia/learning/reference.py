@@ -42,6 +42,8 @@ def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int
 def wrong_references_ppm(codebook: Codebook, scores: NDArray[np.float64] | NDArray[np.int64]) -> int | None:
     """Share of the references whose highest score is not their category's, in millionths; None without references.
 
+    With a target, how far the best bins are from the true ones instead, as a share of the range.
+
     Parameters
     ----------
     scores : array, shape (R, C)
@@ -49,5 +51,16 @@ def wrong_references_ppm(codebook: Codebook, scores: NDArray[np.float64] | NDArr
     """
     if not len(codebook.references):
         return None
-    wrong = int((scores.argmax(axis=1) != codebook.reference_labels).sum())
+    best = scores.argmax(axis=1)
+    if codebook.edges:
+        return _mae_ppm(codebook, best)
+    wrong = int((best != codebook.reference_labels).sum())
     return wrong * PPM // len(codebook.references)
+
+
+def _mae_ppm(codebook: Codebook, best: NDArray[np.intp]) -> int:
+    """Mean distance of the middles of the best bins from those of the true ones, over the range. Cf. Eq. (6)"""
+    edges = np.array(codebook.edges, dtype=np.int64)
+    middles = edges[:-1] + edges[1:]
+    total = int(np.abs(middles[best] - middles[codebook.reference_labels]).sum())
+    return total * PPM // (2 * int(edges[-1] - edges[0]) * len(best))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from comitia.core.errors import InputError
+from comitia.learning.bins import BinnedTarget
 from comitia.learning.contract import Learner
 from comitia.learning.distilled_trees import FOREST, GBDT, TREE
 from comitia.learning.prototype import Prototype
@@ -18,6 +19,7 @@ LEARNERS: Mapping[str, Learner] = {
         FOREST,
         TREE,
         Softmax(),
+        BinnedTarget(),
     )
 }
 

@@ -49,6 +49,7 @@ class Softmax:
     name = "softmax"
     release_name = "softmax"
     rounds = 3
+    kind = "classification"
 
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """A row for each category: the gradient of its weights."""

@@ -480,7 +480,7 @@ class Application:
         task, rules = body.task, self.genesis.parameters
         if self.codebook(task.codebook) is None:
             raise ProtocolError("the task's codebook is not on the ledger", code="unknown-codebook")
-        if task.learner not in LEARNERS or task.kind != "classification":
+        if task.learner not in LEARNERS or task.kind != LEARNERS[task.learner].kind:
             raise ProtocolError(
                 f"this consortium does not do {task.kind} with {task.learner!r}",
                 code="unknown-learner",

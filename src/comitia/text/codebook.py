@@ -44,6 +44,9 @@ VARIANCE_BITS = 40
 MAX_GRID_BITS = 14
 """A vector's entries then still fit 16 bits."""
 
+EDGE_UNIT = 1000
+"""`Codebook.edges` count in thousandths of the target's unit."""
+
 NO_LEAF = -1
 """Leaf of a document without a known word."""
 
@@ -121,6 +124,9 @@ class Codebook:
         millionths: the fact that `kind` follows from. None if the pool was too small to tell.
     public_only_auc_ppm : int or None
         What public knowledge alone reaches, in millionths; None if nobody measured it.
+    edges : tuple of int
+        For regression: the C + 1 edges of the bins of the target's public range, ascending, in units of
+        1 / `EDGE_UNIT`; category i is the i-th bin. Empty for classification.
     """
 
     categories: tuple[Category, ...]
@@ -140,6 +146,7 @@ class Codebook:
     pool_documents: int
     held_out_norm_ppm: int | None = None
     public_only_auc_ppm: int | None = None
+    edges: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, (dtype, _) in _ARRAYS.items():
@@ -163,6 +170,11 @@ class Codebook:
     def labels(self) -> tuple[str, ...]:
         """Label ids in the order of classes."""
         return tuple(category.label for category in self.categories)
+
+    @property
+    def task_kind(self) -> str:
+        """What can be learnt on it: "classification" or "regression"."""
+        return "regression" if self.edges else "classification"
 
     @property
     def norm_bound_squared(self) -> int:
@@ -354,6 +366,7 @@ _PLAIN = (
     "pool_documents",
     "held_out_norm_ppm",
     "public_only_auc_ppm",
+    "edges",
 )
 
 
@@ -377,6 +390,7 @@ class _Stored:
     pool_documents: int
     held_out_norm_ppm: int | None
     public_only_auc_ppm: int | None
+    edges: tuple[int, ...]
     arrays: dict[str, _Packed]
 
 
@@ -438,6 +452,7 @@ def _check(book: Codebook) -> None:
     5. Labels are unique; references and leaves refer to categories there are.
     6. Weights are not negative and pool variances positive.
     7. Public vectors keep to the bound that private ones keep to.
+    8. Edges of a target, where there are any, ascend and make a bin of each category.
     """
     k, r = book.basis.shape
     if not all(a < b for a, b in zip(book.vocabulary, book.vocabulary[1:], strict=False)):  # 1
@@ -470,6 +485,9 @@ def _check(book: Codebook) -> None:
     for vectors in (book.references, book.name_vectors, book.pool_sample):  # 7
         if np.any(np.square(vectors.astype(np.int64)).sum(axis=1) > book.norm_bound_squared):
             _damaged("a public vector is too long")
+    ascending = all(a < b for a, b in zip(book.edges, book.edges[1:], strict=False))
+    if book.edges and (not ascending or len(book.edges) != len(book.categories) + 1):  # 8
+        _damaged("the bins of its target are not those of its categories")
 
 
 def label_index(categories: tuple[Category, ...], label: str, *, origin: str) -> int:

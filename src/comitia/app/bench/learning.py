@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.app.output import console, emit, format_option, table
@@ -18,12 +19,14 @@ from comitia.core.errors import InputError
 from comitia.evaluation import datasets, paper_literal
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import Setting, Summary, run_learning, summarise
+from comitia.evaluation.regression import run_regression
 from comitia.learning.contract import Learner
 from comitia.learning.registry import learner
 from comitia.privacy.noise import SystemNoise
 from comitia.storage.documents import Columns, read_documents
 from comitia.text.categories import Category
 from comitia.text.documents import Document
+from comitia.text.target import parse_edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Question:
     seeds: int
     rounds: int | None = None
     mode: str = "parallel"
+    target: str | None = None
 
 
 @click.command()
@@ -53,6 +57,7 @@ class Question:
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
 @click.option("--provider-column", help="With --partition provider.")
+@click.option("--target", help="Predict the label column's number: LOW:HIGH:BINS[:log] of its public range.")
 @click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
 @click.option("--categories", default=8, show_default=True, help="The most frequent labels.")
 @click.option("--names", type=click.Choice(["labels", "none"]), default="labels", show_default=True)
@@ -71,6 +76,7 @@ def learning(
     text_column: str,
     label_column: str,
     provider_column: str | None,
+    target: str | None,
     split_column: str | None,
     categories: int,
     names: str,
@@ -107,6 +113,7 @@ def learning(
         seeds=seeds,
         rounds=rounds,
         mode=mode,
+        target=target,
     )
     with console(stderr=True).status("reading documents") as status:
         found = []
@@ -115,6 +122,14 @@ def learning(
             if output == "json":
                 emit(value, output, lambda: None)
     if output == "json":
+        return
+    if target is not None:
+        numbers = ("providers", "epsilon", "mae_public_only", "mae_best_constant", "mae", "mae_std", "clipped")
+        table(
+            f"{data}, {partition}, {seeds} seeds",
+            numbers,
+            [[_figure(value[name]) for name in numbers] for value in found],
+        )
         return
     shown = (
         "providers",
@@ -137,6 +152,9 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
     InputError
         For documents, options or epsilons that cannot be.
     """
+    if question.target is not None:
+        yield from _measure_numbers(question, say)
+        return
     corpus = _corpus(question)
     using = None if question.learner == paper_literal.NAME else learner(question.learner)
     _require_rounds(question, using)
@@ -159,6 +177,54 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
             cpu_s = time.process_time() - start
             for summary in shared:
                 yield _figures(question, corpus, setting, public, summary, cpu_s)
+
+
+def _measure_numbers(question: Question, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+    """Eq. (6) of predicted numbers, in place of AUC."""
+    edges = parse_edges(question.target or "")
+    if question.data == "work-orders":
+        columns = Columns(text=TEXT_COLUMN, label=question.label_column, provider=PROVIDER_COLUMN)
+        documents = datasets.work_order_costs(list(read_documents(work_orders(), columns)))
+    else:
+        columns = Columns(text=question.text_column, label=question.label_column, provider=question.provider_column)
+        documents = list(read_documents(question.data, columns))
+    for providers in question.providers:
+        say(f"{providers} providers")
+        start = time.process_time()
+        runs = [
+            run_regression(
+                documents,
+                edges,
+                partition=question.partition,
+                providers=providers,
+                epsilons=question.epsilons,
+                delta="1e-5",
+                seed=seed,
+                noise=SystemNoise(),
+            )
+            for seed in range(question.seeds)
+        ]
+        cpu_s = time.process_time() - start
+        for index, epsilon in enumerate(question.epsilons):
+            errors = np.array([run.shared[index][1] for run in runs])
+            yield {
+                "dataset": Path(question.data).name,
+                "learner": "bins",
+                "mode": "parallel",
+                "providers": providers,
+                "partition": question.partition,
+                "epsilon": float(epsilon),
+                "delta": 1e-5,
+                "unit": "record",
+                "target": question.target,
+                "mae": round(float(errors.mean()), 2),
+                "mae_std": round(float(errors.std()), 2),
+                "mae_public_only": round(float(np.mean([run.public_only for run in runs])), 2),
+                "mae_best_constant": round(float(np.mean([run.best_constant for run in runs])), 2),
+                "clipped": runs[0].clipped,
+                "seeds": question.seeds,
+                "cpu_s": round(cpu_s, 2),
+            }
 
 
 def _figures(

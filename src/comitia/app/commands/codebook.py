@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ def codebook() -> None:
 @click.option("--categories", type=click.Path(path_type=Path, dir_okay=False), help="TOML with [[category]] blocks.")
 @click.option("--references", type=click.Path(path_type=Path), help="Public documents whose label is known.")
 @click.option("--label-column", default="label", show_default=True, help="Of the references.")
+@click.option("--target", "bins", help="For numbers: LOW:HIGH:BINS of their public range, or LOW:HIGH:BINS:log.")
 @click.option("--kind", type=click.Choice(["lsa", "tf"]), help="Kind of vector. Default: what the pool suggests.")
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @format_option
@@ -33,6 +35,7 @@ def build(
     categories: Path | None,
     references: Path | None,
     label_column: str,
+    bins: str | None,
     kind: str | None,
     target: Path,
     output: str,
@@ -46,17 +49,22 @@ def build(
     from comitia.storage.documents import Columns, read_documents
     from comitia.text.build import BuildSettings, build_codebook
     from comitia.text.codebook import VectorKind
+    from comitia.text.target import bin_categories, bin_references, parse_edges
 
     known = list(read_documents(references, Columns(text=text_column, label=label_column))) if references else []
     labelled = [(document.text, document.label) for document in known if document.label]
+    edges = parse_edges(bins) if bins else ()
+    if edges:
+        labelled = bin_references(edges, labelled)
     with console(stderr=True).status("building the codebook") as status:
         book = build_codebook(
             read_texts(pool, text_column),
-            read_categories(categories, [label for _, label in labelled]),
+            bin_categories(edges) if edges else read_categories(categories, [label for _, label in labelled]),
             references=labelled,
             settings=BuildSettings(kind=VectorKind(kind) if kind else None),
             progress=lambda doing: status.update(doing),
         )
+        book = replace(book, edges=edges)
     target.write_bytes(book.to_bytes())
     _show(book, target, output)
 

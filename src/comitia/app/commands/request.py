@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -111,10 +111,12 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
         raise InputError("there is nothing to ask", code="no-query", hint="give a TEXT or --file")
     codebook, ready = read_model(model).load()
     names = {category.label: category.name or category.label for category in codebook.categories}
-    answers = []
-    for text, row in zip(queries, ready.predict_proba(queries), strict=True):
+    answers: list[dict[str, Any]] = []
+    values = ready.predict_values(queries).tolist() if codebook.edges else [None] * len(queries)
+    for text, row, value in zip(queries, ready.predict_proba(queries), values, strict=True):
         best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[: max(1, top)]
-        answers.append({"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}})
+        answer = {"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}}
+        answers.append(answer if value is None else {**answer, "value": round(value, 3)})
     if output == "json":
         for answer in answers:
             emit(answer, output, lambda: None)
@@ -125,8 +127,8 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
         [
             (
                 str(answer["text"])[:60],
-                names[str(answer["label"])],
-                ", ".join(f"{names[label]} {p:.2f}" for label, p in answer["probabilities"].items()),  # type: ignore[attr-defined]
+                str(answer.get("value", names[str(answer["label"])])),
+                ", ".join(f"{names[label]} {p:.2f}" for label, p in answer["probabilities"].items()),
             )
             for answer in answers
         ],

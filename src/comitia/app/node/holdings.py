@@ -14,6 +14,7 @@ from comitia.driver.holdings import Holdings
 from comitia.privacy.terms import Unit
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
+from comitia.text.target import classes_of
 
 
 def make_holdings(
@@ -38,8 +39,8 @@ def make_holdings(
         If the vectors cannot be kept.
     """
     kept = _at_most(documents, records_per_user) if unit is Unit.USER else list(documents)
-    index = {label: number for number, label in enumerate(codebook.labels)}
-    labels = np.array([index.get(document.label or "", -1) for document in kept], dtype=np.int64)
+    classes = classes_of(codebook, [document.label for document in kept])
+    labels = classes.labels
     labelled = np.flatnonzero(labels >= 0)
     if not labelled.size:
         raise InputError(
@@ -59,6 +60,8 @@ def make_holdings(
         version=version,
         unit=unit,
         records_per_user=records_per_user,
+        kind=codebook.task_kind,
+        clipped=classes.clipped,
     )
 
 
