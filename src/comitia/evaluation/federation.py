@@ -30,7 +30,7 @@ def federate(
 ) -> GlobalModel:
     """Train on all shares and combine, with every release accepted.
 
-    Source: Algorithm 1
+    Cf. Algorithm 1
 
     Parameters
     ----------
