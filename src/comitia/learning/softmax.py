@@ -24,14 +24,14 @@ from comitia.learning.fixed_scores import Standard
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.heads import WEIGHT_BITS, Linear
 from comitia.learning.judging import Judged
-from comitia.learning.local_model import MAX_ROWS, LocalModel
+from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.learning.reference import wrong_references_ppm
-from comitia.learning.training_set import require_training_set
+from comitia.learning.training_set import declared_rows, require_training_set
 from comitia.privacy.mechanisms import gaussian
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
-from comitia.privacy.terms import PrivacyTerms, Unit
+from comitia.privacy.terms import PrivacyTerms
 from comitia.text.codebook import Codebook
 
 IntArray = NDArray[np.int64]
@@ -52,8 +52,8 @@ class Softmax:
     kind = "classification"
 
     def shape(self, codebook: Codebook) -> tuple[int, int]:
-        """A row for each category: the gradient of its weights."""
-        return len(codebook.categories), codebook.rank
+        """A row for each category: the gradient of its weights; last in the first row the number of documents."""
+        return len(codebook.categories), codebook.rank + 1
 
     def sensitivity_squared(self, codebook: Codebook) -> int:
         """Square of the most that replacing one document moves the gradient, in squared grid steps: 4 g².
@@ -61,7 +61,9 @@ class Softmax:
         Proof. Write g = 2**grid_bits. A document adds the matrix of e_c z_j, cut off toward zero, where |z| <= g
         (checked before training, in integers) and e = y - p is held to a length of at most 1 (`_residuals`, checked in
         integers). Cutting off never lengthens, so what it adds is at most |e| |z| <= g long, whatever the model given.
-        Replacing it takes one such matrix away and adds another: at most 2 g. No sum is rounded.
+        Replacing it takes one such matrix away and adds another: at most 2 g, and the number of documents stays.
+        Replacing it by one without a known label takes a matrix and one document away: squared g² + g². No sum is
+        rounded.
         """
         return 4 * codebook.norm_bound_squared
 
@@ -75,10 +77,11 @@ class Softmax:
         """See `Learner.statistic`: the gradient."""
         residuals = _residuals(_linear(codebook, given).products(vectors), labels, codebook)
         wide = vectors.astype(np.int64)
-        gradient = np.empty(self.shape(codebook), dtype=np.int64)
+        gradient = np.zeros(self.shape(codebook), dtype=np.int64)
+        gradient[0, -1] = len(labels) << codebook.grid_bits
         for category, column in enumerate(residuals.T):
             products = wide * column[:, None]
-            gradient[category] = (np.sign(products) * (np.abs(products) >> RESIDUAL_BITS)).sum(axis=0)
+            gradient[category, :-1] = (np.sign(products) * (np.abs(products) >> RESIDUAL_BITS)).sum(axis=0)
         return gradient
 
     def train(
@@ -90,7 +93,7 @@ class Softmax:
         noise: Noise,
         given: GlobalModel | None = None,
     ) -> Released[LocalModel]:
-        """See `Learner.train`. With unit `user` the declared rows say nothing: they are the most there can be."""
+        """See `Learner.train`. The declared rows are the noised number of documents."""
         require_training_set(codebook, vectors, labels)
         released = gaussian(
             self.statistic(codebook, vectors, labels, given),
@@ -99,7 +102,7 @@ class Softmax:
             noise=noise,
             grid_bits=codebook.grid_bits,
         )
-        rows = MAX_ROWS if terms.unit == Unit.USER else len(labels)
+        rows = declared_rows(int(released.value[0, -1]) >> codebook.grid_bits)
         return released.map(
             lambda values: LocalModel(learner=self.release_name, codebook=codebook.digest, rows=rows, values=values)
         )
@@ -121,9 +124,9 @@ class Softmax:
             return model
         head = _linear(codebook, model)
         rows = sum(release.value.rows for release in accepted)
-        pull = np.zeros(self.shape(codebook), dtype=np.int64)
+        pull = np.zeros(head.weights.shape, dtype=np.int64)
         for release in accepted:
-            pull += np.rint(release.value.values * _signal_share(release)[:, None]).astype(np.int64)
+            pull += np.rint(release.value.values[:, :-1] * _signal_share(release)[:, None]).astype(np.int64)
         scale = float(STEP * len(codebook.categories)) * 2.0 ** (WEIGHT_BITS - codebook.grid_bits)
         moved = head.weights + np.rint(pull * scale / float(rows))
         weights = np.clip(moved, -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
@@ -173,7 +176,7 @@ def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook
 
 def _signal_share(release: Released[LocalModel]) -> NDArray[np.float64]:
     """Of each row of a release, how much is not noise: 1 - width sigma² / |row|², at least 0; shape (C,)."""
-    values = release.value.values.astype(object)
+    values = release.value.values[:, :-1].astype(object)
     noise = values.shape[1] * release.receipt.sigma_squared
     energies = [int((row * row).sum()) for row in values]
     return np.array([max(0, energy - noise) / energy if energy else 0.0 for energy in energies], dtype=np.float64)
