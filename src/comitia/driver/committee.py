@@ -70,7 +70,7 @@ class Owner(Protocol):
         ...
 
     def train(
-        self, session: Session, codebook: Codebook, using: Learner, given: GlobalModel | None
+        self, session: Session, codebook: Codebook, using: Learner, given: GlobalModel | None = None
     ) -> tuple[bytes, int, int]:
         """Release bytes, rows, and the epsilon paid in millionths; `given` is the model of the rounds before."""
         ...

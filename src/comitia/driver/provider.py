@@ -224,7 +224,7 @@ class Provider:
         return Decided(answer=True, reason="")
 
     def train(
-        self, session: Session, codebook: Codebook, using: Learner, given: GlobalModel | None
+        self, session: Session, codebook: Codebook, using: Learner, given: GlobalModel | None = None
     ) -> tuple[bytes, int, int]:
         """Release bytes, rows, and epsilon paid; a release made before for the same question is free.
 
@@ -288,7 +288,8 @@ class Provider:
         if task.unit == Unit.USER and self._unit is not Unit.USER:
             raise RefusedError("this provider protects records, not users", code="wrong-unit")
         if self._codebook is not None and self._codebook.digest == task.codebook:
-            gaussian_sigma_squared(learner(task.learner).sensitivity_squared(self._codebook), self._terms(session))
+            each = shared_out(self._terms(session), releases_of(session))
+            gaussian_sigma_squared(learner(task.learner).sensitivity_squared(self._codebook), each)
 
     def _terms(self, session: Session) -> PrivacyTerms:
         return PrivacyTerms(
