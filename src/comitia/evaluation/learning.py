@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,18 @@ from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.partitions import share_out
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
-from comitia.learning.metrics import auc_by_class
+from comitia.learning.local_model import LocalModel
+from comitia.learning.metrics import accuracy, auc_by_class
+from comitia.learning.wire import release_bytes
 from comitia.privacy.noise import Noise
+from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
 from comitia.text.codebook import Codebook
+
+NO_NOISE = "inf"
+"""The epsilon of no privacy: what the learner makes of the same documents if all of them are public."""
 
 HELD_OUT = 0.25
 """Share of the private documents that nobody trains on, where a corpus has no documents for evaluation of its own."""
@@ -35,8 +42,9 @@ class Setting:
     providers : int
         Number of providers, unless the partition fixes it.
     epsilons : tuple of str
-        Budgets, as people write them, for each provider.
+        Budgets, as people write them, for each provider; or `NO_NOISE`.
     delta : str
+        "0" is pure privacy, which a learner may refuse.
     new : int
         Categories of which nothing is public: no name, no reference; drawn anew with each seed.
     references : int
@@ -57,22 +65,38 @@ class Setting:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Areas:
-    """Macro one-vs-rest AUC: over all categories, over the new ones (NaN if there are none), of the worst one."""
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How good one model is, and what it cost.
+
+    Attributes
+    ----------
+    overall, new, worst : float
+        Macro one-vs-rest AUC: over all categories, over the new ones (NaN if there are none), of the worst one.
+    accuracy : float
+        Share of evaluated documents whose category is found; 1 - MAE with a loss of 1 for each error.
+    cpu_s : float
+        CPU seconds for all releases, the model, and the scores of the evaluated documents; vectors are there before.
+    release_bytes : float
+        Mean size of a provider's release on the wire; 0 where nothing is released.
+    """
 
     overall: float
     new: float
     worst: float
+    accuracy: float
+    cpu_s: float
+    release_bytes: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one seed gave: public knowledge alone, and the model at each budget."""
+    """What one seed gave: so many providers, public knowledge alone, and the model at each budget."""
 
     seed: int
-    public_only: Areas
-    shared: tuple[tuple[str, Areas], ...]
+    providers: int
+    public_only: Figures
+    shared: tuple[tuple[str, Figures], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,13 +104,11 @@ class Summary:
     """Mean and standard deviation over the seeds; `label` is "public only" or a budget."""
 
     label: str
-    mean: Areas
-    deviation: Areas
+    mean: Figures
+    deviation: Figures
 
 
-def run_learning(
-    corpus: Corpus, setting: Setting, *, learner: Learner, noise: Noise, build: BuildSettings | None = None
-) -> tuple[Run, ...]:
+def run_learning(prepared: Prepared, setting: Setting, *, learner: Learner, noise: Noise) -> tuple[Run, ...]:
     """Share out, train, combine and measure, once for each seed.
 
     References are taken from the private documents first, and are neither trained nor evaluated on. Evaluated are the
@@ -97,15 +119,10 @@ def run_learning(
     InputError
         More new categories than there are, or a category with fewer documents than references.
     """
-    if not 0 <= setting.new <= len(corpus.categories):
-        raise InputError(
-            f"{setting.new} of {len(corpus.categories)} categories cannot be new", code="bad-new", new=setting.new
-        )
-    bare = build_codebook(corpus.pool, [_opaque(category) for category in corpus.categories], settings=build)
-    # Leaves serve retrieval; without them a codebook's public part can be exchanged freely.
-    bare = replace(bare, leaves=(), leaf_prototypes=bare.leaf_prototypes[:0])
-    vectors = _Vectors.of(corpus, bare)
-    return tuple(_run(corpus, setting, bare, vectors, seed, learner, noise) for seed in setting.seeds)
+    categories = len(prepared.corpus.categories)
+    if not 0 <= setting.new <= categories:
+        raise InputError(f"{setting.new} of {categories} categories cannot be new", code="bad-new", new=setting.new)
+    return tuple(_run(prepared, setting, seed, learner, noise) for seed in setting.seeds)
 
 
 def summarise(runs: Sequence[Run]) -> tuple[Summary, ...]:
@@ -113,22 +130,41 @@ def summarise(runs: Sequence[Run]) -> tuple[Summary, ...]:
     columns = [("public only", [run.public_only for run in runs])]
     for index, (epsilon, _) in enumerate(runs[0].shared):
         columns.append((epsilon, [run.shared[index][1] for run in runs]))
-    return tuple(_summary(label, areas) for label, areas in columns)
+    return tuple(_summary(label, figures) for label, figures in columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Vectors:
-    """Vectors and labels of a corpus, made once: int32 (n, r) and int64 (n,)."""
+class Prepared:
+    """A corpus with what does not depend on how it is shared out.
 
+    Attributes
+    ----------
+    corpus : Corpus
+    bare : Codebook
+        Basis and pool, without names, references or leaves.
+    private, evaluated : int32 array, shape (n, r)
+        Vectors of the corpus' documents.
+    private_labels, evaluated_labels : int64 array, shape (n,)
+        Index of each document's category.
+    """
+
+    corpus: Corpus
+    bare: Codebook
     private: NDArray[np.int32]
     private_labels: NDArray[np.int64]
     evaluated: NDArray[np.int32]
     evaluated_labels: NDArray[np.int64]
 
     @classmethod
-    def of(cls, corpus: Corpus, codebook: Codebook) -> _Vectors:
+    def of(cls, corpus: Corpus, build: BuildSettings | None = None) -> Prepared:
+        """Build the codebook and make all vectors."""
+        codebook = build_codebook(corpus.pool, [_opaque(category) for category in corpus.categories], settings=build)
+        # Leaves serve retrieval; without them a codebook's public part can be exchanged freely.
+        codebook = replace(codebook, leaves=(), leaf_prototypes=codebook.leaf_prototypes[:0])
         index = {label: number for number, label in enumerate(codebook.labels)}
         return cls(
+            corpus=corpus,
+            bare=codebook,
             private=codebook.vectorize([document.text for document in corpus.private]),
             private_labels=np.array([index[document.label or ""] for document in corpus.private], dtype=np.int64),
             evaluated=codebook.vectorize([document.text for document in corpus.evaluated]),
@@ -137,18 +173,17 @@ class _Vectors:
 
 
 def _run(
-    corpus: Corpus,
+    prepared: Prepared,
     setting: Setting,
-    bare: Codebook,
-    vectors: _Vectors,
     seed: int,
     learner: Learner,
     noise: Noise,
 ) -> Run:
+    corpus = prepared.corpus
     generator = np.random.Generator(np.random.PCG64(seed))
     new = np.sort(generator.permutation(len(corpus.categories))[: setting.new])
-    references = _references(corpus, vectors.private_labels, new, setting.references, generator)
-    codebook = _codebook(corpus, setting, bare, vectors, new, references)
+    references = _references(prepared, new, setting.references, generator)
+    codebook = _codebook(prepared, setting, new, references)
     remaining = np.setdiff1d(np.arange(len(corpus.private)), references)
     shares = share_out(
         [corpus.private[row] for row in remaining],
@@ -156,75 +191,94 @@ def _run(
         providers=setting.providers,
         generator=generator,
     )
-    trained, queries, truth = _hold_out(vectors, [remaining[share] for share in shares], generator)
+    trained, queries, truth = _hold_out(prepared, [remaining[share] for share in shares], generator)
 
-    def areas(model: GlobalModel) -> Areas:
-        by_class = auc_by_class(truth, model.log_scores(queries))
-        return Areas(overall=_mean(by_class), new=_mean(by_class[new]), worst=float(np.nanmin(by_class)))
+    def figures(make: Callable[[], GlobalModel]) -> Figures:
+        start = time.process_time()
+        scores = make().log_scores(queries)
+        cpu_s = time.process_time() - start
+        by_class = auc_by_class(truth, scores)
+        return Figures(
+            overall=_mean(by_class),
+            new=_mean(by_class[new]),
+            worst=float(np.nanmin(by_class)),
+            accuracy=accuracy(truth, scores.argmax(axis=1)),
+            cpu_s=cpu_s,
+            release_bytes=0.0,
+        )
 
-    def shared(epsilon: str) -> Areas:
+    def shared(epsilon: str) -> Figures:
+        if epsilon == NO_NOISE:
+            public = _published(codebook, prepared, np.concatenate(trained))
+            return figures(lambda: learner.combine(public, ()))
         terms = PrivacyTerms.of(epsilon, setting.delta)
-        releases = [
-            learner.train(codebook, vectors.private[rows], vectors.private_labels[rows], terms, noise)
-            for rows in trained
-        ]
-        return areas(learner.combine(codebook, releases))
+        releases: list[Released[LocalModel]] = []
+
+        def make() -> GlobalModel:
+            for rows in trained:
+                labels = prepared.private_labels[rows]
+                releases.append(learner.train(codebook, prepared.private[rows], labels, terms, noise))
+            return learner.combine(codebook, releases)
+
+        measured = figures(make)
+        return replace(measured, release_bytes=float(np.mean([len(release_bytes(release)) for release in releases])))
 
     return Run(
         seed=seed,
-        public_only=areas(learner.combine(codebook, ())),
+        providers=len(trained),
+        public_only=figures(lambda: learner.combine(codebook, ())),
         shared=tuple((epsilon, shared(epsilon)) for epsilon in setting.epsilons),
     )
 
 
+def _published(codebook: Codebook, prepared: Prepared, rows: NDArray[np.int64]) -> Codebook:
+    """The codebook if these private documents were public references."""
+    return replace(
+        codebook,
+        references=np.concatenate([codebook.references, prepared.private[rows]]),
+        reference_labels=np.concatenate([codebook.reference_labels, prepared.private_labels[rows]]),
+    )
+
+
 def _references(
-    corpus: Corpus,
-    labels: NDArray[np.int64],
-    new: NDArray[np.int64],
-    each: int,
-    generator: np.random.Generator,
+    prepared: Prepared, new: NDArray[np.int64], each: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """Rows of the private documents that become public references, `each` of every category that is not new."""
     chosen = [np.empty(0, dtype=np.int64)]
-    for label in np.setdiff1d(np.arange(len(corpus.categories)), new):
-        rows = np.flatnonzero(labels == label)
+    categories = prepared.corpus.categories
+    for label in np.setdiff1d(np.arange(len(categories)), new):
+        rows = np.flatnonzero(prepared.private_labels == label)
         if len(rows) < each:
             raise InputError(
-                f"category {corpus.categories[label].label!r} has {len(rows)} documents, fewer than {each} references",
+                f"category {categories[label].label!r} has {len(rows)} documents, fewer than {each} references",
                 code="too-few-documents",
             )
         chosen.append(generator.choice(rows, each, replace=False))
     return np.concatenate(chosen)
 
 
-def _codebook(
-    corpus: Corpus,
-    setting: Setting,
-    bare: Codebook,
-    vectors: _Vectors,
-    new: NDArray[np.int64],
-    references: NDArray[np.int64],
-) -> Codebook:
+def _codebook(prepared: Prepared, setting: Setting, new: NDArray[np.int64], references: NDArray[np.int64]) -> Codebook:
     """The codebook as the consortium of one run has it."""
-    hidden = set(new.tolist()) if setting.names else set(range(len(corpus.categories)))
+    hidden = set(new.tolist()) if setting.names else set(range(len(prepared.corpus.categories)))
     categories = tuple(
-        _opaque(category) if number in hidden else category for number, category in enumerate(corpus.categories)
+        _opaque(category) if number in hidden else category
+        for number, category in enumerate(prepared.corpus.categories)
     )
     return replace(
-        bare,
+        prepared.bare,
         categories=categories,
-        references=vectors.private[references],
-        reference_labels=vectors.private_labels[references],
-        name_vectors=bare.vectorize([category.words for category in categories]),
+        references=prepared.private[references],
+        reference_labels=prepared.private_labels[references],
+        name_vectors=prepared.bare.vectorize([category.words for category in categories]),
     )
 
 
 def _hold_out(
-    vectors: _Vectors, shares: Sequence[NDArray[np.int64]], generator: np.random.Generator
+    prepared: Prepared, shares: Sequence[NDArray[np.int64]], generator: np.random.Generator
 ) -> tuple[list[NDArray[np.int64]], NDArray[np.int32], NDArray[np.int64]]:
     """Rows that each provider trains on, and vectors and labels of the evaluated documents."""
-    if len(vectors.evaluated):
-        return list(shares), vectors.evaluated, vectors.evaluated_labels
+    if len(prepared.evaluated):
+        return list(shares), prepared.evaluated, prepared.evaluated_labels
     trained, held_out = [], []
     for share in shares:
         mixed = generator.permutation(share)
@@ -232,7 +286,7 @@ def _hold_out(
         held_out.append(mixed[:cut])
         trained.append(np.sort(mixed[cut:]))
     rows = np.concatenate(held_out)
-    return trained, vectors.private[rows], vectors.private_labels[rows]
+    return trained, prepared.private[rows], prepared.private_labels[rows]
 
 
 def _opaque(category: Category) -> Category:
@@ -244,11 +298,8 @@ def _mean(areas: NDArray[np.float64]) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def _summary(label: str, areas: Sequence[Areas]) -> Summary:
-    table = np.array([[area.overall, area.new, area.worst] for area in areas])
-    mean, deviation = table.mean(axis=0), table.std(axis=0)
+def _summary(label: str, figures: Sequence[Figures]) -> Summary:
+    table = np.array([astuple(one) for one in figures])
     return Summary(
-        label=label,
-        mean=Areas(overall=float(mean[0]), new=float(mean[1]), worst=float(mean[2])),
-        deviation=Areas(overall=float(deviation[0]), new=float(deviation[1]), worst=float(deviation[2])),
+        label=label, mean=Figures(*table.mean(axis=0).tolist()), deviation=Figures(*table.std(axis=0).tolist())
     )
