@@ -17,6 +17,7 @@ from comitia.learning.global_model import GlobalModel
 from comitia.learning.local_model import LocalModel
 from comitia.learning.metrics import accuracy, auc_by_class
 from comitia.learning.wire import release_bytes
+from comitia.learning.worth import worth
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
@@ -79,6 +80,8 @@ class Figures:
         CPU seconds for all releases, the model, and the scores of the evaluated documents; vectors are there before.
     release_bytes : float
         Mean size of a provider's release on the wire; 0 where nothing is released.
+    least, most : float
+        What `learning.worth` foretells that sharing adds to the AUC of public knowledge; NaN where it does not.
     """
 
     overall: float
@@ -87,6 +90,8 @@ class Figures:
     accuracy: float
     cpu_s: float
     release_bytes: float
+    least: float = float("nan")
+    most: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +184,9 @@ def _run(
     learner: Learner,
     noise: Noise,
 ) -> Run:
-    corpus = prepared.corpus
+    corpus, categories = prepared.corpus, prepared.corpus.categories
     generator = np.random.Generator(np.random.PCG64(seed))
-    new = np.sort(generator.permutation(len(corpus.categories))[: setting.new])
+    new = np.sort(generator.permutation(len(categories))[: setting.new])
     references = _references(prepared, new, setting.references, generator)
     codebook = _codebook(prepared, setting, new, references)
     remaining = np.setdiff1d(np.arange(len(corpus.private)), references)
@@ -221,12 +226,18 @@ def _run(
             return learner.combine(codebook, releases)
 
         measured = figures(make)
-        return replace(measured, release_bytes=float(np.mean([len(release_bytes(release)) for release in releases])))
+        size = float(np.mean([len(release_bytes(release)) for release in releases]))
+        counts = np.array([np.bincount(prepared.private_labels[rows], minlength=len(categories)) for rows in trained])
+        foretold = worth(codebook, learner, counts.astype(np.float64), terms, public_auc=public_only.overall)
+        assert foretold.gain is not None
+        return replace(measured, release_bytes=size, least=foretold.gain[0], most=foretold.gain[1])
+
+    public_only = figures(lambda: learner.combine(codebook, ()))
 
     return Run(
         seed=seed,
         providers=len(trained),
-        public_only=figures(lambda: learner.combine(codebook, ())),
+        public_only=public_only,
         shared=tuple((epsilon, shared(epsilon)) for epsilon in setting.epsilons),
     )
 

@@ -221,6 +221,9 @@ def _figures(
         "auc_public_only_new": _rounded(public.mean.new),
         "auc_std": _rounded(shared.deviation.overall),
         "auc_worst_class": _rounded(shared.mean.worst),
+        "gain_foretold": None
+        if math.isnan(shared.mean.most)
+        else [_rounded(shared.mean.least), _rounded(shared.mean.most)],
         "accuracy": _rounded(shared.mean.accuracy),
         "mae": _rounded(1 - shared.mean.accuracy),
         "seeds": question.seeds,
