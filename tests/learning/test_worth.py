@@ -22,7 +22,7 @@ def test_more_documents_and_less_noise_are_worth_more(lsa: Consortium) -> None:
     book = lsa.codebook
     low, high = (effective_references(book, PROTOTYPE, MANY, terms(epsilon)) for epsilon in ("0.5", "4"))
     few = effective_references(book, PROTOTYPE, MANY / 100, terms("4"))
-    assert (0 < low).all()
+    assert (low > 0).all()
     assert (low < high).all()
     assert (few < high).all()
     assert (high <= MANY.sum(axis=0)).all()

@@ -176,6 +176,13 @@ class Prepared:
             evaluated_labels=np.array([index[document.label or ""] for document in corpus.evaluated], dtype=np.int64),
         )
 
+    @property
+    def named(self) -> Codebook:
+        """The codebook with all names and no reference."""
+        categories = self.corpus.categories
+        names = self.bare.vectorize([category.words for category in categories])
+        return replace(self.bare, categories=categories, name_vectors=names)
+
 
 def _run(
     prepared: Prepared,
