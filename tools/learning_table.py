@@ -49,7 +49,8 @@ def page() -> str:
     machine = kept["machine"]
     lines = [
         HEAD,
-        f"Measured {kept['day']} at commit `{kept['commit'][:12]}` on {machine['processors']} processors ({machine['architecture']}), Python {machine['python']}.",
+        f"Measured {kept['day']} at commit `{kept['commit'][:12]}` "
+        f"on {machine['processors']} processors ({machine['architecture']}), Python {machine['python']}.",
     ]
     for row in kept["results"]:
         lines += ["", f"## {row['task']}", "", "```console", f"$ {row['command']}", "```", ""]
