@@ -73,7 +73,7 @@ def _table(row: dict[str, Any]) -> list[str]:
     for one in results:
         epsilon = f"{one['epsilon']:g}" if isinstance(one["epsilon"], float) else one["epsilon"]
         goal = public - LOSS if row["at_least_public"] else goals.get(epsilon)
-        told = one["gain_foretold"]
+        told = one.get("gain_foretold")
         lines.append(
             f"| {epsilon} | {_met(one['auc'], one['auc_std'], goal)} ± {one['auc_std']:.3f} | {_cell(goal)} "
             f"| {'' if told is None else f'+{told[0]:.3f} to +{told[1]:.3f}'} | {one['auc_worst_class']:.3f} "

@@ -51,7 +51,7 @@ def test_methods_side_by_side(prepared: Prepared, tmp_path: Path) -> None:
     assert all(auc > 0.9 for name, auc in found.items() if name != PUBLIC_ONLY)
     write_points(tmp_path / "points.csv", points)
     assert len((tmp_path / "points.csv").read_text().splitlines()) == 9
-    page = summary(points, epsilon="4", seeds=2)
+    page = summary(points, epsilon="4")
     assert "Fig. 10" in page
     assert "Fig. 9" not in page.replace("Figures 9", "")
 

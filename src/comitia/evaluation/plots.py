@@ -64,13 +64,13 @@ def draw(points: Sequence[Point], folder: Path) -> list[Path]:
     return written
 
 
-def summary(points: Sequence[Point], *, epsilon: str, seeds: int) -> str:
-    """A page of Markdown: a table for each figure, mean and deviation over the seeds."""
+def summary(points: Sequence[Point], *, epsilon: str) -> str:
+    """A page of Markdown: a table for each figure, mean and deviation over the seeds that there are."""
     lines = [
         "# Figures 9 to 12, measured anew",
         "",
         f"Epsilon {epsilon} a provider and request, delta 1e-5, names of categories public, no references; mean and",
-        f"standard deviation over {seeds} seeds. Central methods see all texts and are not private; `paper_literal` is",
+        "standard deviation over the seeds. Central methods see all texts and are not private; `paper_literal` is",
         "the paper's mechanism as written, and is not private either. CPU time is from vectors on, in one process.",
     ]
     for (dataset, measure), number in FIGURES.items():
@@ -78,7 +78,8 @@ def summary(points: Sequence[Point], *, epsilon: str, seeds: int) -> str:
         if not curves:
             continue
         sizes = sorted({size for curve in curves.values() for size, _, _ in curve})
-        lines += ["", f"## Fig. {number}: {AXES[measure]}, {dataset}", ""]
+        seeds = len({point.seed for point in points if point.dataset == dataset})
+        lines += ["", f"## Fig. {number}: {AXES[measure]}, {dataset}, {seeds} seeds", ""]
         lines += [f"| documents | {' | '.join(map(str, sizes))} |", "|---" * (len(sizes) + 1) + "|"]
         for name, curve in curves.items():
             cells = {size: f"{mean:.3f} ± {deviation:.3f}" for size, mean, deviation in curve}

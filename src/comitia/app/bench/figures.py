@@ -62,7 +62,7 @@ def figures(
                 status.update(f"{name}: seed {point.seed + 1} of {seeds}, {point.documents} documents, {point.method}")
                 write_points(out / "points.csv", points)
     page = out / "summary.md"
-    page.write_text(summary(points, epsilon=epsilon, seeds=seeds), encoding="utf-8")
+    page.write_text(summary(points, epsilon=epsilon), encoding="utf-8")
     written = [out / "points.csv", page, *draw(points, out)]
     value = {"points": len(points), "written": [str(path) for path in written]}
     emit(value, output, lambda: click.echo(page.read_text(encoding="utf-8")))
