@@ -82,4 +82,4 @@ def test_without_noise_everything_is_public_and_nothing_is_released(prepared: Pr
     assert open_.label == "inf"
     assert open_.mean.release_bytes == 0 < private.mean.release_bytes
     assert public_only.mean.new < private.mean.new <= open_.mean.new
-    assert 0 < private.mean.accuracy <= open_.mean.accuracy <= 1
+    assert min(private.mean.accuracy, open_.mean.accuracy) > 0.9

@@ -1,6 +1,6 @@
 """Figs. 9 to 12 measured anew: AUC and running time over sub-data sets and numbers of providers, beside baselines.
 
-Source: IV.C
+Source: IV.C, Fig. 9, Fig. 10, Fig. 11, Fig. 12
 
 As in section IV.B the data set is sorted by category, cut into shards, and shards are recombined into sub-data sets,
 then dealt to the providers. A sub-data set has only some categories: AUC is over these, on documents that nobody
