@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import onnxruntime
 import pytest
 from made_up_consortium import Consortium, make, make_opaque
 
 from comitia.app.export.onnx_graph import Input, onnx_bytes
+from comitia.core.errors import UnavailableError
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.prototype import Prototype
 from comitia.text.codebook import VectorKind
@@ -55,3 +58,10 @@ def test_words_give_the_same_answers(consortium: Consortium, model: GlobalModel)
     labels, probabilities = run(model, Input.WORDS, padded(texts))
     assert labels.tolist() == model.predict(texts).tolist()
     np.testing.assert_allclose(probabilities, model.predict_proba(texts), atol=1e-6)
+
+
+def test_without_the_extra_it_says_which(model: GlobalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UnavailableError) as caught:
+        onnx_bytes(model, Input.VECTORS)
+    assert "comitia[onnx]" in caught.value.hint

@@ -20,6 +20,7 @@ from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import NO_NOISE, Prepared, Setting, Summary, run_learning, summarise
 from comitia.evaluation.own_data import PARTS, OwnData
 from comitia.learning.registry import learner
+from comitia.learning.worth import ENOUGH
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.storage.documents import Columns, read_documents
@@ -141,17 +142,22 @@ def learning(
                 emit(value, output, lambda: None)
     if output == "json":
         return
-    shown = (
+    columns = (
         "providers",
         "references",
         "epsilon",
         "auc_public_only",
         "auc",
         "auc_std",
+        "gain_foretold",
         "auc_public_only_new",
         "auc_new",
     )
+    shown = [name for name in columns if any(value[name] is not None for value in found)]
     table(f"{data}, {partition}, {seeds} seeds", shown, [[_figure(value[name]) for name in shown] for value in found])
+    gains = [value["auc"] - value["auc_public_only"] for value in found if value["epsilon"] != NO_NOISE]
+    if gains and max(gains) < ENOUGH:
+        click.echo(f"Public knowledge is enough: sharing adds {max(0.0, *gains):.3f} to its AUC at most.")
 
 
 def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
@@ -263,4 +269,6 @@ def _rounded(value: float) -> float | None:
 
 
 def _figure(value: object) -> str:
+    if isinstance(value, list):
+        return " to ".join(f"+{figure}" for figure in value)
     return "" if value is None else str(value)
