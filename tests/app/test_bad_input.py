@@ -119,6 +119,13 @@ def test_learning_bench_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str
     fails(capsys, 3, "unknown-partition", *base, "--partition", "fair")
     fails(capsys, 3, "bad-new", *base, "--new-classes", "9")
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "-2")
+    fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "nan")
+    fails(capsys, 3, "not-pure", *base, "--pure")
+    fails(capsys, 3, "bad-option", *base, "--seeds", "0")
+    fails(capsys, 3, "file-missing", *base, "--names", "nowhere.toml")
+    fails(capsys, 3, "unknown-column", *base, "--partition", "column:plant")
+    fails(capsys, 3, "unknown-column", *base, "--split-column", "split")
+    fails(capsys, 3, "bad-split", *base, "--split-column", "label")
 
 
 @pytest.mark.parametrize("damage", [b"", b"rubbish", "flip", "cut"])

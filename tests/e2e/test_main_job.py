@@ -105,6 +105,12 @@ def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_pat
     assert main(["ledger", "show", "1", str(local.requester)]) == 0
     assert main(["ledger", "export", str(local.requester), "-o", str(tmp_path / "export")]) == 0
     assert main(["doctor", str(local.directory)]) == 0
+    assert main(["request", str(local.requester), "--preview"]) == 0
+    onnx = tmp_path / "model.onnx"
+    assert main(["export", str(target), "--onnx", str(onnx), "--genesis", str(local.consortium.genesis)]) == 0
+    card = onnx.with_suffix(".md").read_text(encoding="utf-8")
+    assert "checked against the genesis" in card
+    assert all(word in card for word in ("| epsilon |", "hydraulics", "## Limits"))
 
 
 def test_default_deny(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:

@@ -7,12 +7,11 @@ import pytest
 from made_up_consortium import Consortium, make_opaque
 
 from comitia.core.errors import InputError
+from comitia.evaluation.baselines import LITERAL, paper_literal
 from comitia.evaluation.federation import Share, federate
-from comitia.evaluation.paper_literal import NAME, train_literally
 from comitia.learning.metrics import macro_auc
 from comitia.learning.registry import LEARNERS, learner
 from comitia.privacy.noise import SeededNoise
-from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
 
 
@@ -28,26 +27,33 @@ def shares(consortium: Consortium) -> list[Share]:
 @pytest.mark.parametrize("chain", [False, True])
 def test_gradients_learn_in_rounds_and_in_a_chain(opaque: Consortium, chain: bool) -> None:
     terms = PrivacyTerms.of("8", "1e-5")
-    model = federate(
+    model, made = federate(
         LEARNERS["softmax"], opaque.codebook, shares(opaque), terms, SeededNoise(b"f"), rounds=2, chain=chain
     )
     assert macro_auc(opaque.labels, model.log_scores(opaque.vectors)) > 0.85
+    assert len(made) == 6
 
 
-def test_sums_are_the_same_in_a_chain(opaque: Consortium) -> None:
+def test_equal_noise_makes_equal_models(opaque: Consortium) -> None:
     terms = PrivacyTerms.of("1", "1e-5")
-    parallel = federate(LEARNERS["prototype"], opaque.codebook, shares(opaque), terms, SeededNoise(b"f"))
-    again = federate(LEARNERS["prototype"], opaque.codebook, shares(opaque), terms, SeededNoise(b"f"))
-    assert parallel.digest == again.digest
+    one, _ = federate(LEARNERS["prototype"], opaque.codebook, shares(opaque), terms, SeededNoise(b"f"))
+    again, _ = federate(LEARNERS["prototype"], opaque.codebook, shares(opaque), terms, SeededNoise(b"f"))
+    assert one.digest == again.digest
 
 
 def test_the_literal_mechanism_learns_nothing_and_is_no_learner(opaque: Consortium) -> None:
     """III.D.1 step 2 as it stands: noise that protects every coordinate of every vector drowns all of them."""
     generator = np.random.Generator(np.random.PCG64(1))
-    noised = train_literally(opaque.codebook, shares(opaque), 0.1, generator)
-    assert macro_auc(opaque.labels, noised.log_scores(opaque.vectors)) == pytest.approx(0.5, abs=0.1)
-    clear = train_literally(opaque.codebook, shares(opaque), 1e9, generator)
-    assert macro_auc(opaque.labels, clear.log_scores(opaque.vectors)) > 0.9
-    assert not isinstance(noised, Released)
+    one = float(1 << opaque.codebook.grid_bits)
+    parts = [(vectors / one, labels) for vectors, labels in shares(opaque)]
+
+    def area(epsilon: float) -> float:
+        scores = paper_literal(
+            parts, opaque.vectors / one, len(opaque.codebook.labels), epsilon=epsilon, generator=generator
+        )
+        return macro_auc(opaque.labels, scores)
+
+    assert np.mean([area(0.1) for _ in range(4)]) == pytest.approx(0.5, abs=0.1)
+    assert area(1e9) > 0.9
     with pytest.raises(InputError):
-        learner(NAME)
+        learner(LITERAL)

@@ -9,9 +9,14 @@ from pathlib import Path
 
 from comitia.app.node.client import Client
 from comitia.app.tasks import Wish, make_task
+from comitia.core.errors import InputError
+from comitia.learning.registry import learner
+from comitia.learning.worth import Worth, can_foretell, profile_counts, public_auc, worth
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
+from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.storage.model_file import require_place, write_model
+from comitia.text.codebook import Codebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,3 +58,39 @@ def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Se
     latency_s = time.perf_counter() - start
     write_model(target, model=delivery.model, proof=delivery.proof, codebook=codebook.to_bytes())
     return Answer(verified=delivery.verified, cached=delivery.cached, latency_s=latency_s)
+
+
+def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
+    """What a request could be worth, from the codebook and the profiles on the ledger; nobody is asked anything.
+
+    Raises
+    ------
+    InputError
+        As `make_task`; `not-foretold`: nothing is known of what the learner is worth; no provider has a profile.
+    """
+    codebook = client.codebook()
+    make_task(
+        wish,
+        codebook=codebook.digest,
+        labels=codebook.labels,
+        kappa=client.daemon.genesis.parameters.kappa,
+        kind=codebook.task_kind,
+    )
+    using = learner(wish.learner)
+    if not can_foretell(using):
+        raise InputError(
+            f"what sharing is worth cannot be foretold for learner {using.name!r}",
+            code="not-foretold",
+            hint="preview with --learner prototype, or measure with `comitia bench learning`",
+        )
+    found = [record for record in client.application.profiles() if record.codebook == codebook.digest]
+    if not found:
+        raise InputError(
+            "no provider has a profile on the ledger", code="no-provider", hint="providers register when they start"
+        )
+    asked = sorted(found, key=lambda record: -record.total)[: wish.providers_max]
+    counts = profile_counts(
+        [leaf.label for leaf in codebook.leaves], [record.histogram for record in asked], codebook.labels
+    )
+    terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
+    return codebook, worth(codebook, using, counts, terms, public_auc=public_auc(codebook, using))

@@ -30,6 +30,7 @@ _VERBS: Final[dict[str, tuple[str, str]]] = {
     "request": ("comitia.app.commands.request", "Ask for a model over many providers' documents."),
     "ask": ("comitia.app.commands.request", "Ask a model; offline."),
     "verify": ("comitia.app.commands.request", "Check a model's proof; offline."),
+    "export": ("comitia.app.commands.export", "A model as ONNX, with a card that says where it comes from."),
     "ledger": ("comitia.app.commands.ledger", "Blocks, sharing events, audit, export."),
     "budget": ("comitia.app.commands.policy", "Privacy spent, reserved and left."),
     "status": ("comitia.app.commands.health", "What is up."),

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,9 +62,9 @@ def twenty_news(folder: Path | None = None, *, text: str = "body") -> Corpus:
     folder = _folder(folder)
     rows = _parquet(folder / "20news.parquet", ("text", "label", "split"))
     take = post_body if text == "body" else post_subject
-    documents = [(Document(text=take(post), label=label), split) for post, label, split in rows]
+    documents = [Document(text=take(post), label=label) for post, label, _ in rows]
     categories = _named(sorted({label for _, label, _ in rows}), folder / "categories-20news.toml")
-    return _split_by_column("20news", categories, documents)
+    return split_corpus("20news", categories, documents, [split for _, _, split in rows])
 
 
 def reuters(folder: Path | None = None, *, topics: int = 8) -> Corpus:
@@ -74,26 +74,72 @@ def reuters(folder: Path | None = None, *, topics: int = 8) -> Corpus:
     single = [(text, labels[0], split) for text, labels, split in rows if len(labels) == 1 and split != "unused"]
     counted = Counter(label for _, label, split in single if split == "train")
     biggest = {label for label, _ in counted.most_common(topics)}
-    documents = [(Document(text=text, label=label), split) for text, label, split in single if label in biggest]
-    return _split_by_column("reuters", _named(sorted(biggest), folder / "categories-reuters.toml"), documents)
+    documents = [Document(text=text, label=label) for text, label, _ in single]
+    categories = _named(sorted(biggest), folder / "categories-reuters.toml")
+    return split_corpus("reuters", categories, documents, [split for _, _, split in single])
 
 
 def work_orders(documents: Sequence[Document], *, categories: int = 8) -> Corpus:
     """Maintenance work orders: the biggest single labels are the categories and their names, the rest is the pool."""
-    counted = Counter(d.label for d in documents if d.label and d.label != "NA" and "_" not in d.label)
-    biggest = sorted(label for label, _ in counted.most_common(categories))
-    return Corpus(
-        name="work orders",
-        categories=tuple(Category(label=label, name=label) for label in biggest),
-        pool=tuple(document.text for document in documents if document.label not in biggest),
-        private=tuple(document for document in documents if document.label in biggest),
-        evaluated=(),
-    )
+    single = (d.label for d in documents if d.label and d.label != "NA" and "_" not in d.label)
+    biggest = biggest_labels(single, categories)
+    return pooled_corpus("work orders", tuple(Category(label=label, name=label) for label in biggest), documents)
 
 
 def work_order_costs(documents: Sequence[Document]) -> list[Document]:
     """Work orders labelled with their cost; the file has one row whose columns are shifted, which has none."""
     return [replace(document, label=None) if document.label == "PM01" else document for document in documents]
+
+
+def pooled_corpus(name: str, categories: tuple[Category, ...], documents: Sequence[Document]) -> Corpus:
+    """The documents of the categories are private, a share of them held out for evaluation; all others are the pool."""
+    labels = {category.label for category in categories}
+    return Corpus(
+        name=name,
+        categories=categories,
+        pool=tuple(document.text for document in documents if document.label not in labels),
+        private=tuple(document for document in documents if document.label in labels),
+        evaluated=(),
+    )
+
+
+def split_corpus(
+    name: str, categories: tuple[Category, ...], documents: Sequence[Document], splits: Sequence[str | None]
+) -> Corpus:
+    """Trained on split ``train``; of split ``test`` every other document is the pool, the others are evaluated.
+
+    Documents of other splits, or of no such category, take no part.
+
+    Raises
+    ------
+    InputError
+        Nothing to train on, or fewer than two documents to test on.
+    """
+    labels = {category.label for category in categories}
+    labelled = [
+        (document, split) for document, split in zip(documents, splits, strict=True) if document.label in labels
+    ]
+    train = tuple(document for document, split in labelled if split == "train")
+    test = [document for document, split in labelled if split == "test"]
+    if not train or len(test) < 2:
+        raise InputError(
+            f"there are {len(train)} documents of split 'train' and {len(test)} of split 'test'",
+            code="bad-split",
+            hint="the column must say train or test",
+        )
+    return Corpus(
+        name=name,
+        categories=categories,
+        pool=tuple(document.text for document in test[::2]),
+        private=train,
+        evaluated=tuple(test[1::2]),
+    )
+
+
+def biggest_labels(labels: Iterable[str | None], count: int) -> tuple[str, ...]:
+    """The most frequent labels, sorted."""
+    counted = Counter(label for label in labels if label)
+    return tuple(sorted(label for label, _ in counted.most_common(count)))
 
 
 def post_body(post: str) -> str:
@@ -127,17 +173,6 @@ def post_subject(post: str) -> str:
 
 _QUOTED = re.compile(r"In article|Quoted from|\||>|.*(writes in|writes:|wrote:|says:|said:)")
 """How a quoted line, or the line that announces it, begins."""
-
-
-def _split_by_column(name: str, categories: tuple[Category, ...], documents: Sequence[tuple[Document, str]]) -> Corpus:
-    test = [document for document, split in documents if split == "test"]
-    return Corpus(
-        name=name,
-        categories=categories,
-        pool=tuple(document.text for document in test[::2]),
-        private=tuple(document for document, split in documents if split == "train"),
-        evaluated=tuple(test[1::2]),
-    )
 
 
 def _named(labels: Sequence[str], path: Path) -> tuple[Category, ...]:

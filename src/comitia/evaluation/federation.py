@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.local_model import LocalModel
 from comitia.privacy.noise import Noise
+from comitia.privacy.released import Released
 from comitia.privacy.shares import shared_out
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.codebook import Codebook
@@ -27,7 +29,7 @@ def federate(
     *,
     rounds: int = 1,
     chain: bool = False,
-) -> GlobalModel:
+) -> tuple[GlobalModel, list[Released[LocalModel]]]:
     """Train on all shares and combine, with every release accepted.
 
     Cf. Algorithm 1
@@ -40,11 +42,18 @@ def federate(
         How often; of a chain, how often the turn comes round to each provider.
     chain : bool
         The providers train one after the other, each on the model that it receives, as the algorithm has it.
+
+    Returns
+    -------
+    (GlobalModel, list of Released)
+        The model, and all releases as they were made.
     """
     each = shared_out(terms, rounds)
     turns = [[share] for share in shares] if chain else [list(shares)]
     model: GlobalModel | None = None
+    made: list[Released[LocalModel]] = []
     for turn in turns * rounds:
         releases = [learner.train(codebook, vectors, labels, each, noise, model) for vectors, labels in turn]
         model = learner.combine(codebook, releases, model)
-    return model if model is not None else learner.combine(codebook, ())
+        made += releases
+    return model if model is not None else learner.combine(codebook, ()), made

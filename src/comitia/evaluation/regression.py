@@ -84,7 +84,7 @@ def run_regression(
     learner = BinnedTarget()
 
     def error(epsilon: str) -> float:
-        model = federate(learner, codebook, parts, PrivacyTerms.of(epsilon, delta), noise)
+        model, _ = federate(learner, codebook, parts, PrivacyTerms.of(epsilon, delta), noise)
         return mae(truth, model.predict_values(vectors[held_out]))
 
     return Errors(

@@ -199,6 +199,17 @@ class GlobalModel:
             scores[:, known] += logistic.log_softmax(vectors @ weights.T + intercepts)
         return scores
 
+    @property
+    def own_map(self) -> tuple[FloatArray, FloatArray]:
+        """P without its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
+        mean, deviation = self._standard
+        return self._directions / deviation, np.full(len(self._directions), -mean / deviation)
+
+    @property
+    def reference_map(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
+        """J without its log-softmax: the K categories it knows, weights (K, r), intercepts (K,); None without a J."""
+        return self._regression
+
     def _vectors(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
         if isinstance(queries, str):
             raise InputError("one text was given where a list of texts is expected", code="bad-queries")

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
 
-_FEW_PLACES = 16
-"""Up to so many places a matrix product is the faster way to add up."""
+_FEW_NODES = 8
+"""Up to so many nodes a matrix product is the faster way to add up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,8 +107,7 @@ def _grow_one(points: IntArray, targets: IntArray, growth: Growth, draw: _Draw) 
         first, count = (1 << level) - 1, 1 << level
         asked = draw.below(width, growth.tried * count).reshape(growth.tried, count)
         above = points[draw.below(rows, asked.size).reshape(asked.shape), asked]
-        gains = np.array([_gain(points, targets, place, *question) for question in zip(asked, above, strict=True)])
-        best = gains.argmax(axis=0), np.arange(count)
+        best = _gains(points, targets, place, asked, above).argmax(axis=0), np.arange(count)
         features[first : first + count], thresholds[first : first + count] = asked[best], above[best]
         place = 2 * place + (points[np.arange(rows), asked[best][place]] > above[best][place])
     sums, counts = _by_place(targets, place, 1 << growth.depth)
@@ -118,12 +117,24 @@ def _grow_one(points: IntArray, targets: IntArray, growth: Growth, draw: _Draw) 
     return Tree(features=features, thresholds=thresholds, leaves=leaves)
 
 
-def _gain(points: IntArray, targets: IntArray, place: IntArray, asked: IntArray, above: IntArray) -> IntArray:
-    """What a question for each node takes off the squared error, up to a constant of the node, shape (nodes,)."""
-    yes = points[np.arange(len(points)), asked[place]] > above[place]
-    sums, counts = _by_place(targets, 2 * place + yes, 2 * len(asked))
-    explained = (sums**2 // np.maximum(counts, 1)[:, None]).sum(axis=1)
-    return np.asarray(explained.reshape(-1, 2).sum(axis=1))
+def _gains(points: IntArray, targets: IntArray, place: IntArray, asked: IntArray, above: IntArray) -> IntArray:
+    """What each question for each node takes off the squared error, up to a constant of the node, (tried, nodes)."""
+    nodes = asked.shape[1]
+    yes = points[np.arange(len(points)), asked[:, place]] > above[:, place]
+    sums, counts = _by_place(targets, place, nodes)
+    if nodes <= _FEW_NODES:
+        chosen = (yes[:, None] & (place == np.arange(nodes)[:, None])).reshape(-1, len(points))
+        above_sums, above_counts = _by_member(targets, chosen)
+        above_sums, above_counts = above_sums.reshape(*asked.shape, -1), above_counts.reshape(asked.shape)
+    else:
+        parts = [_by_place(targets[said], place[said], nodes) for said in yes]
+        above_sums, above_counts = (np.array(each) for each in zip(*parts, strict=True))
+    return _explained(above_sums, above_counts) + _explained(sums - above_sums, counts - above_counts)
+
+
+def _explained(sums: IntArray, counts: IntArray) -> IntArray:
+    """Squared length of each sum over its count."""
+    return np.asarray((sums**2 // np.maximum(counts, 1)[..., None]).sum(axis=-1))
 
 
 def _by_place(targets: IntArray, place: IntArray, places: int) -> tuple[IntArray, IntArray]:
@@ -131,14 +142,18 @@ def _by_place(targets: IntArray, place: IntArray, places: int) -> tuple[IntArray
 
     Whole numbers below 2^53 in doubles: exact in whatever order they are added, and by either way.
     """
+    if places <= 2 * _FEW_NODES:
+        return _by_member(targets, place == np.arange(places)[:, None])
     width = targets.shape[1]
-    if places <= _FEW_PLACES:
-        member = (place == np.arange(places)[:, None]).astype(np.float64)
-        sums = member @ targets.astype(np.float64)
-        return sums.astype(np.int64), member.sum(axis=1).astype(np.int64)
     cells = (place[:, None] * width + np.arange(width)).ravel()
     sums = np.bincount(cells, weights=targets.ravel(), minlength=places * width)
     return sums.astype(np.int64).reshape(places, width), np.bincount(place, minlength=places)
+
+
+def _by_member(targets: IntArray, member: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
+    """Sum of the targets of each group, shape (groups, C), and the groups' sizes; `member` is (groups, points)."""
+    chosen = member.astype(np.float64)
+    return (chosen @ targets.astype(np.float64)).astype(np.int64), chosen.sum(axis=1).astype(np.int64)
 
 
 def _leaf_of(tree: Tree, points: IntArray) -> IntArray:

@@ -152,10 +152,13 @@ class Bins:
         return codec.encode(_BinsRecord(counts=tuple(self.counts.tolist())))
 
     def logits(self, codebook: Codebook, posterior: Posterior, vectors: NDArray[np.int32]) -> FloatArray:
-        """See `Head.logits`. Each category counts one document more than there are, so none is impossible."""
-        common = np.log(self.counts / float(1 << codebook.grid_bits) + 1.0)
+        """See `Head.logits`. No category is impossible."""
         scores = Standard(codebook, posterior.means).scores(vectors) / float(1 << SCORE_BITS)
-        return np.asarray(common + scores)
+        return np.asarray(self.log_common(codebook) + scores)
+
+    def log_common(self, codebook: Codebook) -> FloatArray:
+        """Logarithm of how many documents each category counts, shape (C,): one more than there are."""
+        return np.asarray(np.log(self.counts / float(1 << codebook.grid_bits) + 1.0))
 
 
 def read_head(kind: str, data: bytes, codebook: Codebook, *, limit: int) -> Head | None:

@@ -19,7 +19,7 @@ from comitia.ledger.block import BlockHeader
 from comitia.ledger.genesis import Genesis, Membership
 from comitia.ledger.records import KeyPair, Member
 from comitia.ledger.session import require_certificate
-from comitia.ledger.transactions import RotateKey, SealBlock, block_digest, parse
+from comitia.ledger.transactions import PoqBlock, RotateKey, SealBlock, block_digest, parse
 
 PROOF_LIMIT = 1 << 20
 
@@ -51,6 +51,23 @@ class Proof:
     path: tuple[bytes, ...]
     seal: bytes
     parties: tuple[Party, ...]
+
+    @property
+    def claim(self) -> PoqBlock:
+        """The block that it says was sealed; nothing of it is checked.
+
+        Raises
+        ------
+        DamagedError
+            If there is none in it.
+        """
+        try:
+            _, seal = parse(self.seal)
+        except ComitiaError as error:
+            raise DamagedError(f"the proof is damaged: {error.message}", code="proof-damaged") from error
+        if not isinstance(seal, SealBlock):
+            raise DamagedError("the proof is damaged: its transaction seals nothing", code="proof-damaged")
+        return seal.block
 
     def to_bytes(self) -> bytes:
         return encode(self)

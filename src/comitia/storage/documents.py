@@ -35,7 +35,8 @@ class Columns:
     text : str or None
         Needed for tables; text and log files have none.
     label, user, provider : str or None
-        An empty value there is read as unknown.
+        An empty value there is read as unknown. A list of labels is read as its only entry, as unknown if it has
+        none or several: a document trains one category.
     """
 
     text: str | None = None
@@ -363,9 +364,14 @@ def _empty(path: Path) -> InputError:
 def _document(values: Mapping[str, Any]) -> Document:
     """A document from the values of one row; ValueError names what is not text or a number."""
     plain: dict[str, str | None] = {}
-    for field, value in values.items():
+    for field, given in values.items():
+        value = _only(given) if field == "label" and isinstance(given, list) else given
         if value is not None and not isinstance(value, str | int | float):
             raise ValueError(f"the {field} is a {type(value).__name__}, not text")
         plain[field] = None if value is None else str(value)
     text = plain.pop("text", None) or ""
     return Document(text=text, **{field: value or None for field, value in plain.items()})
+
+
+def _only(labels: list[Any]) -> Any:
+    return labels[0] if len(labels) == 1 else None

@@ -3,91 +3,149 @@
 from __future__ import annotations
 
 import math
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import numpy as np
 
-from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.codebooks import read_categories
+from comitia.app.demo.work_orders import COST_COLUMN, LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
-from comitia.evaluation import datasets, paper_literal
+from comitia.evaluation import baselines, datasets
 from comitia.evaluation.datasets import Corpus
-from comitia.evaluation.learning import Setting, Summary, run_learning, summarise
-from comitia.evaluation.regression import run_regression
+from comitia.evaluation.learning import NO_NOISE, Prepared, Setting, Summary, run_learning, summarise
+from comitia.evaluation.own_data import PARTS, OwnData
+from comitia.evaluation.regression import Errors, run_regression
+from comitia.learning.bins import BinnedTarget
 from comitia.learning.contract import Learner
 from comitia.learning.registry import learner
+from comitia.learning.worth import ENOUGH
+from comitia.ledger.transactions import MAX_ROUNDS
 from comitia.privacy.noise import SystemNoise
+from comitia.privacy.terms import PrivacyTerms
 from comitia.storage.documents import Columns, read_documents
 from comitia.text.categories import Category
 from comitia.text.documents import Document
 from comitia.text.target import parse_edges
 
+WORK_ORDERS: Final = "work-orders"
+LABELS, NO_NAMES = "labels", "none"
+COLUMN: Final = "column"
+DELTA: Final = "1e-5"
+PARALLEL, CHAIN = "parallel", "chain"
+
+
+AREA_COLUMNS: Final = (
+    "providers",
+    "references",
+    "epsilon",
+    "auc_public_only",
+    "auc",
+    "auc_std",
+    "gain_foretold",
+    "auc_public_only_new",
+    "auc_new",
+)
+NUMBER_COLUMNS: Final = ("providers", "epsilon", "mae_public_only", "mae_best_constant", "mae", "mae_std", "clipped")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What `comitia bench learning` was asked; fields as its options."""
+    """What `comitia bench learning` was asked; fields as its options.
 
-    data: str
-    text_column: str
-    label_column: str
-    provider_column: str | None
-    split_column: str | None
+    Attributes
+    ----------
+    data : OwnData or None
+        None for NIST's excavators.
+    categories : int
+        The most frequent labels, unless `names` is a file.
+    names : str
+        `LABELS`, `NO_NAMES` or a file of categories.
+    partition : str
+        As `share_out` takes it; ``column:NAME`` is its ``provider``.
+    learner : str
+        Name in the registry, or `baselines.LITERAL`.
+    target : str or None
+        The public range of the numbers that the labels are, as `parse_edges` takes it.
+    """
+
+    data: OwnData | None
     categories: int
-    names: bool
+    names: str
     providers: tuple[int, ...]
     partition: str
     learner: str
     references: tuple[int, ...]
     new_classes: int
     epsilons: tuple[str, ...]
+    pure: bool
     seeds: int
     rounds: int | None = None
-    mode: str = "parallel"
+    mode: str = PARALLEL
     target: str | None = None
+
+    @property
+    def share_out_by(self) -> str:
+        """The partition as `share_out` takes it."""
+        return "provider" if self.partition.startswith(f"{COLUMN}:") else self.partition
 
 
 @click.command()
-@click.option("--data", required=True, help="FILE, folder or pattern; or work-orders, 20news, reuters.")
+@click.option("--data", required=True, help="FILE, folder or pattern; 'work-orders' for NIST's excavators.")
 @click.option("--text-column", default="text", show_default=True)
-@click.option("--label-column", default="label", show_default=True)
-@click.option("--provider-column", help="With --partition provider.")
+@click.option("--label-column", default="label", show_default=True, help="A list of several labels counts as none.")
 @click.option("--target", help="Predict the label column's number: LOW:HIGH:BINS[:log] of its public range.")
 @click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
+@click.option(
+    "--part",
+    type=click.Choice(list(PARTS)),
+    default="whole",
+    show_default=True,
+    help="Of newsgroup posts the body without header, quotes and signature, or the subject line.",
+)
 @click.option("--categories", default=8, show_default=True, help="The most frequent labels.")
-@click.option("--names", type=click.Choice(["labels", "none"]), default="labels", show_default=True)
+@click.option(
+    "--names", default=LABELS, show_default=True, help="labels, none, or a categories.toml whose ids are taken."
+)
 @click.option("--providers", default="3", show_default=True, help="How many; several with commas.")
-@click.option("--partition", default="sorted", show_default=True, help="sorted, iid, dirichlet:A or provider.")
-@click.option("--learner", default="prototype", show_default=True, help="Or paper_literal: a baseline, not private.")
+@click.option(
+    "--partition", default="sorted", show_default=True, help="sorted, iid, dirichlet:0.5 or column:NAME (whose it is)."
+)
+@click.option(
+    "--learner",
+    help="Of the registry; paper_literal is a baseline, not private. Default: prototype, with --target bins.",
+)
 @click.option("--rounds", type=int, help="How often the providers train. Default: as the learner needs.")
-@click.option("--mode", type=click.Choice(["parallel", "chain"]), default="parallel", show_default=True)
+@click.option("--mode", type=click.Choice([PARALLEL, CHAIN]), default=PARALLEL, show_default=True)
 @click.option("--references", default="0", show_default=True, help="Public documents a category; several with commas.")
 @click.option("--new-classes", default=0, show_default=True, help="Categories of which nothing is public.")
-@click.option("--epsilon", default="1", show_default=True, help="Several with commas.")
+@click.option("--epsilon", default="1", show_default=True, help="Several with commas; inf: all documents public.")
+@click.option("--pure", is_flag=True, help="Pure epsilon, without a delta; not every learner has it.")
 @click.option("--seeds", default=5, show_default=True)
 @format_option
 def learning(
     data: str,
     text_column: str,
     label_column: str,
-    provider_column: str | None,
     target: str | None,
     split_column: str | None,
+    part: str,
     categories: int,
     names: str,
     providers: str,
     partition: str,
-    learner: str,
+    learner: str | None,
     rounds: int | None,
     mode: str,
     references: str,
     new_classes: int,
     epsilon: str,
+    pure: bool,
     seeds: int,
     output: str,
 ) -> None:
@@ -96,20 +154,27 @@ def learning(
     AUC (macro, one against the rest) on documents that nobody trains on: of public knowledge alone, and of the
     shared model at each epsilon. In this process; no node is started.
     """
+    kind, _, column = partition.partition(":")
     question = Question(
-        data=data,
-        text_column=text_column,
-        label_column=label_column,
-        provider_column=provider_column,
-        split_column=split_column,
+        data=None
+        if data == WORK_ORDERS
+        else OwnData(
+            source=data,
+            text=text_column,
+            label=label_column,
+            split=split_column,
+            provider=column if kind == COLUMN else None,
+            part=part,
+        ),
         categories=categories,
-        names=names == "labels",
+        names=names,
         providers=_numbers(providers, "--providers"),
         partition=partition,
-        learner=learner,
+        learner=learner or ("prototype" if target is None else "bins"),
         references=_numbers(references, "--references"),
         new_classes=new_classes,
         epsilons=tuple(epsilon.split(",")),
+        pure=pure,
         seeds=seeds,
         rounds=rounds,
         mode=mode,
@@ -123,25 +188,14 @@ def learning(
                 emit(value, output, lambda: None)
     if output == "json":
         return
-    if target is not None:
-        numbers = ("providers", "epsilon", "mae_public_only", "mae_best_constant", "mae", "mae_std", "clipped")
-        table(
-            f"{data}, {partition}, {seeds} seeds",
-            numbers,
-            [[_figure(value[name]) for name in numbers] for value in found],
-        )
-        return
-    shown = (
-        "providers",
-        "references",
-        "epsilon",
-        "auc_public_only",
-        "auc",
-        "auc_std",
-        "auc_public_only_new",
-        "auc_new",
-    )
+    columns = AREA_COLUMNS if target is None else NUMBER_COLUMNS
+    shown = [name for name in columns if any(value[name] is not None for value in found)]
     table(f"{data}, {partition}, {seeds} seeds", shown, [[_figure(value[name]) for name in shown] for value in found])
+    if target is not None:
+        return
+    gains = [value["auc"] - value["auc_public_only"] for value in found if value["epsilon"] != NO_NOISE]
+    if gains and max(gains) < ENOUGH:
+        click.echo(f"Public knowledge is enough: sharing adds {max(0.0, *gains):.3f} to its AUC at most.")
 
 
 def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
@@ -152,96 +206,149 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
     InputError
         For documents, options or epsilons that cannot be.
     """
+    if question.seeds < 1:
+        raise InputError(f"{question.seeds} seeds give no figure", code="bad-option", hint="take 5 or more")
     if question.target is not None:
-        yield from _measure_numbers(question, say)
+        yield from _measure_numbers(question, question.target, say)
         return
-    corpus = _corpus(question)
-    using = None if question.learner == paper_literal.NAME else learner(question.learner)
-    _require_rounds(question, using)
+    using = _learner(question)
+    delta = "0" if question.pure else DELTA
+    for epsilon in question.epsilons:
+        if epsilon != NO_NOISE:
+            PrivacyTerms.of(epsilon, delta)
+    say("building the codebook")
+    prepared = _prepared(question.data, question.categories, question.names)
     for providers in question.providers:
         for references in question.references:
             say(f"{providers} providers, {references} references")
             setting = Setting(
-                partition=question.partition,
+                partition=question.share_out_by,
                 providers=providers,
                 epsilons=question.epsilons,
+                delta=delta,
                 new=question.new_classes,
                 references=references,
-                names=question.names,
+                names=question.names != NO_NAMES,
                 seeds=tuple(range(question.seeds)),
                 rounds=question.rounds,
-                chain=question.mode == "chain",
+                chain=question.mode == CHAIN,
             )
-            start = time.process_time()
-            public, *shared = summarise(run_learning(corpus, setting, learner=using, noise=SystemNoise()))
-            cpu_s = time.process_time() - start
+            try:
+                runs = run_learning(prepared, setting, learner=using, noise=SystemNoise())
+            except InputError as error:
+                if question.pure and error.code == "bad-delta":
+                    raise InputError(
+                        f"learner {question.learner!r} has no proven variant with pure epsilon",
+                        code="not-pure",
+                        hint="leave --pure away: the guarantee then has a delta of 1e-5",
+                    ) from error
+                raise
+            public, *shared = summarise(runs)
             for summary in shared:
-                yield _figures(question, corpus, setting, public, summary, cpu_s)
+                yield _figures(question, prepared.corpus, setting, runs[0].providers, public, summary)
 
 
-def _measure_numbers(question: Question, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def _measure_numbers(question: Question, target: str, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
     """Eq. (6) of predicted numbers, in place of AUC."""
-    edges = parse_edges(question.target or "")
-    if question.data == "work-orders":
-        columns = Columns(text=TEXT_COLUMN, label=question.label_column, provider=PROVIDER_COLUMN)
-        documents = datasets.work_order_costs(list(read_documents(work_orders(), columns)))
-    else:
-        columns = Columns(text=question.text_column, label=question.label_column, provider=question.provider_column)
-        documents = list(read_documents(question.data, columns))
+    _require_numbers(question)
+    documents, edges = _numbered(question.data), parse_edges(target)
     for providers in question.providers:
         say(f"{providers} providers")
-        start = time.process_time()
         runs = [
             run_regression(
                 documents,
                 edges,
-                partition=question.partition,
+                partition=question.share_out_by,
                 providers=providers,
                 epsilons=question.epsilons,
-                delta="1e-5",
+                delta=DELTA,
                 seed=seed,
                 noise=SystemNoise(),
             )
             for seed in range(question.seeds)
         ]
-        cpu_s = time.process_time() - start
         for index, epsilon in enumerate(question.epsilons):
-            errors = np.array([run.shared[index][1] for run in runs])
-            yield {
-                "dataset": Path(question.data).name,
-                "learner": "bins",
-                "mode": "parallel",
-                "providers": providers,
-                "partition": question.partition,
-                "epsilon": float(epsilon),
-                "delta": 1e-5,
-                "unit": "record",
-                "target": question.target,
-                "mae": round(float(errors.mean()), 2),
-                "mae_std": round(float(errors.std()), 2),
-                "mae_public_only": round(float(np.mean([run.public_only for run in runs])), 2),
-                "mae_best_constant": round(float(np.mean([run.best_constant for run in runs])), 2),
-                "clipped": runs[0].clipped,
-                "seeds": question.seeds,
-                "cpu_s": round(cpu_s, 2),
-            }
+            yield _number_figures(question, runs, providers, epsilon, [run.shared[index][1] for run in runs])
+
+
+def _number_figures(
+    question: Question, runs: list[Errors], providers: int, epsilon: str, errors: list[float]
+) -> dict[str, Any]:
+    return {
+        "dataset": WORK_ORDERS if question.data is None else Path(question.data.source).name,
+        "learner": question.learner,
+        "providers": providers,
+        "partition": question.partition,
+        "epsilon": float(epsilon),
+        "delta": float(DELTA),
+        "unit": "record",
+        "target": question.target,
+        "mae": round(float(np.mean(errors)), 2),
+        "mae_std": round(float(np.std(errors)), 2),
+        "mae_public_only": round(float(np.mean([run.public_only for run in runs])), 2),
+        "mae_best_constant": round(float(np.mean([run.best_constant for run in runs])), 2),
+        "clipped": runs[0].clipped,
+        "seeds": question.seeds,
+    }
+
+
+def _numbered(data: OwnData | None) -> list[Document]:
+    if data is not None:
+        return data.documents()
+    columns = Columns(text=TEXT_COLUMN, label=COST_COLUMN, provider=PROVIDER_COLUMN)
+    return datasets.work_order_costs(list(read_documents(work_orders(), columns)))
+
+
+def _learner(question: Question) -> Learner | None:
+    """The learner; None for the baseline that is none. Refuses rounds, and a chain, where it has only one round."""
+    using = None if question.learner == baselines.LITERAL else learner(question.learner)
+    if using is not None and using.kind != "classification":
+        raise InputError(
+            f"learner {question.learner!r} is for numbers", code="wrong-kind", hint="say their range with --target"
+        )
+    if (question.mode == CHAIN or (question.rounds or 1) > 1) and (using is None or using.rounds == 1):
+        raise InputError(
+            f"{question.learner!r} learns in one round, and in a chain makes the same model as in parallel",
+            code="no-rounds",
+            hint="use --learner softmax",
+        )
+    if question.rounds is not None and not 1 <= question.rounds <= MAX_ROUNDS:
+        raise InputError(f"{question.rounds} rounds cannot be, 1 to {MAX_ROUNDS} can", code="bad-rounds")
+    return using
+
+
+def _require_numbers(question: Question) -> None:
+    """Refuse what numbers do not have."""
+    if question.learner != BinnedTarget.name:
+        raise InputError(
+            f"learner {question.learner!r} does not predict numbers", code="wrong-kind", hint="leave --learner away"
+        )
+    split = question.data is not None and question.data.split is not None
+    plain = (question.rounds, question.mode, question.references, question.new_classes) == (None, PARALLEL, (0,), 0)
+    if split or question.pure or NO_NOISE in question.epsilons or not plain:
+        raise InputError(
+            "with --target there are no rounds, references, new classes, split column, --pure or epsilon inf",
+            code="bad-option",
+        )
 
 
 def _figures(
-    question: Question, corpus: Corpus, setting: Setting, public: Summary, shared: Summary, cpu_s: float
+    question: Question, corpus: Corpus, setting: Setting, providers: int, public: Summary, shared: Summary
 ) -> dict[str, Any]:
+    private = shared.label != NO_NOISE
     return {
         "dataset": corpus.name,
         "learner": question.learner,
         "mode": question.mode,
-        "providers": setting.providers,
-        "partition": setting.partition,
-        "epsilon": float(shared.label),
-        "delta": float(setting.delta),
-        "unit": "record",
+        "rounds": setting.rounds,
+        "providers": providers,
+        "partition": question.partition,
+        "epsilon": float(shared.label) if private else NO_NOISE,
+        "delta": float(setting.delta) if private else None,
+        "unit": "record" if private else None,
         "pool": len(corpus.pool),
         "references": setting.references,
-        "names": setting.names,
+        "names": Path(question.names).name,
         "new_classes": setting.new,
         "auc": _rounded(shared.mean.overall),
         "auc_new": _rounded(shared.mean.new),
@@ -249,60 +356,34 @@ def _figures(
         "auc_public_only_new": _rounded(public.mean.new),
         "auc_std": _rounded(shared.deviation.overall),
         "auc_worst_class": _rounded(shared.mean.worst),
+        "gain_foretold": None
+        if math.isnan(shared.mean.most)
+        else [_rounded(shared.mean.least), _rounded(shared.mean.most)],
+        "accuracy": _rounded(shared.mean.accuracy),
+        "mae": _rounded(1 - shared.mean.accuracy),
         "seeds": question.seeds,
-        "cpu_s": round(cpu_s, 2),
+        "cpu_s": round(shared.mean.cpu_s, 4),
+        "release_bytes": round(shared.mean.release_bytes),
     }
 
 
-def _rounded(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 4)
+@lru_cache(maxsize=2)
+def _prepared(data: OwnData | None, categories: int, names: str) -> Prepared:
+    return Prepared.of(_corpus(data, categories, _known(names)))
 
 
-def _corpus(question: Question) -> Corpus:
-    if question.data == "20news":
-        return datasets.twenty_news()
-    if question.data == "reuters":
-        return datasets.reuters()
-    if question.data == "work-orders":
-        columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
-        return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=question.categories)
-    grouping = question.split_column or question.provider_column
-    columns = Columns(text=question.text_column, label=question.label_column, provider=grouping)
-    documents = list(read_documents(question.data, columns))
-    if question.split_column is None:
-        return datasets.work_orders(documents, categories=question.categories)
-    return _split(question, documents)
+def _corpus(data: OwnData | None, categories: int, known: tuple[Category, ...] | None) -> Corpus:
+    if data is not None:
+        return data.read(most=categories, known=known)
+    if known is not None:
+        raise InputError("the work orders' names are their labels", code="bad-option", hint="--names labels or none")
+    columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
+    return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=categories)
 
 
-def _split(question: Question, documents: Sequence[Document]) -> Corpus:
-    """Train on 'train'; every other document of 'test' is the public pool, the rest is measured on."""
-    counted = Counter(d.label for d in documents if d.label and d.provider == "train")
-    labels = sorted(label for label, _ in counted.most_common(question.categories))
-    test = [document for document in documents if document.provider == "test" and document.label in labels]
-    train = [document for document in documents if document.provider == "train" and document.label in labels]
-    if not test or not train:
-        raise InputError(
-            f"column {question.split_column!r} has {len(train)} rows 'train' and {len(test)} rows 'test'",
-            code="bad-split",
-            hint="the column must say train or test",
-        )
-    return Corpus(
-        name=Path(question.data).name,
-        categories=tuple(Category(label=label, name=label) for label in labels),
-        pool=tuple(document.text for document in test[::2]),
-        private=tuple(train),
-        evaluated=tuple(test[1::2]),
-    )
-
-
-def _require_rounds(question: Question, using: Learner | None) -> None:
-    """Refuse rounds, and a chain, where the learner has only one round."""
-    if (question.mode == "chain" or (question.rounds or 1) > 1) and (using is None or using.rounds == 1):
-        raise InputError(
-            f"{question.learner!r} learns in one round, and in a chain makes the same model as in parallel",
-            code="no-rounds",
-            hint="use --learner softmax",
-        )
+def _known(names: str) -> tuple[Category, ...] | None:
+    """The categories of a file; None for a choice that is no file."""
+    return None if names in (LABELS, NO_NAMES) else read_categories(Path(names), ())
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
@@ -312,5 +393,11 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
         raise InputError(f"{option} takes whole numbers with commas, not {text!r}", code="bad-option") from None
 
 
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)
+
+
 def _figure(value: object) -> str:
+    if isinstance(value, list):
+        return " to ".join(f"+{figure}" for figure in value)
     return "" if value is None else str(value)

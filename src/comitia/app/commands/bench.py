@@ -12,5 +12,6 @@ bench: Final = LazyGroup(
     verbs={
         "request": ("comitia.app.bench.request", "Whole requests over real processes: time, CPU, bytes, memory."),
         "learning": ("comitia.app.bench.learning", "What sharing is worth on your documents, before it costs."),
+        "figures": ("comitia.app.bench.figures", "The paper's Figs. 9 to 12 measured anew, beside baselines."),
     },
 )

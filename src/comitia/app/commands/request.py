@@ -10,6 +10,7 @@ import click
 from comitia.app.output import console, emit, format_option, table
 
 if TYPE_CHECKING:
+    from comitia.app.tasks import Wish
     from comitia.ledger.session import Session
 
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 @click.option("--accept-unverified", is_flag=True, help="Use releases that nobody can judge; marked in the block.")
 @click.option("--fresh", is_flag=True, help="Take nothing from the cache; costs providers' budgets.")
 @click.option("--stage-seconds", default=5.0, show_default=True, help="How long each stage may take.")
-@click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--preview", is_flag=True, help="Only say what sharing could be worth; costs nobody anything.")
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Needed to ask.")
 @format_option
 def request(
     folder: Path,
@@ -47,7 +49,8 @@ def request(
     accept_unverified: bool,
     fresh: bool,
     stage_seconds: float,
-    target: Path,
+    preview: bool,
+    target: Path | None,
     output: str,
 ) -> None:
     """Ask for a model over many providers' documents; DIR is the requester's node."""
@@ -71,6 +74,11 @@ def request(
         reuse=not fresh,
         stage_ms=whole_ms(stage_seconds, 1000, name="--stage-seconds", longest_ms=DAY_MS),
     )
+    if preview:
+        _preview(folder, wish, output)
+        return
+    if target is None:
+        raise click.UsageError("a request needs -o FILE for the model")
     with console(stderr=True).status("connecting") as status:
         answer = ask_for_model(folder, wish, target, progress=lambda session: status.update(_stage(session)))
     value = {
@@ -89,6 +97,39 @@ def request(
         how = "from the cache, at no privacy cost" if answer.cached else f"in {answer.latency_s:.2f} s"
         click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.height}, {how}.")
         click.echo(f'Next: comitia ask {target} "some text"')
+
+    emit(value, output, render)
+
+
+def _preview(folder: Path, wish: Wish, output: str) -> None:
+    from comitia.app.asking import foretell
+    from comitia.app.node.client import Client
+
+    with console(stderr=True).status("connecting"), Client(folder) as client:
+        codebook, worth = foretell(client, wish)
+    value = {
+        "epsilon": float(wish.epsilon),
+        "auc_public_only": worth.public_auc,
+        "gain_foretold": worth.gain,
+        "categories": {
+            label: {"public_references": public, "shared_references": round(shared, 2)}
+            for label, public, shared in zip(codebook.labels, worth.public, worth.shared, strict=True)
+        },
+        "sentence": worth.sentence,
+    }
+
+    def render() -> None:
+        rows = [
+            (label, f"{public:.0f}", f"{shared:.1f}", "better" if shared > public else "")
+            for label, public, shared in zip(codebook.labels, worth.public, worth.shared, strict=True)
+        ]
+        table(
+            f"Worth in reference documents at epsilon {wish.epsilon}",
+            ("category", "public knowledge", "providers' releases", ""),
+            rows,
+        )
+        click.echo(worth.sentence)
+        click.echo("Counted by profiles: documents of categories without a name or reference are not seen in them.")
 
     emit(value, output, render)
 

@@ -28,6 +28,7 @@ PACKAGE: Final = "nist-nestor==0.4.4"
 MEMBER: Final = "nestor/datasets/excavators-cleaned.csv"
 SHA256: Final = "006c4f71bc1ff2edc2adf064107a054a6cf2f2027a53ba2cf748ccb7b4e517a2"
 TEXT_COLUMN, LABEL_COLUMN, PROVIDER_COLUMN = "OriginalShorttext", "MajorSystem", "Asset"
+COST_COLUMN: Final = "Cost"
 CATEGORIES: Final = 8
 HELD_OUT: Final = 0.25
 """Share of each provider's documents that nobody trains on: what the model is judged by."""

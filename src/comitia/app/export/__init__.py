@@ -1,0 +1,1 @@
+"""A model in other programs' hands: as ONNX, with a model card."""
