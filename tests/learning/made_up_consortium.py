@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,11 @@ class Consortium:
     texts: tuple[str, ...]
     labels: NDArray[np.int64]
 
-    @property
+    @cached_property
     def vectors(self) -> NDArray[np.int32]:
-        return self.codebook.vectorize(self.texts)
+        vectors = self.codebook.vectorize(self.texts)
+        vectors.flags.writeable = False
+        return vectors
 
     def release(
         self, rows: Sequence[int] | slice = slice(None), *, epsilon: str = "4", seed: bytes = b"0"

@@ -31,6 +31,7 @@ class Errors:
 
     Attributes
     ----------
+    providers : int
     public_only : float
         Of the model that knows the range alone.
     shared : tuple of (str, float)
@@ -41,6 +42,7 @@ class Errors:
         Values outside the public range, in all documents.
     """
 
+    providers: int
     public_only: float
     shared: tuple[tuple[str, float], ...]
     best_constant: float
@@ -88,6 +90,7 @@ def run_regression(
         return mae(truth, model.predict_values(vectors[held_out]))
 
     return Errors(
+        providers=len(parts),
         public_only=mae(truth, learner.combine(codebook, ()).predict_values(vectors[held_out])),
         shared=tuple((epsilon, error(epsilon)) for epsilon in epsilons),
         best_constant=mae(truth, np.full(len(truth), float(np.median(truth)))),

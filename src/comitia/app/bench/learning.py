@@ -268,16 +268,14 @@ def _measure_numbers(question: Question, target: str, say: Callable[[str], None]
             for seed in range(question.seeds)
         ]
         for index, epsilon in enumerate(question.epsilons):
-            yield _number_figures(question, runs, providers, epsilon, [run.shared[index][1] for run in runs])
+            yield _number_figures(question, runs, epsilon, [run.shared[index][1] for run in runs])
 
 
-def _number_figures(
-    question: Question, runs: list[Errors], providers: int, epsilon: str, errors: list[float]
-) -> dict[str, Any]:
+def _number_figures(question: Question, runs: list[Errors], epsilon: str, errors: list[float]) -> dict[str, Any]:
     return {
         "dataset": WORK_ORDERS if question.data is None else Path(question.data.source).name,
         "learner": question.learner,
-        "providers": providers,
+        "providers": runs[0].providers,
         "partition": question.partition,
         "epsilon": float(epsilon),
         "delta": float(DELTA),
@@ -335,7 +333,8 @@ def _require_numbers(question: Question) -> None:
 def _figures(
     question: Question, corpus: Corpus, setting: Setting, providers: int, public: Summary, shared: Summary
 ) -> dict[str, Any]:
-    private = shared.label != NO_NOISE
+    noised = shared.label != NO_NOISE
+    private = noised and question.learner != baselines.LITERAL
     return {
         "dataset": corpus.name,
         "learner": question.learner,
@@ -343,7 +342,7 @@ def _figures(
         "rounds": setting.rounds,
         "providers": providers,
         "partition": question.partition,
-        "epsilon": float(shared.label) if private else NO_NOISE,
+        "epsilon": float(shared.label) if noised else NO_NOISE,
         "delta": float(setting.delta) if private else None,
         "unit": "record" if private else None,
         "pool": len(corpus.pool),
