@@ -50,8 +50,8 @@ class Index:
             listed = self.entries[record.codebook, leaf]
             del listed[bisect_left(listed, _entry(record, leaf))]
 
-    def lookup(self, codebook: bytes, leaf: int, most: int) -> tuple[NodeId, ...]:
-        """At most `most` providers found under a leaf, the best fitting first."""
+    def lookup(self, codebook: bytes, leaf: int, most: int | None) -> tuple[NodeId, ...]:
+        """At most `most` providers found under a leaf (None: all of them), the best fitting first."""
         return tuple(provider for _, _, provider in self.entries.get((codebook, leaf), ())[:most])
 
     def rank(self, codebook: bytes, leaves: Iterable[int]) -> tuple[NodeId, ...]:

@@ -33,17 +33,23 @@ def routing_ids(
 
     Source: III.B, "The ID of each participant (device) is generated according to the logic distance"
     """
-    suffix = digest(b"comitia routing id\x00" + public_key + beacon)
-    return tuple(_place(leaf_codes[leaf], record.band(leaf), suffix) for leaf in record.published)
+    suffix = id_suffix(public_key, beacon)
+    return tuple(place(leaf_codes[leaf], record.band(leaf), suffix) for leaf in record.published)
+
+
+def id_suffix(public_key: bytes, beacon: bytes) -> bytes:
+    """The part of a participant's ids that it cannot choose, 32 bytes: the beacon is drawn after the key was registered."""
+    return digest(b"comitia routing id\x00" + public_key + beacon)
+
+
+def place(code: str, band: int, suffix: bytes) -> bytes:
+    """The id under a leaf's code and a band, 32 bytes."""
+    head = code + format(band, "02b")
+    number = int(head, 2) << (ID_BITS - len(head))
+    return (number | int.from_bytes(suffix, "big") >> len(head)).to_bytes(ID_BITS // 8, "big")
 
 
 def common_prefix(left: bytes, right: bytes) -> int:
     """How many leading bits two ids share."""
     apart = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
     return len(left) * 8 - apart.bit_length()
-
-
-def _place(code: str, band: int, suffix: bytes) -> bytes:
-    head = code + format(band, "02b")
-    number = int(head, 2) << (ID_BITS - len(head))
-    return (number | int.from_bytes(suffix, "big") >> len(head)).to_bytes(ID_BITS // 8, "big")

@@ -1,0 +1,180 @@
+"""A made-up epoch of up to a million participants, in which lookups are run by their own step functions.
+
+Only what a lookup touches is made: a participant's table follows from the trie and its number, so that no million
+tables need be held. Participants may be dead (silent), or malicious: they hand over cut-down buckets and name only each
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.core.codec import encode
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId
+from comitia.evaluation.retrieval_profiles import Profiles
+from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
+from comitia.retrieval.profile import BANDS_PPM
+from comitia.retrieval.routing_id import id_suffix, place
+from comitia.retrieval.table import CANDIDATES, CONTACTS, Find, Found, Table
+from comitia.retrieval.trie import MEMBER_BYTES, Branch, Bucket, EpochDigest, Trie, shared_bits, unpack
+
+CODEBOOK = bytes(32)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What a lookup cost: questions and answers sent, rounds of them, bytes, and questions by participant."""
+
+    messages: int = 0
+    rounds: int = 0
+    bytes: int = 0
+    forged: int = 0
+    asked: list[int] = field(default_factory=list)
+
+
+class World:
+    """An epoch and the participants in it.
+
+    Parameters
+    ----------
+    profiles : Profiles
+        What each participant publishes.
+    codes : tuple of str
+        Codes of the leaves.
+    dead, malicious : float
+        Shares of all participants; nobody is both.
+    generator : numpy Generator
+    """
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        codes: tuple[str, ...],
+        *,
+        dead: float,
+        malicious: float,
+        generator: np.random.Generator,
+        beacon: bytes = b"beacon",
+    ) -> None:
+        self.profiles = profiles
+        self.codes = codes
+        count = profiles.participants
+        self.position = generator.random((count, 2)).astype(np.float32)
+        fate = generator.random(count)
+        self.alive = fate >= dead
+        self.malicious = self.alive & (fate < dead + malicious)
+        self._seed = int(generator.integers(1 << 62))
+        rows = _rows(profiles, codes, beacon)
+        self.trie = Trie(rows)
+        self.owner = profiles.owner[self.trie.order]
+        self.digest = EpochDigest(epoch=1, codebook=CODEBOOK, root=self.trie.root.hash, counts=profiles.counts(len(codes)))
+        self.table = lru_cache(maxsize=20_000)(self._table)
+        order = np.argsort(self.owner, kind="stable")
+        self._rows_by_owner = order
+        self._first_row = np.searchsorted(self.owner[order], np.arange(count + 1))
+
+    def rows_of(self, participant: int) -> NDArray[np.int64]:
+        """Rows of a participant's ids."""
+        return self._rows_by_owner[self._first_row[participant] : self._first_row[participant + 1]]
+
+    def run(self, lookup: Lookup, *, size: bool = False) -> Traffic:
+        """Perform a lookup to its end; `size` counts bytes too."""
+        traffic = Traffic()
+        while asks := lookup.ask():
+            traffic.rounds += 1
+            for ask in asks:
+                self._perform(lookup, ask, traffic, size)
+        return traffic
+
+    def _perform(self, lookup: Lookup, ask: Ask, traffic: Traffic, size: bool) -> None:
+        participant = int(ask.to, 16)
+        traffic.messages += 1
+        traffic.bytes += len(encode(ask.question)) if size else 0
+        reply = self._reply(participant, ask) if self.alive[participant] else None
+        if reply is None:
+            lookup.silent(ask)
+            return
+        traffic.messages += 1
+        traffic.bytes += len(encode(reply)) if size else 0
+        traffic.asked.append(participant)
+        try:
+            lookup.heard(ask, reply)
+        except ProtocolError:
+            traffic.forged += 1
+
+    def _reply(self, participant: int, ask: Ask) -> Reply | None:
+        if isinstance(ask.question, Probe):
+            return Alive()
+        row = self.trie.row_of(ask.question.place)
+        if row is None or self.owner[row] != participant:
+            return None
+        table = self.table(row)
+        if self.malicious[participant]:
+            return self._lie(table, ask.question)
+        return table.answer(ask.question.target)
+
+    def _lie(self, table: Table, question: Find) -> Found:
+        """A bucket cut short where one is due, else only accomplices on the way."""
+        truth = table.answer(question.target)
+        if truth.bucket is not None:
+            short = Bucket(
+                prefix=truth.bucket.prefix,
+                members=truth.bucket.members[:-MEMBER_BYTES],
+                siblings=truth.bucket.siblings,
+            )
+            return Found(bucket=short, contacts=b"")
+        shared = shared_bits(table.path, question.target)
+        *_, (branch, _) = self.trie.descend(question.target[: shared + 1])
+        some = np.arange(branch.start, min(branch.end, branch.start + 256))
+        accomplices = some[self.malicious[self.owner[some]]][:CONTACTS]
+        return Found(bucket=None, contacts=self.trie.rows[accomplices].tobytes())
+
+    def _table(self, row: int) -> Table:
+        """The table of the participant with id number `row`, after it joined and filled every level."""
+        path = format(int.from_bytes(self.trie.rows[row, :32].tobytes(), "big"), "0256b")
+        way = list(self.trie.descend(path))
+        siblings = [sibling for _, sibling in way if sibling is not None]
+        last = way[-1][0]
+        bucket = Bucket(
+            prefix=last.prefix,
+            members=self.trie.packed(last.start, last.end),
+            siblings=tuple(sibling.hash for sibling in siblings),
+        )
+        return Table(path=path, bucket=bucket, levels=self._levels(row, siblings))
+
+    def _levels(self, row: int, siblings: list[Branch]) -> tuple[bytes, ...]:
+        starts = np.array([s.start for s in siblings], dtype=np.int64)
+        sizes = np.array([s.size for s in siblings], dtype=np.int64)
+        if not len(sizes):
+            return ()
+        drawn = np.random.default_rng((self._seed, row)).random((len(sizes), CANDIDATES))
+        candidates = starts[:, None] + (drawn * sizes[:, None]).astype(np.int64)
+        few = sizes[:, None] <= np.arange(CANDIDATES)
+        spread = starts[:, None] + np.arange(CANDIDATES)
+        candidates = np.where(sizes[:, None] <= CANDIDATES, spread, candidates)
+        safe = np.minimum(candidates, len(self.owner) - 1)
+        apart = np.square(self.position[self.owner[safe]] - self.position[self.owner[row]]).sum(axis=2)
+        apart[few & (sizes[:, None] <= CANDIDATES)] = np.inf
+        ranked = np.argsort(apart, axis=1, kind="stable")
+        levels = []
+        for level, size in enumerate(sizes):
+            unique = list(dict.fromkeys(safe[level, ranked[level]].tolist()))[: min(CONTACTS, size)]
+            levels.append(self.trie.rows[unique].tobytes())
+        return tuple(levels)
+
+
+def _rows(profiles: Profiles, codes: tuple[str, ...], beacon: bytes) -> NDArray[np.uint8]:
+    """Packed members of all that is published, in the profiles' order."""
+    suffixes = [id_suffix(number.to_bytes(32, "big"), beacon) for number in range(profiles.participants)]
+    packed = bytearray()
+    for owner, leaf, band, share in zip(
+        profiles.owner.tolist(), profiles.leaf.tolist(), profiles.band.tolist(), profiles.share_ppm.tolist(), strict=True
+    ):
+        packed += place(codes[leaf], band, suffixes[owner]) + owner.to_bytes(16, "big") + share.to_bytes(4, "big")
+    return np.frombuffer(bytes(packed), dtype=np.uint8).reshape(-1, MEMBER_BYTES)
