@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final
 
 import numpy as np
@@ -166,7 +166,8 @@ class OverlayLookup:
         Whoever was found in other buckets can be asked too: it has contacts of its own there.
         """
         neighbours = (_Contact(m, m.path, None, float(self._generator.random())) for m in self._found.values())
-        known = [c for c in (*self._elsewhere, *neighbours) if c.member.place not in self._asked]
+        everyone = chain(self._elsewhere, neighbours, *self._missing.values())
+        known = [contact for contact in everyone if contact.member.place not in self._asked]
         known.sort(key=lambda contact: (-shared_bits(contact.path, region), *self._doubt(contact)))
         return tuple(self._put(region, contact, target) for contact in known[: 1 + min(2, self._failures.get(region, 0))])
 
