@@ -1,0 +1,285 @@
+"""What finding providers reaches and costs: recall and precision, messages, rounds, tables, load.
+
+Participants and their profiles are made up or cut from documents; every lookup is run by the step functions that a node
+runs, against a world in which only what is touched is made.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comitia.core.ids import NodeId
+from comitia.evaluation.retrieval_profiles import Profiles
+from comitia.evaluation.retrieval_synthetic import Population
+from comitia.evaluation.retrieval_world import CODEBOOK, Traffic, World
+from comitia.retrieval.index import Index
+from comitia.retrieval.joining import Joining
+from comitia.retrieval.lookup import HybridLookup, IndexLookup, Lookup, Query
+from comitia.retrieval.overlay import OverlayLookup
+from comitia.retrieval.table import CONTACTS
+from comitia.retrieval.trie import Branch, Member, unpack
+
+JOINS: Final = 30
+PAIRS: Final = 20_000
+SIZED: Final = 40
+"""Lookups whose messages are also encoded, to count bytes."""
+
+TIMED: Final = 2_000
+"""Queries of the index that are timed."""
+
+
+class Way(StrEnum):
+    """How providers are looked up."""
+
+    INDEX = "index"
+    OVERLAY = "overlay"
+    HYBRID = "hybrid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What is measured.
+
+    way : how providers are looked up.
+    dead, malicious : shares of participants.
+    most : how many providers are enough; None for all.
+    lookups : how many are run, each by a random participant for a random leaf.
+    """
+
+    way: Way = Way.OVERLAY
+    dead: float = 0.0
+    malicious: float = 0.0
+    most: int | None = None
+    lookups: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Means over lookups unless said otherwise.
+
+    related : participants whose true share is enough.
+    recall, precision : against those.
+    recall_checked, precision_checked : once candidates have looked at their own counts without noise.
+    completeness : share of what the index answers; of `most`, where that is set.
+    messages, messages_max, rounds, bytes : of one lookup; questions and answers both count.
+    table_entries_mean, table_entries_max : participants named in a participant's tables.
+    join_messages : of one participant's joining under all its ids.
+    spearman : rank correlation of the longest common prefix of two participants' ids and of their documents' likeness.
+    load_max_over_mean : questions to the busiest participant over those to a living one on average.
+    load_mean : questions to a living participant on average; the ratio says little where this is below one.
+    index_us : one query of the index for 64 providers, microseconds.
+    forged : answers that were refused.
+    """
+
+    related: float
+    recall: float
+    precision: float
+    recall_checked: float
+    precision_checked: float
+    completeness: float
+    messages: float
+    messages_max: int
+    rounds: float
+    bytes: float
+    table_entries_mean: float
+    table_entries_max: int
+    join_messages: float
+    spearman: float
+    load_max_over_mean: float
+    load_mean: float
+    index_us: float
+    forged: float
+
+
+def measure(
+    population: Population,
+    setting: Setting,
+    generator: np.random.Generator,
+    say: Callable[[str], None] = lambda _: None,
+) -> Figures:
+    """Build a world of a population and look providers up in it."""
+    say("building tables and index")
+    world = World(
+        population.profiles, population.codes, dead=setting.dead, malicious=setting.malicious, generator=generator
+    )
+    index = index_of(population.profiles)
+    answers, traffic = _look_up(world, index, population, setting, generator, say)
+    entries = table_entries(world)
+    load = np.bincount(
+        np.array([p for t in traffic for p in t.asked], dtype=np.int64), minlength=population.profiles.participants
+    )
+    load_mean = float(load.sum() / max(1, world.alive.sum()))
+    sized = [t.bytes for t in traffic[:SIZED]]
+    quality = np.mean(answers, axis=0)
+    say("joining")
+    return Figures(
+        related=float(quality[0]),
+        recall=float(quality[1]),
+        precision=float(quality[2]),
+        recall_checked=float(quality[3]),
+        precision_checked=float(quality[4]),
+        completeness=float(quality[5]),
+        messages=float(np.mean([t.messages for t in traffic])),
+        messages_max=max(t.messages for t in traffic),
+        rounds=float(np.mean([t.rounds for t in traffic])),
+        bytes=float(np.mean(sized)),
+        table_entries_mean=float(entries.mean()),
+        table_entries_max=int(entries.max()),
+        join_messages=float(np.mean([_join(world, generator) for _ in range(JOINS)])),
+        spearman=prefix_correlation(population, world, generator),
+        load_max_over_mean=float(load.max() / load_mean) if load_mean else 0.0,
+        load_mean=load_mean,
+        index_us=_time_index(index, len(population.codes), generator),
+        forged=float(np.mean([t.forged for t in traffic])),
+    )
+
+
+def index_of(profiles: Profiles) -> Index:
+    """The index's lists for published profiles, sorted at once; no records stand behind them."""
+    order = np.lexsort((profiles.owner, -profiles.share_ppm, profiles.band, profiles.leaf))
+    leaf, owner = profiles.leaf[order], profiles.owner[order]
+    starts = np.searchsorted(leaf, np.arange(int(leaf.max()) + 2))
+    index = Index()
+    for number, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+        part = order[start:end]
+        index.entries[CODEBOOK, number] = list(
+            zip(
+                profiles.band[part].tolist(),
+                (-profiles.share_ppm[part]).tolist(),
+                [name(participant) for participant in owner[start:end].tolist()],
+                strict=True,
+            )
+        )
+    return index
+
+
+def name(participant: int) -> NodeId:
+    """Node id of a made-up participant."""
+    return NodeId(format(participant, "032x"))
+
+
+def table_entries(world: World) -> NDArray[np.int64]:
+    """How many participants each participant's tables name, itself not counted; of all ids together."""
+    by_row = np.zeros(len(world.owner), dtype=np.int64)
+
+    def walk(branch: Branch, contacts: int) -> None:
+        if branch.branches is None:
+            by_row[branch.start : branch.end] = branch.size - 1 + contacts
+            return
+        zero, one = branch.branches
+        walk(zero, contacts + min(CONTACTS, one.size))
+        walk(one, contacts + min(CONTACTS, zero.size))
+
+    walk(world.trie.root, 0)
+    return np.bincount(world.owner, by_row, minlength=world.profiles.participants).astype(np.int64)
+
+
+def prefix_correlation(population: Population, world: World, generator: np.random.Generator) -> float:
+    """Spearman's correlation of common prefix and likeness over pairs of participants drawn at random."""
+    left, right = generator.integers(0, population.profiles.participants, (2, PAIRS))
+    different = left != right
+    left, right = left[different], right[different]
+    likeness = np.einsum("ij,ij->i", population.directions[left], population.directions[right])
+    prefixes = np.array([_longest_prefix(world, int(a), int(b)) for a, b in zip(left, right, strict=True)])
+    return float(np.corrcoef(_ranks(prefixes), _ranks(likeness))[0, 1])
+
+
+def _look_up(
+    world: World,
+    index: Index,
+    population: Population,
+    setting: Setting,
+    generator: np.random.Generator,
+    say: Callable[[str], None],
+) -> tuple[list[tuple[float, ...]], list[Traffic]]:
+    related, checked = _by_leaf(population.related), _by_leaf(population.checked)
+    living = np.flatnonzero(world.alive)
+    answers, traffic = [], []
+    for number in range(setting.lookups):
+        if number % 20 == 0:
+            say(f"lookup {number + 1} of {setting.lookups}")
+        leaf = int(generator.integers(len(population.codes)))
+        query = Query(codebook=CODEBOOK, leaf=leaf, most=setting.most)
+        lookup = _lookup(world, index, query, int(generator.choice(living)), setting.way, generator)
+        traffic.append(world.run(lookup, size=number < SIZED))
+        found = np.array([int(node, 16) for node in lookup.answer], dtype=np.int64)
+        expected = index.lookup(CODEBOOK, leaf, setting.most)
+        whole = len(found) / len(expected) if expected else 1.0
+        answers.append((*_quality(found, related.get(leaf, _NOBODY), checked.get(leaf, _NOBODY)), whole))
+    return answers, traffic
+
+
+def _lookup(
+    world: World, index: Index, query: Query, requester: int, way: Way, generator: np.random.Generator
+) -> Lookup:
+    if way is Way.INDEX:
+        return IndexLookup(query, index)
+    if way is Way.HYBRID:
+        return HybridLookup(query, index)
+    contacts = [member for row in world.rows_of(requester) for member in unpack(world.table(int(row)).contacts)]
+    return OverlayLookup(query, world.digest, world.codes[query.leaf], contacts, generator)
+
+
+_NOBODY: Final = np.zeros(0, dtype=np.int64)
+
+
+def _quality(found: NDArray[np.int64], related: NDArray[np.int64], checked: NDArray[np.int64]) -> tuple[float, ...]:
+    """Number related, recall, precision, and both after the candidates' own check."""
+    kept = found[np.isin(found, checked)]
+    return len(related), *_recall_precision(found, related), *_recall_precision(kept, related)
+
+
+def _recall_precision(found: NDArray[np.int64], related: NDArray[np.int64]) -> tuple[float, float]:
+    right = int(np.isin(found, related).sum())
+    return right / len(related) if len(related) else 1.0, right / len(found) if len(found) else 1.0
+
+
+def _by_leaf(pairs: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    order = np.argsort(pairs[:, 1], kind="stable")
+    leaves, starts = np.unique(pairs[order, 1], return_index=True)
+    return dict(zip(leaves.tolist(), np.split(pairs[order, 0], starts[1:]), strict=True))
+
+
+def _join(world: World, generator: np.random.Generator) -> int:
+    """Messages that one participant's joining takes, under all its ids, through one living contact each."""
+    newcomer = int(generator.choice(np.flatnonzero(world.alive)))
+
+    def distance(member: Member) -> float:
+        apart = world.position[int(member.node, 16)] - world.position[newcomer]
+        return float(np.square(apart).sum())
+
+    messages = 0
+    for row in world.rows_of(newcomer):
+        path = format(int.from_bytes(world.trie.rows[row, :32].tobytes(), "big"), "0256b")
+        start = int(generator.integers(len(world.owner) - CONTACTS))
+        contacts = unpack(world.trie.packed(start, start + CONTACTS))
+        joining = Joining(path, world.digest.root, contacts, distance=distance, generator=generator)
+        messages += world.run(joining).messages
+    return messages
+
+
+def _longest_prefix(world: World, left: int, right: int) -> int:
+    places = [[int.from_bytes(world.trie.rows[row, :32].tobytes(), "big") for row in world.rows_of(p)] for p in (left, right)]
+    return max(256 - (a ^ b).bit_length() for a in places[0] for b in places[1])
+
+
+def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Ranks, equal values sharing their mean rank."""
+    _, inverse, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(sizes)
+    return np.asarray((ends - (sizes - 1) / 2)[inverse], dtype=np.float64)
+
+
+def _time_index(index: Index, leaves: int, generator: np.random.Generator) -> float:
+    asked = generator.integers(0, leaves, TIMED).tolist()
+    start = time.perf_counter()
+    for leaf in asked:
+        index.lookup(CODEBOOK, leaf, 64)
+    return (time.perf_counter() - start) / TIMED * 1e6
