@@ -71,7 +71,7 @@ class Figures:
     messages, messages_max, rounds, bytes : of one lookup; questions and answers both count.
     table_entries_mean, table_entries_max : participants named in a participant's tables.
     join_messages : of one participant's joining under all its ids.
-    spearman : rank correlation of the longest common prefix of two participants' ids and of their documents' likeness.
+    spearman : rank correlation of the longest common prefix of two participants' ids and of their documents' likeness (cosine).
     load_max_over_mean : questions to the busiest participant over those to a living one on average.
     load_mean : questions to a living participant on average; the ratio says little where this is below one.
     index_us : one query of the index for 64 providers, microseconds.
@@ -166,19 +166,32 @@ def name(participant: int) -> NodeId:
 
 
 def table_entries(world: World) -> NDArray[np.int64]:
-    """How many participants each participant's tables name, itself not counted; of all ids together."""
-    by_row = np.zeros(len(world.owner), dtype=np.int64)
+    """How many others each participant's tables name; ids that begin alike share the contacts of the bits they share."""
+    trie = world.trie
+    starts, depths, sizes, contacts = [], [], [], []
 
-    def walk(branch: Branch, contacts: int) -> None:
+    def walk(branch: Branch, kept: tuple[int, ...]) -> None:
         if branch.branches is None:
-            by_row[branch.start : branch.end] = branch.size - 1 + contacts
+            starts.append(branch.start)
+            depths.append(len(branch.prefix))
+            sizes.append(branch.size)
+            contacts.append(kept)
             return
         zero, one = branch.branches
-        walk(zero, contacts + min(CONTACTS, one.size))
-        walk(one, contacts + min(CONTACTS, zero.size))
+        walk(zero, (*kept, kept[-1] + min(CONTACTS, one.size)))
+        walk(one, (*kept, kept[-1] + min(CONTACTS, zero.size)))
 
-    walk(world.trie.root, 0)
-    return np.bincount(world.owner, by_row, minlength=world.profiles.participants).astype(np.int64)
+    walk(trie.root, (0,))
+    bucket_of = np.searchsorted(np.array(starts), np.arange(len(world.owner)), side="right") - 1
+    entries = np.zeros(world.profiles.participants, dtype=np.int64)
+    for participant in range(world.profiles.participants):
+        before = None
+        for row in sorted(world.rows_of(participant).tolist()):
+            bucket = bucket_of[row]
+            shared = 0 if before is None else min(trie.shared_bits(before, row), depths[bucket])
+            entries[participant] += sizes[bucket] - 1 + contacts[bucket][-1] - contacts[bucket][shared]
+            before = row
+    return entries
 
 
 def prefix_correlation(population: Population, world: World, generator: np.random.Generator) -> float:
@@ -205,7 +218,7 @@ def _look_up(
     for number in range(setting.lookups):
         if number % 20 == 0:
             say(f"lookup {number + 1} of {setting.lookups}")
-        leaf = int(generator.integers(len(population.codes)))
+        leaf = int(generator.integers(population.asked))
         query = Query(codebook=CODEBOOK, leaf=leaf, most=setting.most)
         lookup = _lookup(world, index, query, int(generator.choice(living)), setting.way, generator)
         traffic.append(world.run(lookup, size=number < SIZED))
@@ -266,8 +279,7 @@ def _join(world: World, generator: np.random.Generator) -> int:
 
 
 def _longest_prefix(world: World, left: int, right: int) -> int:
-    places = [[int.from_bytes(world.trie.rows[row, :32].tobytes(), "big") for row in world.rows_of(p)] for p in (left, right)]
-    return max(256 - (a ^ b).bit_length() for a in places[0] for b in places[1])
+    return max(world.trie.shared_bits(a, b) for a in world.rows_of(left) for b in world.rows_of(right))
 
 
 def _ranks(values: NDArray[np.generic]) -> NDArray[np.float64]:

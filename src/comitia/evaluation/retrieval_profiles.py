@@ -5,7 +5,6 @@ What `RetrievalRecord` computes for one participant this computes for arrays of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +19,8 @@ from comitia.retrieval.profile import (
     MOST_PUBLISHED,
 )
 
-RELATED_PPM = 150_000
-"""Share of a participant's own documents from which it is related to a leaf: what a profile publishes from."""
+PUBLISHED_PPM = 150_000
+"""Share of a histogram from which a leaf is published; cf. `RetrievalRecord.published`."""
 
 Ints = NDArray[np.int64]
 Counts = NDArray[np.int32]
@@ -58,7 +57,7 @@ def publish(histograms: Ints, epsilon_micro: int) -> tuple[Ints, Ints, Ints, Int
     shares = np.maximum(histograms, 0) * MICRO // totals[:, None]
     order = np.argsort(-histograms, axis=1, kind="stable")[:, :MOST_PUBLISHED]
     row = np.arange(len(histograms))[:, None]
-    published = (shares[row, order] >= RELATED_PPM) & (histograms[row, order] >= clear)
+    published = (shares[row, order] >= PUBLISHED_PPM) & (histograms[row, order] >= clear)
     published[~published.any(axis=1), 0] = True
     owner, rank = np.nonzero(published)
     leaf = order[owner, rank]

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.evaluation.retrieval_profiles import RELATED_PPM, Ints, Profiles, publish
+from comitia.evaluation.retrieval_profiles import Ints, Profiles, publish
 from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, MICRO
 from comitia.text.leaves import leaf_codes
 
 DIMENSIONS = 64
 MISTAKEN = 0.1
 """Share of documents whose nearest leaf is not their own."""
+
+RELATED_PPM = 250_000
+"""A participant is related to a leaf that holds at least a quarter of its documents.
+
+A third of real documents falls into another leaf than its own, so that a quarter shows as the 15 % which are published.
+"""
+
+CHECKED_PPM = 200_000
+"""...and takes itself for related from this share of the leaf that its documents fall into."""
 
 _CHUNK = 20_000
 
@@ -28,13 +37,15 @@ class Population:
 
     profiles : what is published, noise and all.
     codes : codes of the leaves.
+    asked : queries are about the first so many leaves.
     related : (owner, leaf) pairs whose true share of documents is at least `RELATED_PPM`, int64 (m, 2), sorted.
-    checked : pairs that the owner itself takes for related: by the leaves its documents fall into, without noise.
+    checked : pairs that the owner itself takes for related, by the leaves its documents fall into, without noise.
     directions : mean vector of each participant's documents, of length 1, float32 (n, d).
     """
 
     profiles: Profiles
     codes: tuple[str, ...]
+    asked: int
     related: Ints
     checked: Ints
     directions: NDArray[np.float32]
@@ -59,16 +70,17 @@ def synthetic(participants: int, leaves: int, epsilon_micro: int, generator: np.
     published, related, checked, directions = [], [], [], []
     for start in range(0, participants, _CHUNK):
         true, seen = _documents(min(_CHUNK, participants - start), popularity, generator)
-        noisy = seen + _discrete_laplace(seen.shape, HISTOGRAM_SENSITIVITY * MICRO / epsilon_micro, generator)
+        noisy = seen + discrete_laplace(seen.shape, HISTOGRAM_SENSITIVITY * MICRO / epsilon_micro, generator)
         owner, leaf, band, share = publish(noisy, epsilon_micro)
         published.append((owner + start, leaf, band, share))
-        related.append(_pairs(true) + (start, 0))
-        checked.append(_pairs(seen) + (start, 0))
-        directions.append(_unit((true @ prototypes).astype(np.float32)))
+        related.append(pairs(true, RELATED_PPM) + (start, 0))
+        checked.append(pairs(seen, CHECKED_PPM) + (start, 0))
+        directions.append(unit((true @ prototypes).astype(np.float32)))
     owner, leaf, band, share = (np.concatenate(parts) for parts in zip(*published, strict=True))
     return Population(
         profiles=Profiles(participants=participants, owner=owner, leaf=leaf, band=band, share_ppm=share),
         codes=codes,
+        asked=leaves,
         related=np.concatenate(related),
         checked=np.concatenate(checked),
         directions=np.concatenate(directions),
@@ -93,10 +105,10 @@ def _documents(count: int, popularity: NDArray[np.float64], generator: np.random
     return true, seen
 
 
-def _pairs(histograms: Ints) -> Ints:
-    """(row, leaf) of every leaf with a related share of the row."""
+def pairs(histograms: Ints, least_ppm: int) -> Ints:
+    """(row, leaf) of every leaf with at least such a share of the row."""
     totals = np.maximum(1, histograms.sum(axis=1, keepdims=True))
-    return np.argwhere(histograms * MICRO >= totals * RELATED_PPM).astype(np.int64)
+    return np.argwhere(histograms * MICRO >= totals * least_ppm).astype(np.int64)
 
 
 def _prototypes(leaves: int, generator: np.random.Generator) -> NDArray[np.float32]:
@@ -104,14 +116,16 @@ def _prototypes(leaves: int, generator: np.random.Generator) -> NDArray[np.float
     made = np.zeros((1, DIMENSIONS))
     while len(made) < leaves:
         made = np.repeat(made, 4, axis=0) * 0.8 + generator.normal(size=(len(made) * 4, DIMENSIONS))
-    return _unit(made[np.sort(generator.choice(len(made), leaves, replace=False))].astype(np.float32))
+    return unit(made[np.sort(generator.choice(len(made), leaves, replace=False))].astype(np.float32))
 
 
-def _discrete_laplace(shape: tuple[int, ...], scale: float, generator: np.random.Generator) -> Ints:
+def discrete_laplace(shape: tuple[int, ...], scale: float, generator: np.random.Generator) -> Ints:
+    """Noise of the right distribution for measuring; what protects somebody comes from `privacy`."""
     odds = 1 - np.exp(-1 / scale)
     return np.asarray(generator.geometric(odds, shape) - generator.geometric(odds, shape), dtype=np.int64)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows at length 1; zeros stay zeros."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths == 0, 1.0, lengths), dtype=np.float32)

@@ -1,6 +1,6 @@
-"""Joining the overlay under one id: find the own bucket, then contacts for every level, then say hello.
+"""Joining the overlay under one id: find the own bucket, then contacts for every level.
 
-Nothing that is learnt on the way is believed: the bucket is checked against the epoch's root, and contacts are only
+Nobody needs to be told: the epoch's directory names the newcomer, and whoever fetches the bucket learns of it. Nothing that is learnt on the way is believed: the bucket is checked against the epoch's root, and contacts are only
 kept from where they are needed. Cf. III.C step 1, where super nodes search the records that are close.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
-from comitia.retrieval.lookup import Ask, Probe, Reply
+from comitia.retrieval.lookup import Ask, Reply
 from comitia.retrieval.table import CANDIDATES, Find, Found, Table, nearest
 from comitia.retrieval.trie import EMPTY, Bucket, Member, Prefix, require_bucket, shared_bits, unpack
 
@@ -57,22 +57,17 @@ class Joining:
         self._bucket: Bucket | None = None
         self._attempts: dict[int, int] = {}
         self._settled: set[int] = set()
-        self._greeted = False
 
     def ask(self) -> tuple[Ask, ...]:
         if self._bucket is None:
             return self._towards_bucket()
         levels = [level for level in range(len(self._bucket.prefix)) if self._lacking(level)]
-        asks = [ask for level in levels if (ask := self._ask_level(level)) is not None]
-        if asks:
-            return tuple(asks)
-        return self._greet(self._bucket)
+        return tuple(ask for level in levels if (ask := self._ask_level(level)) is not None)
 
     def heard(self, ask: Ask, reply: Reply) -> None:
         """Take in an answer; ProtocolError for a bucket that is not in the epoch, which counts as silence."""
         question = ask.question
-        if not isinstance(question, Find):
-            return
+        assert isinstance(question, Find)
         try:
             if not isinstance(reply, Found):
                 raise ProtocolError(f"{ask.to} answers something else", code="out-of-place", sender=ask.to)
@@ -124,14 +119,6 @@ class Joining:
             there = [m for m in deeper if m.place not in self._asked and m.node not in self._silent]
         self._attempts[level] = self._attempts.get(level, 0) + 1
         return self._put(there[int(self._generator.integers(len(there)))], target) if there else None
-
-    def _greet(self, bucket: Bucket) -> tuple[Ask, ...]:
-        """Let the members of the own bucket know, once."""
-        if self._greeted:
-            return ()
-        self._greeted = True
-        members = [member for member in unpack(bucket.members) if member.path != self._path]
-        return tuple(Ask(to=member.node, question=Probe()) for member in members)
 
     def _nearest(self, level: int) -> tuple[Member, ...]:
         there = self._at(level)

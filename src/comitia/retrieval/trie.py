@@ -219,6 +219,11 @@ class Trie:
             row += 1
         return None
 
+    def shared_bits(self, left: int, right: int) -> int:
+        """How many leading bits the ids of two rows share."""
+        apart = np.bitwise_xor(self.rows[left, :32], self.rows[right, :32])
+        return ID_BITS - int.from_bytes(apart.tobytes(), "big").bit_length()
+
     def _grow(self, prefix: Prefix, start: int, end: int) -> Branch:
         depth = len(prefix)
         if end - start <= BUCKET_SIZE or depth == ID_BITS:
