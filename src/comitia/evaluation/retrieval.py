@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.ids import NodeId
+from comitia.evaluation.retrieval_literal import LiteralWorld
 from comitia.evaluation.retrieval_profiles import Profiles
 from comitia.evaluation.retrieval_synthetic import Population
-from comitia.evaluation.retrieval_world import CODEBOOK, Traffic, World
+from comitia.evaluation.retrieval_world import CODEBOOK, Traffic, World, perform
 from comitia.retrieval.index import Index
 from comitia.retrieval.joining import Joining
 from comitia.retrieval.lookup import HybridLookup, IndexLookup, Lookup, Query
@@ -41,6 +42,7 @@ class Way(StrEnum):
     INDEX = "index"
     OVERLAY = "overlay"
     HYBRID = "hybrid"
+    LITERAL = "literal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +112,11 @@ def measure(
         population.profiles, population.codes, dead=setting.dead, malicious=setting.malicious, generator=generator
     )
     index = index_of(population.profiles)
-    answers, traffic = _look_up(world, index, population, setting, generator, say)
-    entries = table_entries(world)
+    literal = None
+    if setting.way is Way.LITERAL:
+        literal = LiteralWorld(population.directions, population.prototypes, world.alive, generator)
+    answers, traffic = _look_up(world, literal, index, population, setting, generator, say)
+    entries = table_entries(world) if literal is None else literal.table_entries()
     load = np.bincount(
         np.array([p for t in traffic for p in t.asked], dtype=np.int64), minlength=population.profiles.participants
     )
@@ -206,6 +211,7 @@ def prefix_correlation(population: Population, world: World, generator: np.rando
 
 def _look_up(
     world: World,
+    literal: LiteralWorld | None,
     index: Index,
     population: Population,
     setting: Setting,
@@ -220,8 +226,12 @@ def _look_up(
             say(f"lookup {number + 1} of {setting.lookups}")
         leaf = int(generator.integers(population.asked))
         query = Query(codebook=CODEBOOK, leaf=leaf, most=setting.most)
-        lookup = _lookup(world, index, query, int(generator.choice(living)), setting.way, generator)
-        traffic.append(world.run(lookup, size=number < SIZED))
+        requester = int(generator.choice(living))
+        if literal is not None:
+            lookup: Lookup = literal.lookup(requester, leaf, setting.most)
+        else:
+            lookup = _lookup(world, index, query, requester, setting.way, generator)
+        traffic.append(perform(lookup, literal or world, size=number < SIZED))
         found = np.array([int(node, 16) for node in lookup.answer], dtype=np.int64)
         expected = index.lookup(CODEBOOK, leaf, setting.most)
         whole = len(found) / len(expected) if expected else 1.0
@@ -274,7 +284,7 @@ def _join(world: World, generator: np.random.Generator) -> int:
         start = int(generator.integers(len(world.owner) - CONTACTS))
         contacts = unpack(world.trie.packed(start, start + CONTACTS))
         joining = Joining(path, world.digest.root, contacts, distance=distance, generator=generator)
-        messages += world.run(joining).messages
+        messages += perform(joining, world).messages
     return messages
 
 

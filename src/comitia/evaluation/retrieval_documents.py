@@ -115,6 +115,7 @@ def deal(collection: Collection, participants: int, epsilon: str, generator: np.
         related=pairs(true, RELATED_PPM),
         checked=pairs(seen, CHECKED_PPM),
         directions=unit(directions),
+        prototypes=unit(np.stack([collection.directions[there].mean(axis=0) for there in of_category])),
     )
 
 

@@ -41,6 +41,7 @@ class Population:
     related : (owner, leaf) pairs whose true share of documents is at least `RELATED_PPM`, int64 (m, 2), sorted.
     checked : pairs that the owner itself takes for related, by the leaves its documents fall into, without noise.
     directions : mean vector of each participant's documents, of length 1, float32 (n, d).
+    prototypes : mean vector of the documents of each leaf that is asked for, float32 (asked, d).
     """
 
     profiles: Profiles
@@ -49,6 +50,7 @@ class Population:
     related: Ints
     checked: Ints
     directions: NDArray[np.float32]
+    prototypes: NDArray[np.float32]
 
 
 def synthetic(participants: int, leaves: int, epsilon_micro: int, generator: np.random.Generator) -> Population:
@@ -84,6 +86,7 @@ def synthetic(participants: int, leaves: int, epsilon_micro: int, generator: np.
         related=np.concatenate(related),
         checked=np.concatenate(checked),
         directions=np.concatenate(directions),
+        prototypes=prototypes,
     )
 
 

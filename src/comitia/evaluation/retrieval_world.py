@@ -7,22 +7,20 @@ other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.codec import encode
 from comitia.core.errors import ProtocolError
-from comitia.core.ids import NodeId
 from comitia.evaluation.retrieval_profiles import Profiles
-from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
-from comitia.retrieval.profile import BANDS_PPM
+from comitia.retrieval.lookup import Alive, Ask, Probe, Reply
 from comitia.retrieval.routing_id import id_suffix, place
 from comitia.retrieval.table import CANDIDATES, CONTACTS, Find, Found, Table
-from comitia.retrieval.trie import MEMBER_BYTES, Branch, Bucket, EpochDigest, Trie, shared_bits, unpack
+from comitia.retrieval.trie import MEMBER_BYTES, Branch, Bucket, EpochDigest, Trie, shared_bits
 
 CODEBOOK = bytes(32)
 
@@ -36,6 +34,45 @@ class Traffic:
     bytes: int = 0
     forged: int = 0
     asked: list[int] = field(default_factory=list)
+
+
+class Network(Protocol):
+    """Participants that answer questions."""
+
+    def reply(self, ask: Ask) -> Reply | None:
+        """What a participant answers; None for silence."""
+
+
+class Walk(Protocol):
+    """What asks its way through a network: a lookup, or a newcomer that joins."""
+
+    def ask(self) -> tuple[Ask, ...]: ...
+
+    def heard(self, ask: Ask, reply: Reply) -> None: ...
+
+    def silent(self, ask: Ask) -> None: ...
+
+
+def perform(walk: Walk, network: Network, *, size: bool = False) -> Traffic:
+    """Drive a walk to its end; `size` counts bytes too."""
+    traffic = Traffic()
+    while asks := walk.ask():
+        traffic.rounds += 1
+        for ask in asks:
+            traffic.messages += 1
+            traffic.bytes += len(encode(ask.question)) if size else 0
+            reply = network.reply(ask)
+            if reply is None:
+                walk.silent(ask)
+                continue
+            traffic.messages += 1
+            traffic.bytes += len(encode(reply)) if size else 0
+            traffic.asked.append(int(ask.to, 16))
+            try:
+                walk.heard(ask, reply)
+            except ProtocolError:
+                traffic.forged += 1
+    return traffic
 
 
 class World:
@@ -73,7 +110,9 @@ class World:
         rows = _rows(profiles, codes, beacon)
         self.trie = Trie(rows)
         self.owner = profiles.owner[self.trie.order]
-        self.digest = EpochDigest(epoch=1, codebook=CODEBOOK, root=self.trie.root.hash, counts=profiles.counts(len(codes)))
+        self.digest = EpochDigest(
+            epoch=1, codebook=CODEBOOK, root=self.trie.root.hash, counts=profiles.counts(len(codes))
+        )
         self.table = lru_cache(maxsize=20_000)(self._table)
         order = np.argsort(self.owner, kind="stable")
         self._rows_by_owner = order
@@ -83,32 +122,11 @@ class World:
         """Rows of a participant's ids."""
         return self._rows_by_owner[self._first_row[participant] : self._first_row[participant + 1]]
 
-    def run(self, lookup: Lookup, *, size: bool = False) -> Traffic:
-        """Perform a lookup to its end; `size` counts bytes too."""
-        traffic = Traffic()
-        while asks := lookup.ask():
-            traffic.rounds += 1
-            for ask in asks:
-                self._perform(lookup, ask, traffic, size)
-        return traffic
-
-    def _perform(self, lookup: Lookup, ask: Ask, traffic: Traffic, size: bool) -> None:
+    def reply(self, ask: Ask) -> Reply | None:
+        """What a participant answers; None for silence."""
         participant = int(ask.to, 16)
-        traffic.messages += 1
-        traffic.bytes += len(encode(ask.question)) if size else 0
-        reply = self._reply(participant, ask) if self.alive[participant] else None
-        if reply is None:
-            lookup.silent(ask)
-            return
-        traffic.messages += 1
-        traffic.bytes += len(encode(reply)) if size else 0
-        traffic.asked.append(participant)
-        try:
-            lookup.heard(ask, reply)
-        except ProtocolError:
-            traffic.forged += 1
-
-    def _reply(self, participant: int, ask: Ask) -> Reply | None:
+        if not self.alive[participant]:
+            return None
         if isinstance(ask.question, Probe):
             return Alive()
         row = self.trie.row_of(ask.question.place)
@@ -174,7 +192,11 @@ def _rows(profiles: Profiles, codes: tuple[str, ...], beacon: bytes) -> NDArray[
     suffixes = [id_suffix(number.to_bytes(32, "big"), beacon) for number in range(profiles.participants)]
     packed = bytearray()
     for owner, leaf, band, share in zip(
-        profiles.owner.tolist(), profiles.leaf.tolist(), profiles.band.tolist(), profiles.share_ppm.tolist(), strict=True
+        profiles.owner.tolist(),
+        profiles.leaf.tolist(),
+        profiles.band.tolist(),
+        profiles.share_ppm.tolist(),
+        strict=True,
     ):
         packed += place(codes[leaf], band, suffixes[owner]) + owner.to_bytes(16, "big") + share.to_bytes(4, "big")
     return np.frombuffer(bytes(packed), dtype=np.uint8).reshape(-1, MEMBER_BYTES)

@@ -72,7 +72,12 @@ class OverlayLookup:
     """
 
     def __init__(
-        self, query: Query, digest: EpochDigest, code: Prefix, contacts: Iterable[Member], generator: np.random.Generator
+        self,
+        query: Query,
+        digest: EpochDigest,
+        code: Prefix,
+        contacts: Iterable[Member],
+        generator: np.random.Generator,
     ) -> None:
         require_codebook(query, digest.codebook, len(digest.counts))
         self._most = query.most
@@ -169,7 +174,9 @@ class OverlayLookup:
         everyone = chain(self._elsewhere, neighbours, *self._missing.values())
         known = [contact for contact in everyone if contact.member.place not in self._asked]
         known.sort(key=lambda contact: (-shared_bits(contact.path, region), *self._doubt(contact)))
-        return tuple(self._put(region, contact, target) for contact in known[: 1 + min(2, self._failures.get(region, 0))])
+        return tuple(
+            self._put(region, contact, target) for contact in known[: 1 + min(2, self._failures.get(region, 0))]
+        )
 
     def _doubt(self, contact: _Contact) -> tuple[int, float]:
         own = self._distrust.get(contact.member.node, 0)
