@@ -7,19 +7,21 @@ runs, against a world in which only what is touched is made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.ids import NodeId
+from comitia.evaluation.retrieval_churn import churned
 from comitia.evaluation.retrieval_literal import LiteralWorld
 from comitia.evaluation.retrieval_profiles import Profiles
 from comitia.evaluation.retrieval_synthetic import Population
-from comitia.evaluation.retrieval_world import CODEBOOK, Traffic, World, perform
+from comitia.evaluation.retrieval_world import CODEBOOK, Fates, Traffic, World, draw_fates, perform
 from comitia.retrieval.index import Index
 from comitia.retrieval.joining import Joining
 from comitia.retrieval.lookup import HybridLookup, IndexLookup, Lookup, Query
@@ -53,6 +55,7 @@ class Setting:
     dead, malicious : shares of participants.
     most : how many providers are enough; None for all.
     lookups : how many are run, each by a random participant for a random leaf.
+    churn, epochs : share that leaves and that joins in each of some epochs; `dead` is then not used.
     """
 
     way: Way = Way.OVERLAY
@@ -60,6 +63,8 @@ class Setting:
     malicious: float = 0.0
     most: int | None = None
     lookups: int = 200
+    churn: float = 0.0
+    epochs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +77,8 @@ class Figures:
     completeness : share of what the index answers; of `most`, where that is set.
     messages, messages_max, rounds, bytes : of one lookup; questions and answers both count.
     table_entries_mean, table_entries_max : participants named in a participant's tables.
-    join_messages : of one participant's joining under all its ids.
-    spearman : rank correlation of the longest common prefix of two participants' ids and of their documents' likeness (cosine).
+    join_messages : of one participant's joining under all its ids; None for `literal`, as the next.
+    spearman : rank correlation of the longest common prefix of two participants' ids and of their mean vectors' cosine.
     load_max_over_mean : questions to the busiest participant over those to a living one on average.
     load_mean : questions to a living participant on average; the ratio says little where this is below one.
     index_us : one query of the index for 64 providers, microseconds.
@@ -92,8 +97,8 @@ class Figures:
     bytes: float
     table_entries_mean: float
     table_entries_max: int
-    join_messages: float
-    spearman: float
+    join_messages: float | None
+    spearman: float | None
     load_max_over_mean: float
     load_mean: float
     index_us: float
@@ -106,44 +111,54 @@ def measure(
     generator: np.random.Generator,
     say: Callable[[str], None] = lambda _: None,
 ) -> Figures:
-    """Build a world of a population and look providers up in it."""
-    say("building tables and index")
-    world = World(
-        population.profiles, population.codes, dead=setting.dead, malicious=setting.malicious, generator=generator
-    )
-    index = index_of(population.profiles)
-    literal = None
-    if setting.way is Way.LITERAL:
-        literal = LiteralWorld(population.directions, population.prototypes, world.alive, generator)
-    answers, traffic = _look_up(world, literal, index, population, setting, generator, say)
+    """Build a world of a population, or one for each epoch that it lives through, and look providers up in it."""
+    answers: list[tuple[float, ...]] = []
+    traffic: list[Traffic] = []
+    for present, fates in _epochs(population, setting, generator):
+        say("building tables and index")
+        world = World(present.profiles, present.codes, fates, generator)
+        index = index_of(present.profiles)
+        literal = None
+        if setting.way is Way.LITERAL:
+            literal = LiteralWorld(present.directions, present.prototypes, fates.alive, generator)
+        quality, cost = _look_up(world, literal, index, present, setting, generator, say)
+        answers += quality
+        traffic += cost
+    say("joining, comparing ids")
+    mean = np.mean(answers, axis=0).tolist()
     entries = table_entries(world) if literal is None else literal.table_entries()
-    load = np.bincount(
-        np.array([p for t in traffic for p in t.asked], dtype=np.int64), minlength=population.profiles.participants
-    )
-    load_mean = float(load.sum() / max(1, world.alive.sum()))
-    sized = [t.bytes for t in traffic[:SIZED]]
-    quality = np.mean(answers, axis=0)
-    say("joining")
+    load = np.bincount([asked for walk in cost for asked in walk.asked], minlength=present.profiles.participants)
+    load_mean = float(load.sum() / max(1, fates.alive.sum()))
     return Figures(
-        related=float(quality[0]),
-        recall=float(quality[1]),
-        precision=float(quality[2]),
-        recall_checked=float(quality[3]),
-        precision_checked=float(quality[4]),
-        completeness=float(quality[5]),
-        messages=float(np.mean([t.messages for t in traffic])),
-        messages_max=max(t.messages for t in traffic),
-        rounds=float(np.mean([t.rounds for t in traffic])),
-        bytes=float(np.mean(sized)),
+        related=mean[0],
+        recall=mean[1],
+        precision=mean[2],
+        recall_checked=mean[3],
+        precision_checked=mean[4],
+        completeness=mean[5],
+        messages=float(np.mean([walk.messages for walk in traffic])),
+        messages_max=max(walk.messages for walk in traffic),
+        rounds=float(np.mean([walk.rounds for walk in traffic])),
+        bytes=float(np.mean([walk.bytes for walk in traffic if walk.bytes] or [0])),
         table_entries_mean=float(entries.mean()),
         table_entries_max=int(entries.max()),
-        join_messages=float(np.mean([_join(world, generator) for _ in range(JOINS)])),
-        spearman=prefix_correlation(population, world, generator),
+        join_messages=None if literal else float(np.mean([_join(world, generator) for _ in range(JOINS)])),
+        spearman=None if literal else prefix_correlation(present, world, generator),
         load_max_over_mean=float(load.max() / load_mean) if load_mean else 0.0,
         load_mean=load_mean,
-        index_us=_time_index(index, len(population.codes), generator),
-        forged=float(np.mean([t.forged for t in traffic])),
+        index_us=_time_index(index, len(present.codes), generator),
+        forged=float(np.mean([walk.forged for walk in traffic])),
     )
+
+
+def _epochs(
+    population: Population, setting: Setting, generator: np.random.Generator
+) -> Iterator[tuple[Population, Fates]]:
+    if setting.churn:
+        yield from churned(population, setting.churn, setting.epochs, setting.malicious, generator)
+    else:
+        count = population.profiles.participants
+        yield population, draw_fates(count, setting.dead, setting.malicious, generator)
 
 
 def index_of(profiles: Profiles) -> Index:
@@ -152,7 +167,7 @@ def index_of(profiles: Profiles) -> Index:
     leaf, owner = profiles.leaf[order], profiles.owner[order]
     starts = np.searchsorted(leaf, np.arange(int(leaf.max()) + 2))
     index = Index()
-    for number, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for number, (start, end) in enumerate(pairwise(starts.tolist())):
         part = order[start:end]
         index.entries[CODEBOOK, number] = list(
             zip(
@@ -171,7 +186,7 @@ def name(participant: int) -> NodeId:
 
 
 def table_entries(world: World) -> NDArray[np.int64]:
-    """How many others each participant's tables name; ids that begin alike share the contacts of the bits they share."""
+    """How many others each participant's tables name; ids that begin alike share the contacts for those bits."""
     trie = world.trie
     starts, depths, sizes, contacts = [], [], [], []
 
@@ -219,7 +234,7 @@ def _look_up(
     say: Callable[[str], None],
 ) -> tuple[list[tuple[float, ...]], list[Traffic]]:
     related, checked = _by_leaf(population.related), _by_leaf(population.checked)
-    living = np.flatnonzero(world.alive)
+    living = np.flatnonzero(world.fates.alive)
     answers, traffic = [], []
     for number in range(setting.lookups):
         if number % 20 == 0:
@@ -245,7 +260,7 @@ def _lookup(
     if way is Way.INDEX:
         return IndexLookup(query, index)
     if way is Way.HYBRID:
-        return HybridLookup(query, index)
+        return HybridLookup(query, index, lambda: generator.bytes(16))
     contacts = [member for row in world.rows_of(requester) for member in unpack(world.table(int(row)).contacts)]
     return OverlayLookup(query, world.digest, world.codes[query.leaf], contacts, generator)
 
@@ -272,7 +287,7 @@ def _by_leaf(pairs: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
 
 def _join(world: World, generator: np.random.Generator) -> int:
     """Messages that one participant's joining takes, under all its ids, through one living contact each."""
-    newcomer = int(generator.choice(np.flatnonzero(world.alive)))
+    newcomer = int(generator.choice(np.flatnonzero(world.fates.alive)))
 
     def distance(member: Member) -> float:
         apart = world.position[int(member.node, 16)] - world.position[newcomer]

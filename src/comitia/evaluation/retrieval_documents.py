@@ -7,6 +7,7 @@ how many hold a category does not follow from how many documents it has.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +23,9 @@ from comitia.evaluation.retrieval_synthetic import CHECKED_PPM, RELATED_PPM, Pop
 from comitia.privacy.terms import PrivacyTerms
 from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, MICRO
 from comitia.text.build import build_codebook
+from comitia.text.categories import Category
 from comitia.text.codebook import Codebook
+from comitia.text.documents import Document
 
 REFERENCES: Final = 30
 """Public labelled documents of a category; half of what there is where that is fewer."""
@@ -57,6 +60,19 @@ def news() -> Corpus:
         pool=posts.pool + stories.pool,
         private=posts.private + stories.private,
         evaluated=posts.evaluated + stories.evaluated,
+    )
+
+
+def field_of(documents: Sequence[Document], name: str, categories: int) -> Corpus:
+    """A user's own labelled documents: the most frequent labels, every fifth document public."""
+    counted = Counter(document.label for document in documents if document.label)
+    labels = sorted(label for label, _ in counted.most_common(categories))
+    return Corpus(
+        name=name,
+        categories=tuple(Category(label=label, name=label) for label in labels),
+        pool=tuple(document.text for document in documents[::5]),
+        private=tuple(d for i, d in enumerate(documents) if i % 5 and d.label in labels),
+        evaluated=(),
     )
 
 

@@ -6,7 +6,7 @@ popular ones more often, between some tens and a few thousand of them; one in te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,30 @@ class Population:
     directions: NDArray[np.float32]
     prototypes: NDArray[np.float32]
 
+    def subset(self, participants: Ints) -> Population:
+        """Some participants, numbered anew in the order given."""
+        number = np.full(self.profiles.participants, -1, dtype=np.int64)
+        number[participants] = np.arange(len(participants))
+        published = number[self.profiles.owner] >= 0
+        return replace(
+            self,
+            profiles=Profiles(
+                participants=len(participants),
+                owner=number[self.profiles.owner[published]],
+                leaf=self.profiles.leaf[published],
+                band=self.profiles.band[published],
+                share_ppm=self.profiles.share_ppm[published],
+            ),
+            related=_renumbered(self.related, number),
+            checked=_renumbered(self.checked, number),
+            directions=self.directions[participants],
+        )
+
+
+def _renumbered(found: Ints, number: Ints) -> Ints:
+    kept = found[number[found[:, 0]] >= 0]
+    return np.stack([number[kept[:, 0]], kept[:, 1]], axis=1)
+
 
 def synthetic(participants: int, leaves: int, epsilon_micro: int, generator: np.random.Generator) -> Population:
     """Draw participants.
@@ -74,9 +98,10 @@ def synthetic(participants: int, leaves: int, epsilon_micro: int, generator: np.
         true, seen = _documents(min(_CHUNK, participants - start), popularity, generator)
         noisy = seen + discrete_laplace(seen.shape, HISTOGRAM_SENSITIVITY * MICRO / epsilon_micro, generator)
         owner, leaf, band, share = publish(noisy, epsilon_micro)
+        offset = np.array((start, 0))
         published.append((owner + start, leaf, band, share))
-        related.append(pairs(true, RELATED_PPM) + (start, 0))
-        checked.append(pairs(seen, CHECKED_PPM) + (start, 0))
+        related.append(pairs(true, RELATED_PPM) + offset)
+        checked.append(pairs(seen, CHECKED_PPM) + offset)
         directions.append(unit((true @ prototypes).astype(np.float32)))
     owner, leaf, band, share = (np.concatenate(parts) for parts in zip(*published, strict=True))
     return Population(

@@ -24,6 +24,8 @@ from comitia.retrieval.trie import MEMBER_BYTES, Branch, Bucket, EpochDigest, Tr
 
 CODEBOOK = bytes(32)
 
+_TABLES_KEPT = 20_000
+
 
 @dataclass(slots=True)
 class Traffic:
@@ -75,6 +77,30 @@ def perform(walk: Walk, network: Network, *, size: bool = False) -> Traffic:
     return traffic
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fates:
+    """What participants are like, bool arrays (n,).
+
+    alive : who answers.
+    malicious : who answers with lies; alive.
+    noticed : the dead whose contacts have noticed, and have put others in their place.
+    """
+
+    alive: NDArray[np.bool_]
+    malicious: NDArray[np.bool_]
+    noticed: NDArray[np.bool_]
+
+
+def draw_fates(participants: int, dead: float, malicious: float, generator: np.random.Generator) -> Fates:
+    """Shares of all participants that are dead, which nobody has noticed, and malicious."""
+    fate = generator.random(participants)
+    return Fates(
+        alive=fate >= dead,
+        malicious=(fate >= dead) & (fate < dead + malicious),
+        noticed=np.zeros(participants, dtype=np.bool_),
+    )
+
+
 class World:
     """An epoch and the participants in it.
 
@@ -84,39 +110,26 @@ class World:
         What each participant publishes.
     codes : tuple of str
         Codes of the leaves.
-    dead, malicious : float
-        Shares of all participants; nobody is both.
+    fates : Fates
     generator : numpy Generator
     """
 
     def __init__(
-        self,
-        profiles: Profiles,
-        codes: tuple[str, ...],
-        *,
-        dead: float,
-        malicious: float,
-        generator: np.random.Generator,
-        beacon: bytes = b"beacon",
+        self, profiles: Profiles, codes: tuple[str, ...], fates: Fates, generator: np.random.Generator
     ) -> None:
         self.profiles = profiles
         self.codes = codes
-        count = profiles.participants
-        self.position = generator.random((count, 2)).astype(np.float32)
-        fate = generator.random(count)
-        self.alive = fate >= dead
-        self.malicious = self.alive & (fate < dead + malicious)
+        self.fates = fates
+        self.position = generator.random((profiles.participants, 2)).astype(np.float32)
         self._seed = int(generator.integers(1 << 62))
-        rows = _rows(profiles, codes, beacon)
-        self.trie = Trie(rows)
+        self.trie = Trie(_rows(profiles, codes, generator.bytes(32)))
         self.owner = profiles.owner[self.trie.order]
         self.digest = EpochDigest(
             epoch=1, codebook=CODEBOOK, root=self.trie.root.hash, counts=profiles.counts(len(codes))
         )
-        self.table = lru_cache(maxsize=20_000)(self._table)
-        order = np.argsort(self.owner, kind="stable")
-        self._rows_by_owner = order
-        self._first_row = np.searchsorted(self.owner[order], np.arange(count + 1))
+        self.table = lru_cache(maxsize=_TABLES_KEPT)(self._table)
+        self._rows_by_owner = np.argsort(self.owner, kind="stable")
+        self._first_row = np.searchsorted(self.owner[self._rows_by_owner], np.arange(profiles.participants + 1))
 
     def rows_of(self, participant: int) -> NDArray[np.int64]:
         """Rows of a participant's ids."""
@@ -125,15 +138,15 @@ class World:
     def reply(self, ask: Ask) -> Reply | None:
         """What a participant answers; None for silence."""
         participant = int(ask.to, 16)
-        if not self.alive[participant]:
+        if not self.fates.alive[participant]:
             return None
         if isinstance(ask.question, Probe):
-            return Alive()
+            return Alive(nonce=ask.question.nonce)
         row = self.trie.row_of(ask.question.place)
         if row is None or self.owner[row] != participant:
             return None
         table = self.table(row)
-        if self.malicious[participant]:
+        if self.fates.malicious[participant]:
             return self._lie(table, ask.question)
         return table.answer(ask.question.target)
 
@@ -150,7 +163,7 @@ class World:
         shared = shared_bits(table.path, question.target)
         *_, (branch, _) = self.trie.descend(question.target[: shared + 1])
         some = np.arange(branch.start, min(branch.end, branch.start + 256))
-        accomplices = some[self.malicious[self.owner[some]]][:CONTACTS]
+        accomplices = some[self.fates.malicious[self.owner[some]]][:CONTACTS]
         return Found(bucket=None, contacts=self.trie.rows[accomplices].tobytes())
 
     def _table(self, row: int) -> Table:
@@ -167,24 +180,21 @@ class World:
         return Table(path=path, bucket=bucket, levels=self._levels(row, siblings))
 
     def _levels(self, row: int, siblings: list[Branch]) -> tuple[bytes, ...]:
-        starts = np.array([s.start for s in siblings], dtype=np.int64)
-        sizes = np.array([s.size for s in siblings], dtype=np.int64)
-        if not len(sizes):
-            return ()
-        drawn = np.random.default_rng((self._seed, row)).random((len(sizes), CANDIDATES))
-        candidates = starts[:, None] + (drawn * sizes[:, None]).astype(np.int64)
-        few = sizes[:, None] <= np.arange(CANDIDATES)
-        spread = starts[:, None] + np.arange(CANDIDATES)
-        candidates = np.where(sizes[:, None] <= CANDIDATES, spread, candidates)
-        safe = np.minimum(candidates, len(self.owner) - 1)
-        apart = np.square(self.position[self.owner[safe]] - self.position[self.owner[row]]).sum(axis=2)
-        apart[few & (sizes[:, None] <= CANDIDATES)] = np.inf
-        ranked = np.argsort(apart, axis=1, kind="stable")
-        levels = []
-        for level, size in enumerate(sizes):
-            unique = list(dict.fromkeys(safe[level, ranked[level]].tolist()))[: min(CONTACTS, size)]
-            levels.append(self.trie.rows[unique].tobytes())
-        return tuple(levels)
+        """Packed contacts of each level: the nearest of those drawn, none of whom it has noticed to be dead."""
+        starts = np.array([sibling.start for sibling in siblings], dtype=np.int64)[:, None]
+        sizes = np.array([sibling.size for sibling in siblings], dtype=np.int64)[:, None]
+        drawn = np.random.default_rng((self._seed, row)).random((len(siblings), CANDIDATES))
+        turns = np.arange(CANDIDATES)
+        rows = starts + np.where(sizes > CANDIDATES, (drawn * sizes).astype(np.int64), turns)
+        real = turns < np.maximum(sizes, CANDIDATES * (sizes > CANDIDATES))
+        rows = np.minimum(rows, len(self.owner) - 1)
+        apart = np.square(self.position[self.owner[rows]] - self.position[self.owner[row]]).sum(axis=2)
+        ranked = np.argsort(np.where(real & ~self.fates.noticed[self.owner[rows]], apart, np.inf), axis=1)
+        kept = [
+            list(dict.fromkeys(rows[level, order[real[level, order]]].tolist()))[:CONTACTS]
+            for level, order in enumerate(ranked)
+        ]
+        return tuple(self.trie.rows[contacts].tobytes() for contacts in kept)
 
 
 def _rows(profiles: Profiles, codes: tuple[str, ...], beacon: bytes) -> NDArray[np.uint8]:

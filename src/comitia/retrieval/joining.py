@@ -1,7 +1,8 @@
 """Joining the overlay under one id: find the own bucket, then contacts for every level.
 
-Nobody needs to be told: the epoch's directory names the newcomer, and whoever fetches the bucket learns of it. Nothing that is learnt on the way is believed: the bucket is checked against the epoch's root, and contacts are only
-kept from where they are needed. Cf. III.C step 1, where super nodes search the records that are close.
+Nobody needs to be told: the epoch's directory names the newcomer, and whoever fetches the bucket learns of it. Nothing
+that is learnt on the way is believed: the bucket is checked against the epoch's root, and contacts are only kept from
+where they are needed. Cf. III.C step 1, where super nodes search the records that are close.
 """
 
 from __future__ import annotations

@@ -6,11 +6,11 @@ silent, and goes on until `ask` names nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from comitia.core.errors import InputError
+from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.retrieval.index import Index
 from comitia.retrieval.profile import BANDS_PPM
@@ -34,12 +34,22 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Ask a participant whether it is there."""
+    """Ask a participant whether it is there.
+
+    nonce : 16 bytes that the answer repeats, so that no earlier answer passes for it.
+    """
+
+    nonce: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alive:
-    """The answer to `Probe`."""
+    """The answer to `Probe`.
+
+    nonce : of the probe.
+    """
+
+    nonce: bytes
 
 
 Question = Find | Probe
@@ -114,9 +124,12 @@ class HybridLookup:
     query : Query
     index : Index
         Of the ledger's records.
+    nonce : callable
+        Makes 16 bytes that nobody can foresee.
     """
 
-    def __init__(self, query: Query, index: Index) -> None:
+    def __init__(self, query: Query, index: Index, nonce: Callable[[], bytes]) -> None:
+        self._nonce = nonce
         self._most = query.most
         self._waiting = list(reversed(index.lookup(query.codebook, query.leaf, None)))
         self._asked: list[NodeId] = []
@@ -126,11 +139,12 @@ class HybridLookup:
         wanted = len(self._waiting) if self._most is None else self._most - len(self._alive)
         now = [self._waiting.pop() for _ in range(min(wanted, len(self._waiting)))]
         self._asked += now
-        return tuple(Ask(to=node, question=Probe()) for node in now)
+        return tuple(Ask(to=node, question=Probe(nonce=self._nonce())) for node in now)
 
     def heard(self, ask: Ask, reply: Reply) -> None:
-        if isinstance(reply, Alive):
-            self._alive.add(ask.to)
+        if not isinstance(ask.question, Probe) or reply != Alive(nonce=ask.question.nonce):
+            raise ProtocolError(f"{ask.to} answers another question", code="out-of-place", sender=ask.to)
+        self._alive.add(ask.to)
 
     def silent(self, ask: Ask) -> None:
         pass
@@ -149,18 +163,18 @@ def require_codebook(query: Query, codebook: bytes, leaves: int) -> None:
 
     Raises
     ------
-    InputError
+    ProtocolError
         Codes ``unknown-codebook``, ``unknown-leaf``.
     """
     if query.codebook != codebook:
-        raise InputError(
+        raise ProtocolError(
             f"the query is about codebook {query.codebook.hex()[:12]}, this epoch's ids follow {codebook.hex()[:12]}",
             code="unknown-codebook",
             hint="ask by the newest codebook on the ledger; its providers have registered again",
             codebook=query.codebook,
         )
     if not 0 <= query.leaf < leaves:
-        raise InputError(
+        raise ProtocolError(
             f"the codebook has leaves 0 to {leaves - 1}, not {query.leaf}", code="unknown-leaf", leaf=query.leaf
         )
 

@@ -20,6 +20,7 @@ import numpy as np
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.retrieval.lookup import Ask, Query, Reply, best_first, require_codebook
+from comitia.retrieval.routing_id import ID_BITS
 from comitia.retrieval.table import CONTACTS, Find, Found
 from comitia.retrieval.trie import (
     BUCKET_SIZE,
@@ -67,7 +68,7 @@ class OverlayLookup:
 
     Raises
     ------
-    InputError
+    ProtocolError
         If the digest is not of the query's codebook, or has no such leaf.
     """
 
@@ -120,7 +121,7 @@ class OverlayLookup:
     def heard(self, ask: Ask, reply: Reply) -> None:
         """Take in an answer.
 
-        1. A bucket must be as the digest has it. 2. Contacts are no more than a table has, and nearer than the answerer.
+        1. A bucket must be as the digest has it. 2. Contacts are no more than a table has, and lead nearer.
 
         Raises
         ------
@@ -245,7 +246,7 @@ def _without(region: Prefix, bucket: Prefix) -> list[Prefix]:
 
 
 def _nearer(question: Find, packed: bytes, answerer: NodeId) -> list[Member]:
-    own = format(int.from_bytes(question.place, "big"), "0256b")
+    own = format(int.from_bytes(question.place, "big"), f"0{ID_BITS}b")
     target = question.target
     shared = shared_bits(own, target)
     if len(packed) > CONTACTS * MEMBER_BYTES * (len(own) - shared):

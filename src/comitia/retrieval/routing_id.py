@@ -38,7 +38,7 @@ def routing_ids(
 
 
 def id_suffix(public_key: bytes, beacon: bytes) -> bytes:
-    """The part of a participant's ids that it cannot choose, 32 bytes: the beacon is drawn after the key was registered."""
+    """The part of its ids that a participant cannot choose, 32 bytes: its key is older than the beacon."""
     return digest(b"comitia routing id\x00" + public_key + beacon)
 
 

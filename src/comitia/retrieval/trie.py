@@ -193,8 +193,8 @@ class Trie:
         branch, sibling = self.root, None
         yield branch, sibling
         while branch.branches is not None and len(branch.prefix) < len(path):
-            turn = path[len(branch.prefix)] == "1"
-            branch, sibling = branch.branches[turn], branch.branches[not turn]
+            zero, one = branch.branches
+            branch, sibling = (one, zero) if path[len(branch.prefix)] == "1" else (zero, one)
             yield branch, sibling
 
     def bucket(self, path: Prefix) -> Bucket:
