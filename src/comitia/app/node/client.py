@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 from comitia.app.node.daemon import Daemon
+from comitia.app.node.neighbour import Neighbour
 from comitia.app.node.opening import open_daemon
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
@@ -21,12 +22,16 @@ from comitia.ledger.application import Application
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest, Task
+from comitia.retrieval.lookup import Lookup
 from comitia.roles.effects import Finish
 from comitia.storage.folder import NodeFolder
 from comitia.text.codebook import Codebook
 
 MEMBERSHIP_PATIENCE_S: Final = 10.0
 ARTEFACT_PATIENCE_S: Final = 30.0
+LOOKUP_PATIENCE_S: Final = 60.0
+
+LookupT = TypeVar("LookupT", bound=Lookup)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +97,9 @@ class Client:
             self._library = Library(self.daemon)
             self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
             self.daemon.add(self._library)
+            self._neighbour = Neighbour(self.daemon)
             self.daemon.add(self._requesting)
+            self.daemon.add(self._neighbour)
             self.daemon.on_membership(lambda: self._started.put(None))
             self.daemon.run()
         except ComitiaError as error:
@@ -144,6 +151,24 @@ class Client:
             cached=finish.cached,
             verified=self._requesting.verified(finish.model, finish.proof),
         )
+
+    def look_up(self, lookups: Sequence[LookupT]) -> Sequence[LookupT]:
+        """Drive lookups to their end, all at once, and return them.
+
+        Raises
+        ------
+        UnavailableError
+            If the node's thread has ended.
+        """
+        ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for lookup in lookups:
+            self.daemon.call(lambda lookup=lookup: self._neighbour.look_up(lookup, lambda: ended.put(None)))  # type: ignore[misc]
+        for _ in lookups:
+            try:
+                ended.get(timeout=LOOKUP_PATIENCE_S)
+            except queue.Empty:
+                raise UnavailableError("the lookup does not end", code="no-answer") from None
+        return lookups
 
     def codebook(self) -> Codebook:
         """The newest codebook on the ledger: from this node's store, else from the super node.

@@ -18,6 +18,7 @@ import click
 from comitia.app.codebooks import read_codebook
 from comitia.app.node.daemon import Daemon
 from comitia.app.node.holdings import make_holdings
+from comitia.app.node.neighbour import Neighbour
 from comitia.app.node.opening import RunningMark, open_daemon
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
@@ -48,7 +49,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     assert isinstance(daemon.transport, ZenohRouter)
     desk = Desk(daemon, daemon.transport)
     daemon.ordering = desk
-    for part in (library, committee, desk):
+    for part in (library, committee, desk, Neighbour(daemon, watching=True)):
         daemon.add(part)
     if published is not None:
         book = published
@@ -87,7 +88,7 @@ def run_provider(path: Path, documents: Sequence[Document], *, unit: Unit, recor
         noise=SystemNoise(),
     )
     committee = Committee(daemon, library, owner, Workbench())
-    for part in (library, owner, committee):
+    for part in (library, owner, committee, Neighbour(daemon)):
         daemon.add(part)
     owner.when_ready(committee.resume)
     try:
