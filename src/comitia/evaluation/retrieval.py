@@ -248,8 +248,9 @@ def _look_up(
             lookup = _lookup(world, index, query, requester, setting.way, generator)
         traffic.append(perform(lookup, literal or world, size=number < SIZED))
         found = np.array([int(node, 16) for node in lookup.answer], dtype=np.int64)
-        expected = index.lookup(CODEBOOK, leaf, setting.most)
-        whole = len(found) / len(expected) if expected else 1.0
+        listed = np.array([int(node, 16) for node in index.lookup(CODEBOOK, leaf, None)], dtype=np.int64)
+        expected = len(listed) if setting.most is None else min(setting.most, len(listed))
+        whole = int(np.isin(found, listed).sum()) / expected if expected else 1.0
         answers.append((*_quality(found, related.get(leaf, _NOBODY), checked.get(leaf, _NOBODY)), whole))
     return answers, traffic
 

@@ -113,6 +113,7 @@ class Neighbour:
                 if self._daemon.application.member(ask.to) is None:
                     round_.lookup.silent(ask)
                 else:
+                    assert isinstance(ask.question, Probe)
                     self._daemon.send(ask.to, b"", ask.question)
                     round_.open.setdefault(ask.to, []).append(ask)
             if round_.open:
