@@ -9,11 +9,12 @@ import numpy as np
 
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
+from comitia.retrieval.directory import make_directory, table_of
 from comitia.retrieval.index import Index
 from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.retrieval.routing_id import routing_ids
-from comitia.retrieval.table import CONTACTS, Find, Table
+from comitia.retrieval.table import Find, Table
 from comitia.retrieval.trie import EpochDigest, Member, Trie
 
 BOOK = bytes(32)
@@ -67,29 +68,15 @@ class SmallWorld:
     @classmethod
     def of(cls, listed: list[RetrievalRecord]) -> SmallWorld:
         index = Index()
-        counts = [[0, 0, 0, 0] for _ in CODES]
         for record in listed:
             index.add(record)
-            for leaf in record.published:
-                counts[leaf][record.band(leaf)] += 1
-        members = [member for record in listed for member in members_of(record)]
-        trie = Trie.of(members)
-        digest = EpochDigest(
-            epoch=1,
-            codebook=BOOK,
-            root=trie.root.hash,
-            counts=tuple((a, b, c, d) for a, b, c, d in counts),
-        )
-        return cls(listed, trie, digest, index, members)
+        made = make_directory(listed, BOOK, CODES, key_of=lambda node: node.encode(), beacon=BEACON, epoch=1)
+        members = [member for ids in made.members.values() for member in ids]
+        return cls(listed, made.trie, made.digest, index, members)
 
     def table(self, member: Member) -> Table:
-        siblings = [s for _, s in self.trie.descend(member.path) if s is not None]
         draw = np.random.default_rng(int.from_bytes(member.place[:8], "big"))
-        levels = []
-        for sibling in siblings:
-            rows = draw.permutation(np.arange(sibling.start, sibling.end))[:CONTACTS]
-            levels.append(self.trie.rows[rows].tobytes())
-        return Table(path=member.path, bucket=self.trie.bucket(member.path), levels=tuple(levels))
+        return table_of(self.trie, member, distance=lambda other: float(other.place[-1]), generator=draw)
 
     def reply(self, ask: Ask) -> Reply | None:
         if ask.to in self.dead:

@@ -8,20 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from comitia.app.audit import Chronicle
 from comitia.app.node.client import Client
+from comitia.app.node.directory import LedgerDirectory
+from comitia.app.node.neighbour import NONCE_BYTES
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.ledger.application import Application
 from comitia.retrieval.communities import communities
 from comitia.retrieval.index import Index
-from comitia.retrieval.lookup import HybridLookup, Query
+from comitia.retrieval.lookup import HybridLookup, IndexLookup, Lookup, Query
+from comitia.retrieval.overlay import OverlayLookup
 from comitia.storage.folder import node_folder
 from comitia.storage.node import NodeStore
 from comitia.text.codebook import Codebook
 
 UNNAMED: Final = "(no name)"
+FIRST_CONTACTS: Final = 8
+"""Participants that a lookup in the overlay starts from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +53,15 @@ class District:
     prefix: str
     categories: tuple[str, ...]
     residents: tuple[Resident, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Who was found, the best fitting first, and whether that is everyone who was looked for."""
+
+    names: tuple[str, ...]
+    nodes: tuple[NodeId, ...]
+    complete: bool
 
 
 def read_network(folder: Path) -> tuple[District, ...]:
@@ -74,12 +90,70 @@ def probe_network(folder: Path) -> tuple[District, ...]:
     """The communities, with who answers a probe now; connects as the node in `folder`. Errors as `Client`."""
     with Client(folder) as client:
         codebook = client.codebook()
-        index = _index(client.application)
-        alive: set[NodeId] = set()
+        index = index_of(client.application)
         queries = [Query(codebook=codebook.digest, leaf=leaf) for leaf in range(len(codebook.leaves))]
-        for lookup in client.look_up([HybridLookup(query, index, lambda: os.urandom(16)) for query in queries]):
-            alive.update(lookup.answer)
+        asked = client.look_up(lambda _: [HybridLookup(query, index, _nonce) for query in queries])
+        alive = {node for lookup in asked for node in lookup.answer}
         return districts(client.application, codebook, alive)
+
+
+def find_providers(folder: Path, category: str, way: str, most: int | None) -> Findings:
+    """Look the providers of a category up, as the node in `folder`.
+
+    Parameters
+    ----------
+    way : str
+        ``index``, ``hybrid`` or ``overlay``.
+    most : int or None
+        How many are enough.
+
+    Raises
+    ------
+    InputError
+        If the codebook has no such category; others as `Client`.
+    """
+    with Client(folder) as client:
+        codebook = client.codebook()
+        leaves = [number for number, leaf in enumerate(codebook.leaves) if leaf.label == category]
+        if not leaves:
+            raise InputError(
+                f"the codebook has no leaf of category {category!r}",
+                code="unknown-category",
+                hint=f"it has: {', '.join(sorted({leaf.label for leaf in codebook.leaves} - {''}))}",
+                category=category,
+            )
+        index = index_of(client.application)
+
+        def make(directory: LedgerDirectory) -> list[Lookup]:
+            queries = [Query(codebook=codebook.digest, leaf=leaf, most=most) for leaf in leaves]
+            return [make_lookup(query, way, index, directory) for query in queries]
+
+        asked = client.look_up(make)
+        nodes = tuple(dict.fromkeys(node for lookup in asked for node in lookup.answer))
+        return Findings(
+            names=tuple(_name(client.application, node) for node in nodes),
+            nodes=nodes,
+            complete=all(lookup.complete for lookup in asked),
+        )
+
+
+def make_lookup(query: Query, way: str, index: Index, directory: LedgerDirectory) -> Lookup:
+    """A lookup by `index`, `hybrid` or else `overlay`; errors as `LedgerDirectory.current`."""
+    match way:
+        case "index":
+            return IndexLookup(query, index)
+        case "hybrid":
+            return HybridLookup(query, index, _nonce)
+    current = directory.current()
+    generator = np.random.default_rng()
+    everyone = [member for ids in current.members.values() for member in ids]
+    some = generator.permutation(len(everyone))[:FIRST_CONTACTS].tolist()
+    code = directory.codes(query.codebook)[query.leaf]
+    return OverlayLookup(query, current.digest, code, [everyone[i] for i in some], generator)
+
+
+def _nonce() -> bytes:
+    return os.urandom(NONCE_BYTES)
 
 
 def districts(application: Application, codebook: Codebook, alive: set[NodeId] | None) -> tuple[District, ...]:
@@ -111,7 +185,8 @@ def _categories(codebook: Codebook, leaves: Sequence[int]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codebook.leaves[leaf].label or UNNAMED for leaf in leaves))
 
 
-def _index(application: Application) -> Index:
+def index_of(application: Application) -> Index:
+    """The index of a ledger's records."""
     index = Index()
     for record in application.profiles():
         index.add(record)

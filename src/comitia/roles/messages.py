@@ -17,6 +17,7 @@ from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id, node_id
 from comitia.retrieval.lookup import Alive, Probe
+from comitia.retrieval.table import Find, Found
 
 PACKET_LIMIT: Final = 64 << 20
 """Most bytes of a packet, larger than any codebook or model that is accepted."""
@@ -154,6 +155,8 @@ Message = (
     | AskModel
     | AskArtefact
     | Artefact
+    | Find
+    | Found
     | Probe
     | Alive
 )
@@ -170,13 +173,15 @@ TYPES: Final[dict[str, type[Message]]] = {
     "ask-model": AskModel,
     "ask-artefact": AskArtefact,
     "artefact": Artefact,
+    "find": Find,
+    "found": Found,
     "probe": Probe,
     "alive": Alive,
 }
 
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
-_SEALED: Final = frozenset({"reveal", "deliver", "probe", "alive"})
+_SEALED: Final = frozenset({"reveal", "deliver", "find", "found", "probe", "alive"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

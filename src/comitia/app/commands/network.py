@@ -1,4 +1,4 @@
-"""`comitia network`."""
+"""`comitia network`, `comitia find`."""
 
 from __future__ import annotations
 
@@ -47,6 +47,27 @@ def network(folder: Path, probe: bool, picture: Path | None, output: str) -> Non
         table(f"{len(districts)} communities", ("categories", "provider", "of its documents", "is there"), rows)
 
     emit([asdict(district) for district in districts], output, render)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("category")
+@click.option("--lookup", "way", type=click.Choice(["index", "hybrid", "overlay"]), default="index", show_default=True)
+@click.option("--most", type=click.IntRange(min=1), help="How many are enough. Default: all.")
+@format_option
+def find(folder: Path, category: str, way: str, most: int | None, output: str) -> None:
+    """Say which providers are found under CATEGORY, as the requester in DIR; nothing is asked for."""
+    from comitia.app.network import find_providers
+
+    with console(stderr=True).status("looking"):
+        found = find_providers(folder, category, way, most)
+
+    def render() -> None:
+        table("", ("provider", "node"), list(zip(found.names, found.nodes, strict=True)))
+        if not found.complete:
+            click.echo("some could not be found or did not answer")
+
+    emit(asdict(found), output, render)
 
 
 def _write(picture: Path, districts: tuple[District, ...]) -> None:

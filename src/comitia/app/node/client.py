@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from comitia.app.node.daemon import Daemon
+from comitia.app.node.directory import LedgerDirectory
 from comitia.app.node.neighbour import Neighbour
 from comitia.app.node.opening import open_daemon
 from comitia.app.tasks import newest_codebook
@@ -152,22 +153,43 @@ class Client:
             verified=self._requesting.verified(finish.model, finish.proof),
         )
 
-    def look_up(self, lookups: Sequence[LookupT]) -> Sequence[LookupT]:
+    def look_up(self, make: Callable[[LedgerDirectory], Sequence[LookupT]]) -> Sequence[LookupT]:
         """Drive lookups to their end, all at once, and return them.
+
+        Parameters
+        ----------
+        make : callable
+            Makes the lookups, on the node's thread.
 
         Raises
         ------
+        InputError
+            If the node lacks what a lookup starts from.
         UnavailableError
-            If the node's thread has ended.
+            If one does not end.
         """
+        made: queue.SimpleQueue[Sequence[LookupT] | ComitiaError] = queue.SimpleQueue()
         ended: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for lookup in lookups:
-            self.daemon.call(lambda lookup=lookup: self._neighbour.look_up(lookup, lambda: ended.put(None)))  # type: ignore[misc]
-        for _ in lookups:
+
+        def begin() -> None:
             try:
+                lookups = make(self._neighbour.directory)
+            except ComitiaError as error:
+                made.put(error)
+                return
+            made.put(lookups)
+            for lookup in lookups:
+                self._neighbour.look_up(lookup, lambda: ended.put(None))
+
+        self.daemon.call(begin)
+        try:
+            lookups = made.get(timeout=LOOKUP_PATIENCE_S)
+            if isinstance(lookups, ComitiaError):
+                raise lookups
+            for _ in lookups:
                 ended.get(timeout=LOOKUP_PATIENCE_S)
-            except queue.Empty:
-                raise UnavailableError("the lookup does not end", code="no-answer") from None
+        except queue.Empty:
+            raise UnavailableError("the lookup does not end", code="no-answer") from None
         return lookups
 
     def codebook(self) -> Codebook:

@@ -1,4 +1,4 @@
-"""A node among others: answers probes, drives lookups over the transport, and watches who is there.
+"""A node among others: answers what it is asked, drives lookups over the transport, and watches who is there.
 
 Every question and answer is sealed from node to node; the super node that relays it sees who writes to whom.
 """
@@ -14,12 +14,15 @@ from typing import Final
 import numpy as np
 
 from comitia.app.node.daemon import Daemon
-from comitia.core.errors import ProtocolError
+from comitia.app.node.directory import LedgerDirectory
+from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.retrieval.liveness import Liveness, answered, probe
 from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
+from comitia.retrieval.routing_id import ID_BITS
+from comitia.retrieval.table import Find, Found
 from comitia.roles.messages import Received
 
 log = logging.getLogger("comitia.neighbour")
@@ -51,9 +54,15 @@ class Neighbour:
     daemon : Daemon
     watching : bool
         Probe the providers one after the other, for good, and write in the log who falls silent.
+
+    Attributes
+    ----------
+    directory : LedgerDirectory
+        Of the overlay; to be used on the node's thread.
     """
 
     def __init__(self, daemon: Daemon, *, watching: bool = False) -> None:
+        self.directory = LedgerDirectory(daemon)
         self._daemon = daemon
         self._watching = watching
         self._rounds: list[_Round] = []
@@ -67,7 +76,7 @@ class Neighbour:
         self._ask(_Round(lookup, done))
 
     def on_message(self, received: Received) -> None:
-        """Answer members' probes; take answers to where they were waited for."""
+        """Answer members' questions; take answers to where they were waited for."""
         if not received.registered:
             return
         match received.message:
@@ -75,8 +84,10 @@ class Neighbour:
                 if len(nonce) != NONCE_BYTES:
                     raise ProtocolError(f"{received.sender} probes without a nonce", code="malformed")
                 self._daemon.send(received.sender, b"", Alive(nonce=nonce))
-            case Alive() as alive:
-                self._answered(received.sender, alive)
+            case Find() as find:
+                self._find(received.sender, find)
+            case (Alive() | Found()) as reply:
+                self._answered(received.sender, reply)
             case _:
                 pass
 
@@ -104,6 +115,18 @@ class Neighbour:
     def on_store_changed(self) -> None:
         """Nothing here depends on it."""
 
+    def _find(self, sender: NodeId, find: Find) -> None:
+        """Answer from this node's own table; whoever takes another's id for this node's gets no answer."""
+        if not set(find.target) <= {"0", "1"} or len(find.target) > ID_BITS:
+            raise ProtocolError(f"{sender} looks for {find.target[:16]!r}, which is no prefix", code="malformed")
+        try:
+            table = self.directory.own_table(find.place)
+        except InputError as error:
+            log.info("cannot answer a lookup yet: %s", error.message)
+            return
+        if table is not None:
+            self._daemon.send(sender, b"", table.answer(find.target))
+
     def _ask(self, round_: _Round) -> None:
         """Send the questions of a lookup's next round; whoever is no member is silent at once."""
         while asks := round_.lookup.ask():
@@ -113,7 +136,6 @@ class Neighbour:
                 if self._daemon.application.member(ask.to) is None:
                     round_.lookup.silent(ask)
                 else:
-                    assert isinstance(ask.question, Probe)
                     self._daemon.send(ask.to, b"", ask.question)
                     round_.open.setdefault(ask.to, []).append(ask)
             if round_.open:
@@ -126,13 +148,16 @@ class Neighbour:
             self._liveness = answered(self._liveness, sender)
         for round_ in list(self._rounds):
             for ask in round_.open.get(sender, ()):
-                if isinstance(ask.question, Probe) and reply == Alive(nonce=ask.question.nonce):
+                if _fits(ask, reply):
                     self._take(round_, ask, reply)
                     return
 
     def _take(self, round_: _Round, ask: Ask, reply: Reply) -> None:
-        round_.lookup.heard(ask, reply)
         round_.open[ask.to].remove(ask)
+        try:
+            round_.lookup.heard(ask, reply)
+        except ProtocolError as error:
+            log.warning("refused an answer of %s: %s (%s)", ask.to, error.message, error.code)
         if not any(round_.open.values()):
             self._rounds.remove(round_)
             self._ask(round_)
@@ -147,3 +172,10 @@ class Neighbour:
         if chosen is not None:
             self._nonce = os.urandom(NONCE_BYTES)
             self._daemon.send(chosen, b"", Probe(nonce=self._nonce))
+
+
+def _fits(ask: Ask, reply: Reply) -> bool:
+    """Whether a reply can be the answer to a question: answers of one node come in the order of its questions."""
+    if isinstance(ask.question, Probe):
+        return reply == Alive(nonce=ask.question.nonce)
+    return isinstance(reply, Found)
