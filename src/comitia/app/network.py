@@ -12,11 +12,11 @@ import numpy as np
 
 from comitia.app.audit import Chronicle
 from comitia.app.node.client import Client
-from comitia.app.node.directory import LedgerDirectory
-from comitia.app.node.neighbour import NONCE_BYTES
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
+from comitia.driver.directory import LedgerDirectory
+from comitia.driver.neighbour import NONCE_BYTES
 from comitia.ledger.application import Application
 from comitia.retrieval.communities import communities
 from comitia.retrieval.index import Index

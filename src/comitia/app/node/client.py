@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from comitia.app.node.daemon import Daemon
-from comitia.app.node.directory import LedgerDirectory
-from comitia.app.node.neighbour import Neighbour
 from comitia.app.node.opening import open_daemon
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
+from comitia.driver.directory import LedgerDirectory
 from comitia.driver.library import Library
+from comitia.driver.neighbour import Neighbour
 from comitia.driver.requesting import Requesting, broken, failure
 from comitia.ledger.application import Application
 from comitia.ledger.proof import Verified

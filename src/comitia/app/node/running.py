@@ -18,11 +18,11 @@ import click
 from comitia.app.codebooks import read_codebook
 from comitia.app.node.daemon import Daemon
 from comitia.app.node.holdings import make_holdings
-from comitia.app.node.neighbour import Neighbour
 from comitia.app.node.opening import RunningMark, open_daemon
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
 from comitia.driver.library import Library
+from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
 from comitia.driver.workbench import Workbench
 from comitia.ledger.transactions import RegisterCodebook

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from comitia.app.node.daemon import Daemon
-from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
+from comitia.driver.node import Node
 from comitia.retrieval.directory import Directory, make_directory, table_of
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.retrieval.table import Table
@@ -25,12 +24,12 @@ class LedgerDirectory:
 
     Parameters
     ----------
-    daemon : Daemon
+    node : Node
     """
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
-        self._generator = np.random.default_rng()
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._generator = np.random.default_rng(list(node.draw(16)))
         self._standing: tuple[int, bytes, tuple[RetrievalRecord, ...]] | None = None
         self._codes: dict[bytes, tuple[Prefix, ...]] = {}
         self._beacons: dict[int, bytes] = {}
@@ -44,9 +43,11 @@ class LedgerDirectory:
         InputError
             Code ``no-codebook``, if there is none on the ledger, or this node has not got it yet.
         """
-        application = self._daemon.application
-        head = self._daemon.engine.head
-        standing = (head.epoch if head else 0, newest_codebook(application), application.profiles())
+        application = self._node.application
+        codebooks = application.codebooks()
+        if not codebooks:
+            raise InputError("no codebook is on the ledger", code="no-codebook")
+        standing = (application.epoch, codebooks[-1].digest, application.profiles())
         if standing != self._standing:
             epoch, codebook, records = standing
             self._made = make_directory(
@@ -64,7 +65,7 @@ class LedgerDirectory:
     def own_table(self, place: bytes) -> Table | None:
         """This node's table under one of its ids; None if it is not its own in the current directory."""
         directory = self.current()
-        for member in directory.members.get(self._daemon.node, ()):
+        for member in directory.members.get(self._node.node, ()):
             if member.place == place:
                 if place not in self._tables:
                     self._tables[place] = table_of(
@@ -76,22 +77,22 @@ class LedgerDirectory:
     def codes(self, codebook: bytes) -> tuple[Prefix, ...]:
         """Codes of a codebook's leaves; errors as `current`."""
         if codebook not in self._codes:
-            data = self._daemon.store.artefact(codebook)
+            data = self._node.store.artefact(codebook)
             if data is None:
                 raise InputError(f"codebook {codebook.hex()[:12]} is not here yet", code="no-codebook")
             self._codes = {codebook: tuple(leaf.code for leaf in Codebook.from_bytes(data).leaves)}
         return self._codes[codebook]
 
     def _key_of(self, node: NodeId) -> bytes:
-        member = self._daemon.application.member(node)
+        member = self._node.application.member(node)
         assert member is not None
-        return member.keys_at(self._daemon.application.epoch).signing
+        return member.keys_at(self._node.application.epoch).signing
 
     def _beacon(self, epoch: int) -> bytes:
         """Hash of the last block before an epoch, which nobody knew when keys of earlier epochs were made."""
         if epoch not in self._beacons:
-            engine = self._daemon.engine
+            engine = self._node.engine
             earlier = (engine.block(height).header for height in range(engine.height, 0, -1))
-            last = next((header.digest for header in earlier if header.epoch < epoch), self._daemon.genesis.digest)
+            last = next((header.digest for header in earlier if header.epoch < epoch), self._node.genesis.digest)
             self._beacons = {epoch: last}
         return self._beacons[epoch]

@@ -6,17 +6,16 @@ Every question and answer is sealed from node to node; the super node that relay
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from comitia.app.node.daemon import Daemon
-from comitia.app.node.directory import LedgerDirectory
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.directory import LedgerDirectory
+from comitia.driver.node import Node
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.retrieval.liveness import Liveness, answered, probe
@@ -51,7 +50,7 @@ class Neighbour:
 
     Parameters
     ----------
-    daemon : Daemon
+    node : Node
     watching : bool
         Probe the providers one after the other, for good, and write in the log who falls silent.
 
@@ -61,15 +60,15 @@ class Neighbour:
         Of the overlay; to be used on the node's thread.
     """
 
-    def __init__(self, daemon: Daemon, *, watching: bool = False) -> None:
-        self.directory = LedgerDirectory(daemon)
-        self._daemon = daemon
+    def __init__(self, node: Node, *, watching: bool = False) -> None:
+        self.directory = LedgerDirectory(node)
+        self._node = node
         self._watching = watching
         self._rounds: list[_Round] = []
         self._liveness = Liveness()
         self._probed_ms = 0
         self._nonce = b""
-        self._generator = np.random.default_rng()
+        self._generator = np.random.default_rng(list(node.draw(16)))
 
     def look_up(self, lookup: Lookup, done: Callable[[], None]) -> None:
         """Drive a lookup to its end, then call `done`; on the node's thread."""
@@ -83,7 +82,7 @@ class Neighbour:
             case Probe(nonce=nonce):
                 if len(nonce) != NONCE_BYTES:
                     raise ProtocolError(f"{received.sender} probes without a nonce", code="malformed")
-                self._daemon.send(received.sender, b"", Alive(nonce=nonce))
+                self._node.send(received.sender, b"", Alive(nonce=nonce))
             case Find() as find:
                 self._find(received.sender, find)
             case (Alive() | Found()) as reply:
@@ -93,7 +92,7 @@ class Neighbour:
 
     def on_heartbeat(self) -> None:
         """Count as silent who was asked long enough ago; send the next probe when it is due."""
-        now = self._daemon.now_ms()
+        now = self._node.now_ms()
         for round_ in [r for r in self._rounds if now - r.since_ms >= PATIENCE_MS]:
             for asks in round_.open.values():
                 for ask in asks:
@@ -125,18 +124,18 @@ class Neighbour:
             log.info("cannot answer a lookup yet: %s", error.message)
             return
         if table is not None:
-            self._daemon.send(sender, b"", table.answer(find.target))
+            self._node.send(sender, b"", table.answer(find.target))
 
     def _ask(self, round_: _Round) -> None:
         """Send the questions of a lookup's next round; whoever is no member is silent at once."""
         while asks := round_.lookup.ask():
             round_.open = {}
-            round_.since_ms = self._daemon.now_ms()
+            round_.since_ms = self._node.now_ms()
             for ask in asks:
-                if self._daemon.application.member(ask.to) is None:
+                if self._node.application.member(ask.to) is None:
                     round_.lookup.silent(ask)
                 else:
-                    self._daemon.send(ask.to, b"", ask.question)
+                    self._node.send(ask.to, b"", ask.question)
                     round_.open.setdefault(ask.to, []).append(ask)
             if round_.open:
                 self._rounds.append(round_)
@@ -163,15 +162,15 @@ class Neighbour:
             self._ask(round_)
 
     def _watch(self, now: int) -> None:
-        providers = [record.provider for record in self._daemon.application.profiles()]
+        providers = [record.provider for record in self._node.application.profiles()]
         before = self._liveness.gone
         self._liveness, chosen = probe(self._liveness, providers, self._generator)
         self._probed_ms = now
         for node in self._liveness.gone - before:
             log.warning("provider %s does not answer", node)
         if chosen is not None:
-            self._nonce = os.urandom(NONCE_BYTES)
-            self._daemon.send(chosen, b"", Probe(nonce=self._nonce))
+            self._nonce = self._node.draw(NONCE_BYTES)
+            self._node.send(chosen, b"", Probe(nonce=self._nonce))
 
 
 def _fits(ask: Ask, reply: Reply) -> bool:
