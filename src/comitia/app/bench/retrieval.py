@@ -130,7 +130,8 @@ def retrieval(
     if plot is not None:
         plot_costs(found, plot)
     if output == "text":
-        table(f"{data}, {way}", _SHOWN, [[value[name] for name in _SHOWN] for value in found])
+        headings = [name.replace("_", " ") for name in _SHOWN]
+        table(f"{data}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
 
 
 def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[dict[str, Any]]:
