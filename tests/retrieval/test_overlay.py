@@ -76,6 +76,7 @@ FORGERIES = {
     "moved to the parent": lambda b: replace(b, prefix=b.prefix[:-1], siblings=b.siblings[:-1]),
     "moved next door": lambda b: replace(b, prefix=b.prefix[:-1] + ("0" if b.prefix[-1] == "1" else "1")),
     "a sibling hidden": lambda b: replace(b, siblings=(bytes(32), *b.siblings[1:])),
+    "no prefix": lambda b: replace(b, prefix="x" * len(b.prefix)),
     "proof cut": lambda b: replace(b, siblings=b.siblings[1:]),
 }
 

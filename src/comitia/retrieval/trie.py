@@ -117,15 +117,16 @@ class EpochDigest:
 def require_bucket(bucket: Bucket, root: bytes) -> tuple[Member, ...]:
     """The members of a bucket that is as the epoch's digest has it.
 
-    1. It has no more members than a bucket may, and one sibling for every bit. 2. Every member belongs under the
-    prefix. 3. Members and siblings hash to the root, so none is missing, added or changed.
+    1. It has no more members than a bucket may, and one sibling for every bit of a prefix. 2. Every member belongs under
+    the prefix. 3. Members and siblings hash to the root, so none is missing, added or changed.
 
     Raises
     ------
     ProtocolError
         Code ``forged-bucket``.
     """
-    if len(bucket.members) > BUCKET_SIZE * MEMBER_BYTES or len(bucket.siblings) != len(bucket.prefix):  # 1
+    proven = len(bucket.siblings) == len(bucket.prefix) and set(bucket.prefix) <= {"0", "1"}
+    if len(bucket.members) > BUCKET_SIZE * MEMBER_BYTES or not proven:  # 1
         raise _forged(bucket, "is too big or has no full proof")
     members = tuple(unpack(bucket.members))
     if not all(member.path.startswith(bucket.prefix) for member in members):  # 2
