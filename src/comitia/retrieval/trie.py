@@ -117,7 +117,7 @@ class EpochDigest:
 def require_bucket(bucket: Bucket, root: bytes) -> tuple[Member, ...]:
     """The members of a bucket that is as the epoch's digest has it.
 
-    1. It has no more members than a bucket may, and one sibling for every bit of a prefix. 2. Every member belongs under
+    1. It has no more members than a bucket may, and one sibling for every bit of a prefix. 2. All members belong under
     the prefix. 3. Members and siblings hash to the root, so none is missing, added or changed.
 
     Raises
