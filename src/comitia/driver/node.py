@@ -19,8 +19,16 @@ from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block
 from comitia.ledger.genesis import Genesis, Membership
-from comitia.ledger.transactions import ONCE_IN_SESSION, RegisterMember, Transaction, sign_transaction, type_name
+from comitia.ledger.transactions import (
+    ONCE_IN_SESSION,
+    OpenRequest,
+    RegisterMember,
+    Transaction,
+    sign_transaction,
+    type_name,
+)
 from comitia.roles.messages import (
+    BUSY,
     Blocks,
     Follow,
     Message,
@@ -217,6 +225,11 @@ class Node:
                 log.info("not sent: %s", error.message)
 
     @property
+    def backlog(self) -> int:
+        """How many events wait for this node."""
+        return 0
+
+    @property
     def next_timer_ms(self) -> int | None:
         """When this node next wants to be called, by its clock."""
         return self._timers[0][0] if self._timers else None
@@ -312,11 +325,18 @@ class Node:
                 if blocks and self.engine.height < head:
                     self._follow()
                 self._register()
+            case Submitted(transaction=transaction, code=code) if code == BUSY and not self._is_request(transaction):
+                log.info("the super node is busy; the transaction is sent again")
             case Submitted(transaction=transaction, code=code, message=message) if code:
                 self._refused(transaction, code, message)
             case _:
                 for part in self._parts:
                     part.on_message(received)
+
+    def _is_request(self, transaction: TransactionId) -> bool:
+        """Whether this is a request that somebody waits for: it ends at "busy", everything else is sent again."""
+        data = self._outbox.get(transaction)
+        return data is not None and Envelope.from_bytes(data).header.type == type_name(OpenRequest)
 
     def _keys_of(self, node: NodeId) -> PublicKeys | None:
         member = self.application.member(node)

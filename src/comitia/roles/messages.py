@@ -36,6 +36,10 @@ class Submit:
     transaction: bytes
 
 
+BUSY: Final = "busy"
+"""Code with which a super node turns a transaction away that may be right: it is to be sent again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """A super node's answer to `Submit`.

@@ -72,12 +72,14 @@ class Client:
         self._folder = NodeFolder(folder)
         self._finished: queue.SimpleQueue[Finish] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[ComitiaError | None] = queue.SimpleQueue()
+        self._opened = threading.Event()
         self._progress: Callable[[Session], None] | None = None
         self._codebooks: dict[bytes, Codebook] = {}
         self._thread = threading.Thread(target=self._live, name="comitia-node", daemon=True)
 
     def __enter__(self) -> Client:
         self._thread.start()
+        self._opened.wait()
         try:
             trouble = self._started.get(timeout=MEMBERSHIP_PATIENCE_S)
         except queue.Empty:
@@ -94,7 +96,10 @@ class Client:
     def _live(self) -> None:
         """The node's thread: everything of the node is opened, used and closed here."""
         try:
-            self.daemon = open_daemon(self._folder, patient=False)
+            try:
+                self.daemon = open_daemon(self._folder, patient=False)
+            finally:
+                self._opened.set()  # a long ledger takes its time to open, and no patience with the super node
             self._library = Library(self.daemon)
             self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
             self.daemon.add(self._library)
