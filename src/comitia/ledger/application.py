@@ -682,6 +682,11 @@ class Application:
         found = (self._require_session(session) for session in self._open)
         return tuple(sorted(found, key=lambda session: (session.anchor_height, session.id)))
 
+    def reuse(self, request: TransactionId) -> Reuse | None:
+        """The record of a request that was answered from the cache."""
+        found = self._state.get("reuse", request.hex())
+        return found if isinstance(found, Reuse) else None
+
     def reuses(self) -> tuple[tuple[str, Reuse], ...]:
         """Cached models that were served: id of the request, and the record."""
         return tuple(self._state.items("reuse"))

@@ -41,7 +41,7 @@ STAGE_MS: Final = 20_000
 @click.option("--sessions", default=20, show_default=True, help="Fresh requests at the same time.")
 @click.option("--rate", default=100.0, show_default=True, help="Cache hits a second.")
 @click.option("--seconds", default=30, show_default=True, help="How long cache hits are asked for.")
-@click.option("--burst", default=5_000, show_default=True, help="Requests at one moment, to see what overload does.")
+@click.option("--burst", default=3_000, show_default=True, help="Requests at one moment, to see what overload does.")
 @click.option("--directory", type=click.Path(file_okay=False), help="Where to keep the nodes' folders.")
 @format_option
 def load(
