@@ -154,7 +154,7 @@ def _cache_hits(
     for _ in range(WARM_UP):
         crowd.ask(task)
         crowd.settle(SESSION_PATIENCE_S)
-    before = _resident_mb(local.super_node)
+    before, cpu = _resident_mb(local.super_node), _cpu_s(local.super_node)
     say(f"{rate:g} cache hits a second for {seconds} s")
     crowd.ask_at_rate(task, rate=rate, count=int(rate * seconds))
     replies = crowd.settle(SESSION_PATIENCE_S)
@@ -163,7 +163,9 @@ def _cache_hits(
         "cached_rate": rate,
         "cached_asked": int(rate * seconds),
         "cached_served": len(served),
+        "cached_refused": dict(Counter(reply.code for reply in replies if reply.code)),
         "cached_ms": {f"p{int(100 * p)}": round(1e3 * percentile(served, p), 2) for p in (0.5, 0.95, 0.99, 1.0)},
+        "cached_super_node_cpu_ms": round(1e3 * (_cpu_s(local.super_node) - cpu) / len(replies), 2),
         "cached_memory_mb": [before, _resident_mb(local.super_node)],
     }
 
@@ -215,6 +217,11 @@ def _require_all(replies: list[Reply]) -> None:
         raise AbortedError(
             f"the first request brought no model: {failed[0] if failed else 'no answer'}", code="session-aborted"
         )
+
+
+def _cpu_s(node: LocalNode | None) -> float:
+    assert node is not None and node.process is not None
+    return float(sum(psutil.Process(node.process.pid).cpu_times()[:2]))
 
 
 def _resident_mb(node: LocalNode | None) -> float:
