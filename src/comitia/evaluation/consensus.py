@@ -22,11 +22,9 @@ from comitia.consensus.two_phase import TwoPhaseVote
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey, verify
 from comitia.core.ids import NodeId, node_id
-from comitia.evaluation.poq_session import PoqSession
+from comitia.evaluation.poq_session import HONEST_LOSS_PPM, ROWS, PoqSession
 
-HONEST_LOSS_PPM: Final = 200_000
 LIAR_LOSS_PPM: Final = 300_000
-ROWS: Final = 100
 LIE: Final = 100
 """By how much a liar multiplies its rows; where the formula punishes size, it divides."""
 
@@ -87,10 +85,9 @@ def run_poq(providers: int, conduct: Conduct) -> Cost:
         session.silent.add(odd)
     elif conduct is Conduct.ROWS_LIAR:
         session.rows[odd] = ROWS * LIE
+        session.losses_ppm[odd] = LIAR_LOSS_PPM
     elif conduct is Conduct.COPIER:
         session.copiers.add(odd)
-    if conduct is Conduct.ROWS_LIAR:
-        session.losses_ppm[odd] = LIAR_LOSS_PPM
     end = session.run()
     judged = end.judgement
     leads = judged is not None and judged.ranking[0] == odd

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
 from comitia.consensus.quality import Score
@@ -48,7 +49,7 @@ from comitia.roles.events import (
     VoteReceived,
     Woke,
 )
-from comitia.roles.messages import AskReveal, PublicKeys, Received, Reveal, Submit, Vote, pack, unpack
+from comitia.roles.messages import AskReveal, Message, PublicKeys, Received, Reveal, Submit, Vote, pack, unpack
 
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ STAGE_MS: Final = 1_000
 EPSILON_MICRO: Final = 1_000_000
 CODEBOOK: Final = digest(b"codebook")
 HONEST_LOSS_PPM: Final = 200_000
+ROWS: Final = 100
 EXPECTED_MICRO: Final = 10_000_000
 ROUNDS_AT_MOST: Final = 2_000
 
@@ -132,8 +134,7 @@ class PoqSession:
             self._step(node, event)
         mail, self._mail = self._mail, deque()
         for to, data in mail:
-            opened = self._charged(to, lambda to=to, data=data: self._open(to, data))  # type: ignore[misc]
-            self._arrived(to, opened)
+            self._arrived(to, self._charged(to, partial(self._open, to, data)))
         self.wall_s += max(self._busy.values(), default=0.0)
         if self._queue:
             self._make_block()
@@ -162,7 +163,7 @@ class PoqSession:
                 self._events.append((node, Decided(answer=True, reason="")))
             case Train():
                 release = digest(b"release" + node.encode())
-                rows = self.rows.get(node, 100)
+                rows = self.rows.get(node, ROWS)
                 self._events.append(
                     (node, Trained(release=release, nonce=digest(release), rows=rows, epsilon_micro=EPSILON_MICRO))
                 )
@@ -209,10 +210,10 @@ class PoqSession:
 
     # --- the wire -----------------------------------------------------------------------------------
 
-    def _packed(self, sender: NodeId, to: NodeId, session: bytes, message: object) -> bytes:
+    def _packed(self, sender: NodeId, to: NodeId, session: bytes, message: Message) -> bytes:
         keys = self._keys[self._names[sender]]
         data = pack(
-            message,  # type: ignore[arg-type]
+            message,
             chain=self._genesis.chain,
             epoch=0,
             session=session,

@@ -21,6 +21,8 @@ from comitia.ledger.transactions import OpenRequest, Task
 from comitia.roles.effects import Finish
 from comitia.storage.folder import NodeFolder
 
+Say = Callable[[str], None]
+
 MEMBERSHIP_PATIENCE_S: Final = 60.0
 
 
@@ -144,6 +146,3 @@ def percentile(values: list[float], share: float) -> float:
     """The smallest value that at least this share of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
-
-
-Say = Callable[[str], None]
