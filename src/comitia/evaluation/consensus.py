@@ -55,6 +55,7 @@ class Cost:
     wall_s : CPU time of the slowest member of each round, added up: they run side by side, on a network without delay.
     waits : rounds that only end because time is up.
     messages, sent_bytes : from one member to one other.
+    hashes : computed in search of a nonce, by all members; how many is luck, 2**bits are to be expected.
     vote_crypto_ms : CPU of signatures on the block: made, and checked by everyone who has to.
     """
 
@@ -69,6 +70,7 @@ class Cost:
     waits: int = 0
     messages: int = 0
     sent_bytes: int = 0
+    hashes: int = 0
     vote_crypto_ms: float = 0.0
 
 
@@ -129,6 +131,7 @@ def run_baseline(baseline: Baseline, providers: int, conduct: Conduct) -> Cost:
     outcome = next(outcome for node, outcome in outcomes.items() if node not in silent)
     cost.sealed = len(agreed) == 1 and outcome.leader is not None
     cost.reason = outcome.reason
+    cost.hashes = baseline.hashes if isinstance(baseline, ProofOfWork) else 0
     cost.misled = cost.sealed and (
         (conduct is Conduct.ROWS_LIAR and isinstance(baseline, LiteralPoq) and outcome.leader == odd)
         or (conduct is Conduct.COPIER and odd in outcome.accepted)
