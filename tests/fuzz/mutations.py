@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import cbor2
 
+from comitia.core.codec import decode_plain
+from comitia.core.errors import ComitiaError
+
 ODD_VALUES: Final[tuple[Any, ...]] = (
     None, True, False, 0, 1, -1, 23, 24, 255, 256, 2**31, 2**32, 2**53 + 1, 2**63, -(2**63), 2**64, -(2**64) - 1,
     2**200, 2**40_000, 1.5, float("nan"), float("inf"), "", "*", "x" * 300, "\x00", "\u2603", b"", bytes(8), bytes(32),
@@ -68,10 +71,10 @@ def _cross(data: bytes, draw: Random, others: tuple[bytes, ...]) -> bytes:
 def _change_value(data: bytes, draw: Random, _: tuple[bytes, ...]) -> bytes:
     """Replace, drop or double one of the values, and encode again: gets past the check for canonical form."""
     try:
-        value = cbor2.loads(data)
+        value = decode_plain(data, limit=1 << 26)  # the library alone would build what references stand for
         places = list(_places(value, ()))
         return cbor2.dumps(_changed(value, draw.choice(places), draw), canonical=True)
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError):
+    except (ComitiaError, cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError):
         return _flip(data, draw, ())
 
 
