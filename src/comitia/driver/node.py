@@ -327,7 +327,7 @@ class Node:
 
     def on_block(self, data: bytes) -> None:
         """A block came, which may be old, or come too early."""
-        block = Block.from_bytes(data)
+        block = self.read_block(data)
         if block.header.height <= self.engine.height:
             return
         if block.header.height > self.engine.height + 1:
@@ -335,6 +335,11 @@ class Node:
             return
         self._followed_ms = self.now_ms()
         self.block_applied(block, self.engine.append(block))
+
+    @staticmethod
+    def read_block(data: bytes) -> Block:
+        """A block as it came; what it is worth is found by applying it."""
+        return Block.from_bytes(data)
 
     def block_applied(self, block: Block, applied: Applied) -> None:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,9 @@ from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.roles.messages import Reveal
+from comitia.text.basis import BASIS_BITS
 from comitia.text.categories import Category
-from comitia.text.codebook import BASIS_BITS, MEAN_BITS, VARIANCE_BITS, WEIGHT_BITS, Codebook, Leaf, VectorKind
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, WEIGHT_BITS, Codebook, Leaf, VectorKind
 
 START_MS = 1_700_000_000_000
 EPOCH_MS = 20_000
@@ -330,10 +332,10 @@ class RememberingBench(Workbench):
         A provider's own, which trains.
     """
 
-    read_before: dict[bytes, Released[LocalModel] | None] = {}
-    scored_before: dict[bytes, Score] = {}
-    combined_before: dict[bytes, bytes] = {}
-    codebooks: dict[bytes, Codebook] = {}
+    read_before: ClassVar[dict[bytes, Released[LocalModel] | None]] = {}
+    scored_before: ClassVar[dict[bytes, Score]] = {}
+    combined_before: ClassVar[dict[bytes, bytes]] = {}
+    codebooks: ClassVar[dict[bytes, Codebook]] = {}
 
     def __init__(self, learner: Learner | None = None) -> None:
         self._learner = learner
@@ -362,5 +364,3 @@ class RememberingBench(Workbench):
         if key not in self.combined_before:
             self.combined_before[key] = super().combine(name, codebook, accepted)
         return self.combined_before[key]
-
-
