@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import DamagedError, StorageError
+from comitia.core.errors import DamagedError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.ports import Question
 from comitia.ledger.block import Block
@@ -218,7 +218,7 @@ class SimulatedBlocks:
         self.touch("block:after")
 
     def damaged(self, what: str, **values: object) -> DamagedError:
-        return DamagedError(f"the ledger is damaged: {what}", code="ledger-damaged", **values)
+        return DamagedError(f"the ledger is damaged: {what}", code="ledger-damaged", values=values)
 
 
 def flip_bit(data: bytes, bit: int) -> bytes:
@@ -227,6 +227,3 @@ def flip_bit(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[place // 8] ^= 1 << place % 8
     return bytes(changed)
-
-
-FULL = StorageError("the disk is full", code="disk-full", hint="free some space")

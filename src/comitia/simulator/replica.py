@@ -16,9 +16,10 @@ from comitia.simulator.founding import Founding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A block and what it led to. `application` is never changed after."""
+    """A block, its digest, and what it led to. `application` is never changed after."""
 
     block: Block
+    digest: bytes
     application: Application
     applied: Applied
 
@@ -27,7 +28,12 @@ class History:
     """Every block that any node has applied, by digest of its header."""
 
     def __init__(self, founding: Founding) -> None:
-        first = Step(block=founding.block, application=founding.application, applied=founding.applied)
+        first = Step(
+            block=founding.block,
+            digest=founding.block.header.digest,
+            application=founding.application,
+            applied=founding.applied,
+        )
         self.genesis = founding.genesis
         self.steps: dict[bytes, Step] = {founding.block.header.digest: first}
         self.first = founding.block.header.digest
@@ -35,7 +41,7 @@ class History:
 
     def add(self, block: Block, application: Application, applied: Applied) -> None:
         """Take down what the super node's own application made of a block."""
-        step = Step(block=block, application=application.fork(), applied=applied)
+        step = Step(block=block, digest=block.header.digest, application=application.fork(), applied=applied)
         self.steps[block.header.digest] = step
         self.ordered.append(step)
 
@@ -53,13 +59,15 @@ class History:
             The block does not follow, is not signed by the super node, or leads to another state than it says.
         """
         header = block.header
+        if header.previous == head.digest and block is self.latest.block:
+            return self.latest
         found = self.steps.get(header.digest)
-        if found is not None and found.block == block and header.previous == head.block.header.digest:
+        if found is not None and found.block == block and header.previous == head.digest:
             return found
         verify_block(
             block,
             genesis=self.genesis,
-            previous=head.block.header.digest,
+            previous=head.digest,
             height=head.block.header.height + 1,
             after_ms=head.block.header.time_ms,
             public=self.genesis.super_nodes[0].signing_key,
@@ -70,7 +78,9 @@ class History:
         )
         if applied.state_root != header.state_root:
             raise ProtocolError(f"block {header.height} leads to another state", code="wrong-state")
-        self.steps[header.digest] = Step(block=block, application=application, applied=applied)
+        self.steps[header.digest] = Step(
+            block=block, digest=block.header.digest, application=application, applied=applied
+        )
         return self.steps[header.digest]
 
 
@@ -106,7 +116,7 @@ class Replica:
     def append(self, block: Block) -> Applied:
         step = self._history.after(self._head, block)
         self._touch("append:before")
-        self._kept.append(block.header.digest)
+        self._kept.append(step.digest)
         self.last_applied = step.applied
         self._touch("append:after")
         return step.applied
