@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from comitia.consensus.quality import Judgement, QualityRules, judge
 from comitia.core.codec import digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.ledger.application import Application, Result
 from comitia.ledger.policy import fitting_rule
-from comitia.ledger.session import Phase, Session, commitment
+from comitia.ledger.session import Phase, Session, beacon, commitment
 from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Transaction, block_digest, parse
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, Reveal, Submit, Vote
@@ -212,10 +213,10 @@ def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: M is what the accepted releases combine to, nobody judged their own."""
-    for _, session in fact.sessions():
-        for judge, sheet in session.scores.items():
-            if any(line.author == judge for line in sheet):
-                yield f"{judge} has judged its own model"
+    for before, session in fact.sessions():
+        judged = session.judgement is not None and (before is None or before.judgement is None)
+        if judged and session.judgement != _judged_by_others(session):
+            yield f"in session {session.id.hex()[:8]} somebody's line on its own model counted"
         if session.block is None or session.judgement is None:
             continue
         shown = [watch.revealed.get((session.id, author)) for author in session.judgement.accepted]
@@ -224,6 +225,20 @@ def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
             yield f"session {session.id.hex()[:8]} accepts a model that nobody has shown"
         elif session.block.model != digest(_combined(watch, session, reveals)):
             yield f"the model of session {session.id.hex()[:8]} is not what the accepted releases combine to"
+
+
+def _judged_by_others(session: Session) -> Judgement:
+    """The judgement, had nobody written a line on its own model."""
+    rules = QualityRules(
+        quorum=session.quorum,
+        faults=session.faults,
+        kappa=session.task.kappa,
+        accept_unverified=session.task.accept_unverified,
+        reference_size=session.reference_size,
+    )
+    sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in session.scores.items()}
+    rows = {author: session.commits[author].rows for author in sorted(session.commits)}
+    return judge(sheets, rows, rules, beacon(session), frozenset(session.witnesses))
 
 
 def _opens(session: Session, reveal: Reveal) -> bool:

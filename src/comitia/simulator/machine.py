@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from comitia.core.envelope import Envelope
 from comitia.core.errors import DamagedError, StorageError
-from comitia.core.ids import NodeId
+from comitia.core.ids import NodeId, TransactionId
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
 from comitia.driver.library import Library
@@ -49,6 +49,15 @@ class Crash(BaseException):
     """The machine lost power. Nothing in a node can catch it."""
 
 
+@dataclass(slots=True)
+class Kill:
+    """Power is to fail at a point, when a machine passes it for the `left`-th time from now."""
+
+    point: str
+    left: int
+    kind: Fault
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """A message on its way, as its sender gave it away."""
@@ -76,24 +85,21 @@ class SimulatedNode(Node):
         strategy = machine.strategy
         letters = [(to, session, message)] if strategy is None else strategy.letters(machine, to, session, message)
         for reader, about, content in letters:
-            self._send_one(reader, about, content)
+            self.say(reader, about, content)
 
-    def post(self, session: bytes, body: Transaction) -> Any:
+    def post(self, session: bytes, body: Transaction) -> TransactionId:
         strategy = self.machine.strategy
         if strategy is None:
             return super().post(session, body)
         return strategy.post(self.machine, session, body, super().post)
-
-    def honest_post(self, session: bytes, body: Transaction) -> Any:
-        """Post as an honest node would, past the strategy."""
-        return super().post(session, body)
 
     def _sign(self, session: bytes, body: Transaction) -> Envelope:
         envelope = super()._sign(session, body)
         self.machine.world.watch.authored.add(envelope.digest)
         return envelope
 
-    def _send_one(self, to: NodeId, session: bytes, message: Message) -> None:
+    def say(self, to: NodeId, session: bytes, message: Message) -> None:
+        """Send a message as it is, past the strategy."""
         world = self.machine.world
         received = Received(sender=self.node, registered=True, session=session, message=message)
         letter = Letter(to=to, received=received)
@@ -104,6 +110,11 @@ class SimulatedNode(Node):
             data = len(world.letters).to_bytes(8, "big")
             self._outgoing.append(Packed(to=to, data=data))
         world.letters[data] = letter
+
+    def on_received(self, received: Received) -> None:
+        strategy = self.machine.strategy
+        if strategy is None or strategy.accepts(self.machine, received):
+            super().on_received(received)
 
     def on_packet(self, data: bytes) -> None:
         world = self.machine.world
@@ -143,7 +154,7 @@ class Machine:
         self.full_until = 0
         self.dead = False
         self.boots = 0
-        self.plan: tuple[str, int, Fault] | None = None
+        self.plans: list[Kill] = []
         self.producing = False
         self._timer_ms: int | None = None
 
@@ -275,6 +286,8 @@ class Machine:
             self.act(lambda: node.on_packet(data))
         else:
             self.act(lambda: node.on_block(data))
+            if self.strategy is not None:
+                self.strategy.saw_block(self, data)
 
     def _beat(self, boots: int) -> None:
         if self.boots != boots or self.node is None:
@@ -327,11 +340,12 @@ class Machine:
         if self.full_until > world.now and writes and not point.endswith(":after"):
             world.fired[Fault.DISK_FULL] += 1
             raise StorageError("the disk is full", code="disk-full", hint="free some space")
-        if self.plan is not None and self.plan[0] == point:
-            name, left, kind = self.plan
-            self.plan = (name, left - 1, kind) if left > 1 else None
-            if left <= 1:
-                world.fired[kind] += 1
+        plan = next((plan for plan in self.plans if plan.point == point), None)
+        if plan is not None:
+            plan.left -= 1
+            if plan.left == 0:
+                self.plans.remove(plan)
+                world.fired[plan.kind] += 1
                 world.points[point] += 1
                 world.note(f"{self.name} is killed at {point}")
                 raise Crash

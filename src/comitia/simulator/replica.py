@@ -78,10 +78,9 @@ class History:
         )
         if applied.state_root != header.state_root:
             raise ProtocolError(f"block {header.height} leads to another state", code="wrong-state")
-        self.steps[header.digest] = Step(
-            block=block, digest=block.header.digest, application=application, applied=applied
-        )
-        return self.steps[header.digest]
+        step = Step(block=block, digest=header.digest, application=application, applied=applied)
+        self.steps[step.digest] = step
+        return step
 
 
 class Replica:

@@ -15,13 +15,15 @@ from typing import Final
 
 from comitia.consensus.committee import faults_tolerated
 from comitia.core.codec import encode
+from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
 from comitia.ledger.genesis import Role
-from comitia.ledger.transactions import OpenRequest, Policy, Task
+from comitia.ledger.transactions import ONCE_IN_SESSION, EvidenceKind, OpenRequest, Policy, ReportEvidence, Task
 from comitia.privacy.budget import Standing
 from comitia.roles.effects import Finish
+from comitia.roles.messages import Submit
 from comitia.simulator import adversaries
 from comitia.simulator.disk import flip_bit
 from comitia.simulator.faults import Fault, Fired
@@ -36,7 +38,7 @@ from comitia.simulator.invariants import (
     read,
     violations,
 )
-from comitia.simulator.machine import CRASH_POINTS, Letter, Machine
+from comitia.simulator.machine import CRASH_POINTS, Kill, Letter, Machine
 from comitia.simulator.network import Network
 from comitia.simulator.replica import History
 from comitia.simulator.trace import Trace, describe
@@ -145,6 +147,8 @@ class World:
         self._budgets: dict[NodeId, int] = {}
         self._ordered = 1
         self._over_since = -1
+        self._evidence: dict[tuple[NodeId, bytes, str], bytes] = {}
+        self._accused: set[NodeId] = set()
 
     # --- time ---------------------------------------------------------------------------------------
 
@@ -237,7 +241,7 @@ class World:
             codebook=self.founding.codebook.digest,
             epsilon_micro=1_000_000,
             delta_pico=10_000_000,
-            providers_min=max(1, self.setting.providers // 3),
+            providers_min=random.choice((1, max(1, self.setting.providers // 3), self.setting.providers)),
             providers_max=self.setting.providers,
             accept_unverified=True,
             reuse=random.randrange(2) == 0,
@@ -306,9 +310,11 @@ class World:
     def _plan_crashes(self) -> None:
         """Kill one to three machines, each at a point drawn from all there are."""
         for _ in range(self.random.randrange(1, 4)):
-            point, count = self.random.choice(CRASH_POINTS), 1 + self.random.randrange(4)
+            point = self.random.choice(CRASH_POINTS)
             machine = self._machine_for(point)
-            self.at(self._some_time() // 2, lambda m=machine, p=point, c=count: self._arm(m, p, c, Fault.CRASH))  # type: ignore[misc]
+            if point.startswith("budget-abandon"):
+                self._arm(machine, "budget-reserve:after", 1, Fault.CRASH)
+            self._arm(machine, point, 1 + self.random.randrange(2), Fault.CRASH)
 
     def _machine_for(self, point: str) -> Machine:
         """A machine that comes by a point at all."""
@@ -327,13 +333,13 @@ class World:
 
     @staticmethod
     def _arm(machine: Machine, point: str, count: int, kind: Fault) -> None:
-        machine.plan = (point, count, kind)
+        machine.plans.append(Kill(point, count, kind))
 
     def _plan_torn_write(self) -> None:
         """Power fails in the middle of a write; what was written of it is thrown away at the next start."""
         machine, count = self._some_machine(), 1 + self.random.randrange(8)
         point = "block:before" if machine.is_super and self.random.randrange(2) else "commit:before"
-        self.at(self._some_time() // 2, lambda: self._arm(machine, point, count, Fault.TORN_WRITE))
+        self._arm(machine, point, count, Fault.TORN_WRITE)
 
     def _plan_lost_writes(self) -> None:
         """A follower loses power, and the last blocks that the disk had not yet written."""
@@ -475,7 +481,7 @@ class World:
         """From now on the world behaves, and every session must end."""
         self.network.calm = True
         for machine in self.machines:
-            machine.plan = None
+            machine.plans.clear()
             machine.full_until = 0
 
     # --- what machines report -----------------------------------------------------------------------
@@ -519,12 +525,52 @@ class World:
         sent, self._sent = self._sent, []
         for fact in sent:
             self._hold(violations(self.watch, fact))
+            self._collect_evidence(fact)
         if len(machine.kept) != self._heads.get(machine.node_id, 1):
             self._heads[machine.node_id] = len(machine.kept)
             self._hold(violations(self.watch, Followed(machine, machine.kept)))
         if len(machine.journal) != self._budgets.get(machine.node_id, 0):
             self._budgets[machine.node_id] = len(machine.journal)
             self._hold(violations(self.watch, Moved(machine)))
+
+    def _collect_evidence(self, fact: Sent) -> None:
+        """Keep what a liar has signed; two different values for one stage are brought to the ledger."""
+        message = fact.letter.received.message
+        if self.watch.is_honest(fact.machine.node_id) or not isinstance(message, Submit):
+            return
+        try:
+            envelope, _ = read(message.transaction)
+        except ProtocolError:
+            return
+        header = envelope.header
+        if header.type not in ONCE_IN_SESSION or header.sender != fact.machine.node_id:
+            return
+        place = (header.sender, header.session, header.type)
+        first = self._evidence.setdefault(place, message.transaction)
+        if first != message.transaction and header.sender not in self._accused:
+            self._accused.add(header.sender)
+            items = (first, message.transaction)
+            body = ReportEvidence(kind=EvidenceKind.EQUIVOCATION, accused=header.sender, items=items)
+            self.at(100, lambda: self._accuse(body))
+
+    def _accuse(self, body: ReportEvidence) -> None:
+        """Some honest node reports; another time if it is not able to."""
+        machine = next(m for m in self.machines if m.is_super)
+        if machine.node is None or machine.paused_until > self.now:
+            self.at(300, lambda: self._accuse(body))
+            return
+        node = machine.node
+
+        def report() -> None:
+            node.post(b"", body)
+
+        machine.act(report)
+        self.at(600, lambda: self._accuse_again(body))
+
+    def _accuse_again(self, body: ReportEvidence) -> None:
+        member = self.watch.now.application.member(body.accused)
+        if member is not None and not member.suspended and self.watch.session(read(body.items[0])[0].header.session):
+            self._accuse(body)
 
     def _check_block(self) -> None:
         before, step = self.history.ordered[self._ordered - 1], self.history.ordered[self._ordered]
@@ -565,6 +611,10 @@ class World:
                     self._hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
         for machine in self.machines:
             self._check_settled(machine)
+        for node in sorted(self._accused):
+            member = application.member(node)
+            if member is not None and not member.suspended:
+                self._hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
         self._check_replay()
 
     def _check_settled(self, machine: Machine) -> None:
