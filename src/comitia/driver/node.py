@@ -307,8 +307,7 @@ class Node:
         match received.message:
             case Blocks(blocks=blocks, head=head):
                 self._known_head = max(self._known_head, head)
-                for block in blocks:
-                    self.on_block(block)
+                self._on_blocks(blocks)
                 if blocks and self.engine.height < head:
                     self._follow()
                 self._register()
@@ -317,6 +316,16 @@ class Node:
             case _:
                 for part in self._parts:
                     part.on_message(received)
+
+    def _on_blocks(self, blocks: tuple[bytes, ...]) -> None:
+        """Take blocks as far as they hold. A bad one must not undo what the good ones before it led to: it is in
+        the parts' minds already."""
+        for data in blocks:
+            try:
+                self.on_block(data)
+            except ProtocolError as error:
+                log.warning("dropped a block: %s (%s)", error.message, error.code)
+                return
 
     def _keys_of(self, node: NodeId) -> PublicKeys | None:
         member = self.application.member(node)

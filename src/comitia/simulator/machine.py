@@ -187,11 +187,15 @@ class Machine:
             self.world.failed(self)
             return
         except DamagedError as error:
-            self.world.note(f"{self.name} does not start: {error.message}")
-            self.dead = True
-            self.node = None
+            self._give_up(error)
             return
         self.world.at(0, lambda: self._beat(boots))
+
+    def _give_up(self, error: DamagedError) -> None:
+        """The disk is damaged, and the node says so rather than guess."""
+        self.world.note(f"{self.name} ends for good: {error.message}")
+        self.dead = True
+        self.stop()
 
     def _start(self) -> None:
         world, founding = self.world, self.world.founding
@@ -273,6 +277,8 @@ class Machine:
             self.world.crashed(self)
         except StorageError:
             self.world.failed(self)
+        except DamagedError as error:
+            self._give_up(error)
         else:
             self._look_ahead()
         self.world.check(self)

@@ -163,13 +163,15 @@ class World:
     def run(self) -> Outcome:
         """Let everything happen, then look whether everything has ended."""
         self._plan()
-        while self._events and not self._is_over():
-            self.now, _, action = heapq.heappop(self._events)
-            if self.now > LONGEST_MS:
-                break
-            action()
+        while self._events and not self._is_over() and self.now <= LONGEST_MS:
+            self.step()
         self._check_end()
         return self._outcome()
+
+    def step(self) -> None:
+        """Let the next thing happen."""
+        self.now, _, action = heapq.heappop(self._events)
+        action()
 
     def _is_over(self) -> bool:
         """Everything asked for has ended, and a while has passed since."""
