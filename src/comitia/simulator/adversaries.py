@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from comitia.consensus.quality import Score
+from comitia.core.codec import digest
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.learning.wire import release_bytes
 from comitia.ledger.genesis import Role
-from comitia.ledger.session import Phase, Session
+from comitia.ledger.session import Phase, Session, expected_block
 from comitia.ledger.transactions import (
     AbortRequest,
     CommitModel,
@@ -32,6 +34,7 @@ from comitia.ledger.transactions import (
 )
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, Reveal, Submit, Vote
+from comitia.simulator.invariants import combined
 
 if TYPE_CHECKING:
     from comitia.simulator.machine import Machine
@@ -127,6 +130,18 @@ class Withhold(Strategy):
         return [(to, session, message)]
 
 
+class TwoFaced(Strategy):
+    """Commits to one release, and shows another of its own to some members."""
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        if isinstance(message, Reveal) and message.author == machine.node_id and to < machine.node_id:
+            self.acted(machine)
+            others = [release_bytes(release) for release in machine.world.founding.releases[machine.node_id]]
+            other = next(data for data in others if data != message.release)
+            return [(to, session, replace(message, release=other))]
+        return [(to, session, message)]
+
+
 class Equivocate(Strategy):
     """Signs two different things where one is allowed."""
 
@@ -147,15 +162,26 @@ class Equivocate(Strategy):
 
 
 class Copy(Strategy):
-    """Commits to what another has committed to, and shows the other's release as its own."""
+    """Waits for another's commitment, commits to the same, and shows the other's release as its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._waiting: dict[bytes, CommitModel] = {}
 
     def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
-        record = _record(machine, session) if session else None
-        if isinstance(body, CommitModel) and record is not None and record.commits:
-            self.acted(machine)
-            first = next(iter(record.commits.values()))
-            return honest(session, replace(body, commitment=first.commitment))
+        if isinstance(body, CommitModel):
+            self._waiting[session] = body
+            return TransactionId(b"")
         return honest(session, body)
+
+    def saw_block(self, machine: Machine, data: bytes) -> None:
+        for session, body in list(self._waiting.items()):
+            record = _record(machine, session) if machine.node is not None else None
+            if record is not None and record.commits:
+                del self._waiting[session]
+                self.acted(machine)
+                copied = replace(body, commitment=next(iter(record.commits.values())).commitment)
+                machine.act(lambda session=session, copied=copied: submit(machine, session, copied))  # type: ignore[misc]
 
     def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
         if isinstance(message, Reveal) and message.author != machine.node_id:
@@ -273,7 +299,7 @@ class GrindProfile(Strategy):
 
 
 class SealEarly(Strategy):
-    """Brings a block of its own making before the scores are closed, and one that it alone has signed."""
+    """Brings a block of its own making before the scores are closed, later the right one, signed by itself."""
 
     def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
         record = _record(machine, session) if session else None
@@ -286,8 +312,16 @@ class SealEarly(Strategy):
         record = _record(machine, session) if session else None
         if isinstance(message, Vote) and record is not None and record.phase is Phase.SEAL:
             self.acted(machine)
-            submit(machine, session, self._forged(machine, record))
+            submit(machine, session, self._right(machine, record, message))
         return [(to, session, message)]
+
+    def _right(self, machine: Machine, record: Session, vote: Vote) -> SealBlock:
+        assert record.judgement is not None
+        watch = machine.world.watch
+        shown = [watch.revealed[record.id, author] for author in record.judgement.accepted]
+        model = combined(watch, record, shown)
+        block = expected_block(record, digest(model), len(model))
+        return SealBlock(block=block, certificate=((machine.node_id, vote.signature),))
 
     def _forged(self, machine: Machine, record: Session) -> SealBlock:
         block = PoqBlock(
@@ -380,7 +414,7 @@ class DoubleClaim(Strategy):
 
 
 class Covet(Strategy):
-    """A requester that asks members for the models of others' sessions."""
+    """A requester that asks members for the models of others' sessions, and for releases."""
 
     role = Role.REQUESTER
 
@@ -391,6 +425,10 @@ class Covet(Strategy):
             if record.phase is Phase.SEALED and record.requester != machine.node_id and record.block is not None:
                 self.acted(machine)
                 sent.append((record.block.leader, record.id, AskModel(session=record.id)))
+            if record.phase in (Phase.SCORE, Phase.SEAL):
+                self.acted(machine)
+                ask = AskReveal(authors=tuple(record.commits))
+                sent.extend((member, record.id, ask) for member in record.members)
         return sent
 
 
@@ -440,6 +478,7 @@ class HoldBack(Strategy):
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "silent": Silent,
     "withhold": Withhold,
+    "two-faced": TwoFaced,
     "equivocate": Equivocate,
     "copy": Copy,
     "rows": LieAboutRows,

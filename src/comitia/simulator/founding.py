@@ -65,7 +65,7 @@ LIBERAL = PolicyRule(
     epsilon_life_micro=8_000_000,
 )
 
-OWNER = OwnerSettings(policy=Policy(version=1, rules=(LIBERAL,)), total_epsilon_micro=10_000_000)
+OWNER = OwnerSettings(policy=Policy(version=1, rules=(LIBERAL,)), total_epsilon_micro=1_900_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from comitia.core.ids import NodeId, SessionId
 from comitia.ledger.application import Application, Result
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Session, beacon, commitment
-from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Transaction, block_digest, parse
+from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Tick, Transaction, block_digest, parse
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, Reveal, Submit, Vote
 from comitia.simulator.founding import Founding, RememberingBench
@@ -45,6 +45,7 @@ class Watch:
     authored : digests of all that any node signed by its own driver.
     signed : what each node has said once: (node, session, kind) -> digest.
     revealed : releases that were shown: (session, author) -> reveal.
+    voted : the block that honest members of each session have signed.
     sealed : digest of the block of each sealed session.
     ended : last phase and block digest of ended sessions.
     chain : digest of every ordered block.
@@ -57,6 +58,7 @@ class Watch:
     authored: set[bytes] = field(default_factory=set)
     signed: dict[tuple[NodeId, bytes, str], bytes] = field(default_factory=dict)
     revealed: dict[tuple[bytes, NodeId], Reveal] = field(default_factory=dict)
+    voted: dict[bytes, bytes] = field(default_factory=dict)
     sealed: dict[SessionId, bytes] = field(default_factory=dict)
     ended: dict[SessionId, Phase] = field(default_factory=dict)
     chain: list[bytes] = field(default_factory=list)
@@ -223,7 +225,7 @@ def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
         reveals = [reveal for reveal in shown if reveal is not None and _opens(session, reveal)]
         if len(reveals) < len(shown):
             yield f"session {session.id.hex()[:8]} accepts a model that nobody has shown"
-        elif session.block.model != digest(_combined(watch, session, reveals)):
+        elif session.block.model != digest(combined(watch, session, reveals)):
             yield f"the model of session {session.id.hex()[:8]} is not what the accepted releases combine to"
 
 
@@ -246,7 +248,7 @@ def _opens(session: Session, reveal: Reveal) -> bool:
     return session.commits[reveal.author].commitment == opened
 
 
-def _combined(watch: Watch, session: Session, reveals: list[Reveal]) -> bytes:
+def combined(watch: Watch, session: Session, reveals: list[Reveal]) -> bytes:
     bench, book = RememberingBench(), watch.founding.codebook
     releases = [bench.read(session.task.learner, book, reveal) for reveal in reveals]
     return bench.combine(session.task.learner, book, [release for release in releases if release is not None])
@@ -264,6 +266,15 @@ def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
                 yield f"{result.author} has scored a model of {line.author} that was not shown"
 
 
+def i5_honest_votes_agree(watch: Watch, fact: Sent) -> Iterator[str]:
+    """Block = function of its inputs: all honest members of a session sign the same one."""
+    received = fact.letter.received
+    if isinstance(received.message, Vote):
+        first = watch.voted.setdefault(received.session, received.message.block)
+        if first != received.message.block:
+            yield f"honest members of session {received.session.hex()[:8]} vote for different blocks"
+
+
 def i6_one_end(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Exactly one end per session."""
     for before, session in fact.sessions():
@@ -271,6 +282,10 @@ def i6_one_end(watch: Watch, fact: Ordered) -> Iterator[str]:
             yield f"session {session.id.hex()[:8]} went on after its end"
         if session.phase in ENDED and watch.ended.setdefault(session.id, session.phase) is not session.phase:
             yield f"session {session.id.hex()[:8]} has ended twice"
+    for result, _, _ in fact.taken:
+        given_up = fact.step.application.session(result.session) if result.type == "abort-request" else None
+        if given_up is not None and given_up.requester != result.author:
+            yield f"{result.author} has ended somebody else's session"
 
 
 def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
@@ -285,6 +300,15 @@ def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
     paid = entry is not None and entry.standing in (Standing.SPENT, Standing.REUSED)
     if not paid or entry is None or entry.ask.epsilon_micro < session.commits[machine.node_id].epsilon_micro:
         yield f"{machine.name} shows a release for which no budget was spent"
+
+
+def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Bytes released imply an earlier durable debit at least as large: what is declared is what was asked for."""
+    for _, session in fact.sessions():
+        for author, commit in session.commits.items():
+            free = session.task.reuse and commit.epsilon_micro == 0
+            if commit.epsilon_micro != session.task.epsilon_micro and not free:
+                yield f"{author} declares epsilon {commit.epsilon_micro}, asked was {session.task.epsilon_micro}"
 
 
 def i8_spent_never_falls(watch: Watch, fact: Moved) -> Iterator[str]:
@@ -367,8 +391,13 @@ def i12_acknowledged_survives(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 
 def stages_end_in_time(watch: Watch, fact: Ordered) -> Iterator[str]:
-    """Every session ends by its deadline: a stage takes nothing once its time is up."""
+    """Every session ends by its deadline: a stage takes nothing once its time is up, and is not cut short."""
     time_ms = fact.step.block.header.time_ms
+    for result, _, body in fact.taken:
+        ticked = fact.before.session(result.session) if isinstance(body, Tick) else None
+        same = isinstance(body, Tick) and ticked is not None and (ticked.phase, ticked.view) == (body.phase, body.view)
+        if same and ticked is not None and time_ms <= ticked.deadline_ms:
+            yield f"stage {ticked.phase} was ended {ticked.deadline_ms - time_ms} ms early"
     for result, _, _ in fact.taken:
         before = fact.before.session(result.session) if result.type in ONCE_IN_SESSION else None
         if before is not None and _stage_of(result.type) is before.phase and time_ms > before.deadline_ms:
@@ -382,10 +411,13 @@ def _stage_of(kind: str) -> Phase:
 Checker = Callable[[Watch, Fact], Iterator[str]]
 
 CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
-    Sent: (i2_reveal_after_commits_close, i3_one_value_a_stage, i7_debit_before_release, i9_model_to_the_authorised),
+    Sent: (
+        i2_reveal_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree, i7_debit_before_release,
+        i9_model_to_the_authorised,
+    ),
     Ordered: (
         i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i5_block_from_its_inputs,
-        i5_honest_figures_agree, i6_one_end, i9_reuse_by_current_policy, i10_no_false_accusation,
+        i5_honest_figures_agree, i6_one_end, i7_declared_as_asked, i9_reuse_by_current_policy, i10_no_false_accusation,
         i11_signature_in_its_place, i12_acknowledged_survives, stages_end_in_time,
     ),
     Followed: (i1_no_fork,),

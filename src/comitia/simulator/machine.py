@@ -279,6 +279,8 @@ class Machine:
             self.world.failed(self)
         except DamagedError as error:
             self._give_up(error)
+        except Exception as error:  # noqa: BLE001 - whatever an honest node dies of is what is looked for
+            self.world.broke(self, error)
         else:
             self._look_ahead()
         self.world.check(self)

@@ -500,6 +500,12 @@ class World:
         self.note(f"{machine.name} ends: its disk is full")
         self.at(self.random.randrange(200, 1_000), machine.boot)
 
+    def broke(self, machine: Machine, error: Exception) -> None:
+        """A node ended by a mistake in it. An honest one ends only for its disk."""
+        if self.watch.is_honest(machine.node_id):
+            self._hold([f"uncaught: {machine.name} died of {type(error).__name__}: {error}"])
+        self.crashed(machine)
+
     def sent(self, machine: Machine, letter: Letter, data: bytes) -> None:
         """A packet has left; what others may see of it is checked now, whatever becomes of it."""
         name = self.names.get(letter.to, letter.to)
@@ -607,6 +613,8 @@ class World:
         for session_id, asked in self.asked.items():
             if self._is_waiting(asked) and self.watch.is_honest(asked.machine.node_id):
                 self._hold([f"liveness: the request {session_id.hex()[:8]} of {asked.machine.name} was never answered"])
+            if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
+                self._hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
                 record = application.session(session_id)
                 if record is None or record.block is None:
@@ -618,6 +626,11 @@ class World:
             if member is not None and not member.suspended:
                 self._hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
         self._check_replay()
+
+    @property
+    def _is_fair(self) -> bool:
+        """Whether nothing at all went wrong in this world."""
+        return not self.faults and not self.watch.liars
 
     def _check_settled(self, machine: Machine) -> None:
         """Budget of an aborted session that released nothing is given back, otherwise it stays spent."""

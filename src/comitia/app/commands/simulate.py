@@ -24,6 +24,7 @@ LARGEST = 50
 @click.option("--super-nodes", default=1, show_default=True)
 @click.option("--faults", default="all", show_default=True, help="all, none, or names with commas.")
 @click.option("--adversary", default="none", show_default=True, help="all, none, or names of strategies with commas.")
+@click.option("--seconds", type=int, help="Stop after so long, however many seeds are left.")
 @click.option("--replay", type=int, help="Run this seed only, and tell its story message by message.")
 @format_option
 def simulate(
@@ -33,6 +34,7 @@ def simulate(
     super_nodes: int,
     faults: str,
     adversary: str,
+    seconds: int | None,
     replay: int | None,
     output: str,
 ) -> None:
@@ -53,7 +55,7 @@ def simulate(
     if replay is not None:
         _tell(replay, setting, sizes, output)
     else:
-        _search(campaign.parse_seeds(seeds), setting, sizes, output)
+        _search(campaign.parse_seeds(seeds), setting, sizes, seconds, output)
 
 
 def _sizes(providers: str, witnesses: int, super_nodes: int) -> tuple[int, ...]:
@@ -86,7 +88,7 @@ def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> N
         raise click.exceptions.Exit(1)
 
 
-def _search(seeds: range, setting: Setting, sizes: tuple[int, ...], output: str) -> None:
+def _search(seeds: range, setting: Setting, sizes: tuple[int, ...], seconds: int | None, output: str) -> None:
     from rich.progress import Progress
 
     tally, began = Tally.empty(), time.monotonic()
@@ -95,6 +97,8 @@ def _search(seeds: range, setting: Setting, sizes: tuple[int, ...], output: str)
         for outcome in campaign.run(seeds, setting, sizes=sizes):
             tally.add(outcome)
             progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
+            if seconds is not None and time.monotonic() - began > seconds:
+                break
     silent = tally.never_fired(setting)
     emit(_figures(tally, silent, time.monotonic() - began), output, lambda: _render(tally, silent))
     if tally.violations or silent:
