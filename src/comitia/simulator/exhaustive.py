@@ -2,10 +2,10 @@
 
 Three honest members, two of them providers and one a witness, and one provider that lies; at most one crash. A state
 is the ledger's record, each member's state, what has been posted, what has been sent. From each state follow: any
-post reaches the ledger; what is on its way to a member reaches it, or never; a member sees how far the ledger is; a
-stage runs out of time; a member loses patience; the liar does what it has not done yet; a member crashes between any
-two of its effects and comes back with its memory. Times are one value for in time and one for too late, so the states
-are finite.
+post reaches the ledger; what is on its way to a member reaches it, or never; a stage runs out of time; a member loses
+patience; the liar does what it has not done yet; a member crashes between any two of its effects and comes back with
+its memory. A new stage is seen by all at once: members that lag are the seeded worlds' business. Times are one value
+for in time and one for too late, so the states are finite.
 """
 
 from __future__ import annotations
@@ -200,17 +200,42 @@ class Search:
             return
         for author, body in situation.posts:
             yield from self._post(situation, author, body)
-        yield replace(situation, session=_plain(sessions.advance(session, IN_TIME + 1)))
+        yield from self._moved(situation, sessions.advance(session, IN_TIME + 1))
         if self._liar:
             yield from self._lies(situation)
         for place, state in enumerate(situation.members):
-            stage = (session.phase, session.view)
-            if (state.session.phase, state.session.view) != stage:
-                yield from self._feel(situation, place, SessionAdvanced(session=_as_opened(session)))
-            elif state.session.phase is Phase.SCORE and state.memory.scores is None:
+            if situation.crashes:
+                yield self._crashed(situation, place, state, ())
+            if state.session.phase is Phase.SCORE and state.memory.scores is None:
                 yield from self._feel(situation, place, SessionAdvanced(session=state.session), patience=False)
-            if state.session.is_open:
-                yield from self._letters(situation, place, state)
+            yield from self._letters(situation, place, state)
+
+    def _moved(self, situation: Situation, session: Session) -> Iterator[Situation]:
+        """The ledger's record is another; where its stage is, every member sees it, and one may crash over it."""
+        before = situation.session
+        situation = replace(situation, session=_plain(session))
+        if (before.phase, before.view) == (session.phase, session.view):
+            yield situation
+            return
+        news = SessionAdvanced(session=_as_opened(situation.session))
+        felt = [self._work(state, (news,), 0) for state in situation.members]
+        yield self._all_done(situation, felt, -1)
+        if situation.crashes:
+            for place, (_, effects) in enumerate(felt):
+                for count in range(len(effects) + 1):
+                    after = self._crashed(situation, place, situation.members[place], effects[:count], news)
+                    yield self._all_done(after, felt, place)
+
+    def _all_done(
+        self,
+        situation: Situation,
+        felt: Sequence[tuple[member.MemberState, tuple[MemberEffect, ...]]],
+        but: int,
+    ) -> Situation:
+        for place, (state, effects) in enumerate(felt):
+            if place != but:
+                situation = self._done(situation, place, state, effects)
+        return situation
 
     def _letters(self, situation: Situation, place: int, state: member.MemberState) -> Iterator[Situation]:
         """All that is on its way to a member arrives; what was sent later comes later, or never."""
@@ -232,7 +257,7 @@ class Search:
             after = sessions.step(situation.session, author, body, IN_TIME)
         except ProtocolError:
             return
-        yield replace(situation, session=_plain(after))
+        yield from self._moved(situation, after)
 
     def _feel(
         self, situation: Situation, place: int, *events: MemberEvent, patience: bool = True
@@ -279,15 +304,21 @@ class Search:
         return self._seen(replace(situation, members=members), state.node, effects)
 
     def _crashed(
-        self, situation: Situation, place: int, before: member.MemberState, effects: tuple[MemberEffect, ...]
+        self,
+        situation: Situation,
+        place: int,
+        before: member.MemberState,
+        effects: tuple[MemberEffect, ...],
+        news: SessionAdvanced | None = None,
     ) -> Situation:
         """What was remembered is durable, what was sent is out, all else is gone."""
         memory = before.memory
         for effect in effects:
             if isinstance(effect, Remember):
                 memory = effect.memory
-        again = member.MemberState(node=before.node, session=before.session, memory=memory)
-        again, more = self._work(again, (SessionAdvanced(session=before.session),), 0)
+        seen = news or SessionAdvanced(session=before.session)
+        again = member.MemberState(node=before.node, session=seen.session, memory=memory)
+        again, more = self._work(again, (seen,), 0)
         after = self._seen(replace(situation, crashes=situation.crashes - 1), before.node, effects)
         return self._done(after, place, again, more)
 
