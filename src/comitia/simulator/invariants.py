@@ -7,7 +7,7 @@ shares no state with the nodes. It yields a sentence for each violation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -353,9 +353,10 @@ def i9_reuse_by_current_policy(watch: Watch, fact: Ordered) -> Iterator[str]:
         asking = fact.before.member(reuse.requester)
         if request in known or source is None or source.judgement is None or asking is None:
             continue
+        task = replace(source.task, purpose=reuse.purpose)
         for node in source.judgement.accepted:
             policy = fact.before.policy(node)
-            if fitting_rule(policy, requester=reuse.requester, organisation=asking.organisation, task=source.task):
+            if fitting_rule(policy, requester=reuse.requester, organisation=asking.organisation, task=task):
                 continue
             yield f"a cached model was served that {node} does not allow any more"
 
