@@ -47,7 +47,7 @@ class Planted:
     found_by: str
     faults: frozenset[Fault] = frozenset()
     adversary: str = ""
-    providers: int = 5
+    providers: int = 3
 
 
 def quorum_one_short(patch: MonkeyPatch) -> None:
