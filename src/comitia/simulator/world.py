@@ -231,9 +231,11 @@ class World:
     def _plan_requests(self) -> None:
         requesters = [machine for machine in self.machines if Role.REQUESTER in machine.party.roles]
         self._requests = REQUESTS
+        # Together, so that identical requests meet in flight, or one after another, so that they meet the cache.
+        within, gap = self.random.choice(((30, 0), (REQUESTS_WITHIN_MS, 300)))
         for number in range(REQUESTS):
             machine = requesters[number % len(requesters)]
-            delay = 200 + self.random.randrange(REQUESTS_WITHIN_MS) + number * 300
+            delay = 200 + self.random.randrange(within) + number * gap
             task, nonce = self._task(), self.random.randbytes(16)
             self.at(delay, lambda machine=machine, task=task, nonce=nonce: self._ask(machine, task, nonce))  # type: ignore[misc]
 
