@@ -20,7 +20,20 @@ from comitia.ledger.block import Block
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import Transaction
 from comitia.privacy.terms import Unit
-from comitia.roles.messages import TYPES, Message, Received
+from comitia.roles.messages import (
+    TYPES,
+    AskModel,
+    AskReveal,
+    Blocks,
+    Deliver,
+    Follow,
+    Message,
+    Received,
+    Reveal,
+    Submit,
+    Submitted,
+    Vote,
+)
 from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedStore
 from comitia.simulator.faults import Fault
 from comitia.simulator.founding import Party, ReadyLearner, RememberingBench, SimulatedNoise
@@ -36,10 +49,12 @@ _AROUND: Final = (
     "commit", "budget-reserve", "budget-spend", "budget-give-back", "budget-reuse", "budget-abandon", "block", "append",
 )  # fmt: skip
 
+_IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, AskReveal, Vote, Deliver, AskModel)
+
 CRASH_POINTS: Final = (
     *(f"{place}:{when}" for place in _AROUND for when in ("before", "after")),
     *(f"write-{table}" for table in ("memory", "outbox", "artefact", "release")),
-    *(f"send-{STAGES[kind]}" for kind in TYPES.values() if STAGES[kind] not in ("artefact", "ask-artefact")),
+    *(f"send-{STAGES[kind]}" for kind in _IN_SESSIONS),
     "publish",
 )
 """Every place at which a node can be killed: around each durable write and before each packet leaves."""

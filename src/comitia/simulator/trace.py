@@ -68,3 +68,5 @@ def describe(message: Message, names: dict[NodeId, str]) -> str:
             return f"question for the model of {session.hex()[:8]}"
         case AskArtefact() | Artefact():
             return "codebook"
+        case _:
+            return type(message).__name__
