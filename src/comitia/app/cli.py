@@ -38,6 +38,10 @@ _VERBS: Final[dict[str, tuple[str, str]]] = {
     "network": ("comitia.app.commands.network", "Communities of providers with data alike, and who is there."),
     "doctor": ("comitia.app.commands.health", "What is wrong, and how to mend it."),
     "stop": ("comitia.app.commands.health", "End the nodes that a command left running."),
+    "simulate": (
+        "comitia.app.commands.simulate",
+        "The protocol under seeded faults and liars: is a promise broken?",
+    ),
     "bench": ("comitia.app.commands.bench", "Measure Comitia on your data."),
 }
 

@@ -320,8 +320,7 @@ class Node:
         match received.message:
             case Blocks(blocks=blocks, head=head):
                 self._known_head = max(self._known_head, head)
-                for block in blocks:
-                    self.on_block(block)
+                self._on_blocks(blocks)
                 if blocks and self.engine.height < head:
                     self._follow()
                 self._register()
@@ -338,6 +337,16 @@ class Node:
         data = self._outbox.get(transaction)
         return data is not None and Envelope.from_bytes(data).header.type == type_name(OpenRequest)
 
+    def _on_blocks(self, blocks: tuple[bytes, ...]) -> None:
+        """Take blocks as far as they hold. A bad one must not undo what the good ones before it led to: it is in
+        the parts' minds already."""
+        for data in blocks:
+            try:
+                self.on_block(data)
+            except ProtocolError as error:
+                log.warning("dropped a block: %s (%s)", error.message, error.code)
+                return
+
     def _keys_of(self, node: NodeId) -> PublicKeys | None:
         member = self.application.member(node)
         if member is None:
@@ -347,7 +356,7 @@ class Node:
 
     def on_block(self, data: bytes) -> None:
         """A block came, which may be old, or come too early."""
-        block = Block.from_bytes(data)
+        block = self.read_block(data)
         if block.header.height <= self.engine.height:
             return
         if block.header.height > self.engine.height + 1:
@@ -355,6 +364,11 @@ class Node:
             return
         self._followed_ms = self.now_ms()
         self.block_applied(block, self.engine.append(block))
+
+    @staticmethod
+    def read_block(data: bytes) -> Block:
+        """A block as it came; what it is worth is found by applying it."""
+        return Block.from_bytes(data)
 
     def block_applied(self, block: Block, applied: Applied) -> None:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""

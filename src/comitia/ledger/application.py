@@ -154,6 +154,18 @@ class Application:
         self._verified: dict[bytes, tuple[Envelope, Transaction]] = {}
         self._checked_signatures: dict[tuple[bytes, bytes, bytes], bool] = {}
 
+    def fork(self) -> Application:
+        """A copy, as of the last block, that goes its own way; what was checked once is checked for both."""
+        copy = Application(self.genesis)
+        copy.epoch = self.epoch
+        copy._state = self._state.fork()
+        copy._index = self._index.copy()
+        copy._open = dict(self._open)
+        copy._witnesses = dict(self._witnesses)
+        copy._verified = self._verified
+        copy._checked_signatures = self._checked_signatures
+        return copy
+
     # --- changing it --------------------------------------------------------------------------------
 
     @property

@@ -34,6 +34,11 @@ class Index:
     entries: dict[tuple[bytes, int], list[Entry]] = field(default_factory=dict)
     records: dict[NodeId, RetrievalRecord] = field(default_factory=dict)
 
+    def copy(self) -> Index:
+        """The same entries in an index of its own."""
+        entries = {place: list(listed) for place, listed in self.entries.items()}
+        return Index(entries=entries, records=dict(self.records))
+
     def add(self, record: RetrievalRecord) -> None:
         """Put a provider in, in place of an earlier record of it."""
         self.remove(record.provider)
