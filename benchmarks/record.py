@@ -22,6 +22,8 @@ def main() -> int:
         sys.exit(__doc__)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
+        # Nothing is kept of a run that failed, but what it found must not be lost.
+        sys.stdout.write(done.stdout)
         return done.returncode
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     changed = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=True).stdout

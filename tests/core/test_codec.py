@@ -137,3 +137,12 @@ def test_size_is_checked_before_parsing() -> None:
 def test_floats_and_the_like_have_no_canonical_bytes(value: object) -> None:
     with pytest.raises(TypeError):
         encode(value)
+
+
+@pytest.mark.parametrize("bits", [1025, 100_000])
+def test_an_integer_that_nobody_could_print_is_refused(bits: int) -> None:
+    with pytest.raises(ProtocolError, match="1024 bits"):
+        decode_plain(cbor2.dumps([1 << bits - 1], canonical=True))
+    with pytest.raises(ValueError, match="1024 bits"):
+        encode([1 << bits - 1])
+    assert decode_plain(encode([(1 << 1024) - 1])) == [(1 << 1024) - 1]

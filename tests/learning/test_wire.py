@@ -114,3 +114,13 @@ def test_a_blown_up_release_is_refused(lsa: Consortium) -> None:
 def test_one_honest_document_is_never_implausible(consortium: Consortium, epsilon: str) -> None:
     for seed in range(10):
         read(wire.release_bytes(consortium.release([seed], epsilon=epsilon, seed=bytes([seed]))), consortium)
+
+
+def test_the_least_integer_is_not_within_any_length(lsa: Consortium) -> None:
+    """It has no absolute value in 64 bits, and its square is 0 there."""
+    release = lsa.release()
+    values = release.value.values.copy()
+    values[0, 0] = -(2**63)
+    with pytest.raises(ProtocolError) as caught:
+        wire._check_lengths(values, release.value.rows, lsa.codebook.grid_bits, release.receipt.sigma_squared)
+    assert caught.value.code == "implausible-release"

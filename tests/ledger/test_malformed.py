@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -214,3 +215,18 @@ def test_types_stages_and_audiences_out_of_place_are_refused() -> None:
         with pytest.raises(ProtocolError) as caught:
             parse(data)
         assert caught.value.code == code
+
+
+def test_a_figure_of_a_hundred_thousand_bits_is_refused_by_name() -> None:
+    """Python prints no number this long: the refusal itself once failed on it, and stopped the super node."""
+    world = World()
+    world.settle_in()
+    request = to_plain(OpenRequest(task=world.task(), issued_ms=world.now_ms, nonce=bytes(16)))
+    request["task"]["epsilon_micro"] = 1 << 100_000
+    payload = cbor2.dumps(request, canonical=True)
+    header = Header(
+        version=VERSION, chain=world.genesis.chain, epoch=0, session=b"", stage="", sender=node("asker"),
+        key_id=key_id(key("asker").public), type="open-request", audience="",
+    )  # fmt: skip
+    applied = world.block(Envelope.sign(header, payload, key("asker")).to_bytes())
+    assert applied.results[0].code == "malformed"

@@ -10,7 +10,7 @@ from world import World, node
 from comitia.core.envelope import Envelope
 from comitia.core.ids import SessionId, TransactionId
 from comitia.ledger.session import Phase
-from comitia.ledger.transactions import AbortRequest, OpenRequest, Tick
+from comitia.ledger.transactions import AbortRequest, OpenRequest, Policy, RecordReuse, SetPolicy, Tick
 from comitia.roles import requester, super_node
 from comitia.roles.effects import Finish, Send, WakeAt
 from comitia.roles.events import Delivered, Refused, SessionAdvanced, Woke
@@ -64,6 +64,19 @@ def test_a_hit_is_recorded_before_it_is_served(world: World) -> None:
     served = super_node.ServeCached(request=event.transaction, requester=node("asker"), source=sealed.id)
     assert effects == [served]
     assert step(world, desk, super_node.Recorded(request=event.transaction))[1] == []
+
+
+def test_a_recorded_hit_whose_answer_was_lost_is_served_again_without_a_second_record(world: World) -> None:
+    """A crash or a cut connection between record and delivery; the desk remembers nothing of it."""
+    sealed = world.run(world.open())
+    desk = super_node.holding(DESK, sealed.id)
+    event = arrived(world)
+    world.post("super", RecordReuse(request=event.data, source=sealed.id))
+    _, effects = step(world, desk, event)
+    assert effects == [super_node.ServeCached(request=event.transaction, requester=node("asker"), source=sealed.id)]
+    world.post("a", SetPolicy(policy=Policy(version=9)))
+    _, effects = step(world, desk, event)
+    assert isinstance(effects[0], super_node.Order), "nobody may have it any more"
 
 
 def test_no_hit_without_the_model_or_where_a_fresh_one_is_wanted(world: World) -> None:

@@ -10,6 +10,9 @@ from comitia.core.codec import decode, encode
 from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, key_id, node_id
+from comitia.retrieval.lookup import Alive, Probe
+from comitia.retrieval.table import Find, Found
+from comitia.retrieval.trie import Bucket
 from comitia.roles.messages import (
     AskReveal,
     Message,
@@ -50,7 +53,18 @@ def opened(data: bytes, *, chain: str = CHAIN, me: NodeId = READER_ID, known: bo
     return unpack(data, chain=chain, me=me, sealing=READER, keys_of=lambda _: keys)
 
 
-@pytest.mark.parametrize("message", [REVEAL, Vote(block=b"b" * 32, signature=b"s" * 64), AskReveal(authors=())])
+LOOKUP = [
+    Find(place=b"p" * 32, target="0101"),
+    Found(bucket=None, contacts=b""),
+    Found(bucket=Bucket(prefix="0", members=b"", siblings=(b"s" * 32,)), contacts=b"c" * 52),
+    Probe(nonce=b"n" * 16),
+    Alive(nonce=b"n" * 16),
+]
+
+
+@pytest.mark.parametrize(
+    "message", [REVEAL, Vote(block=b"b" * 32, signature=b"s" * 64), AskReveal(authors=()), *LOOKUP]
+)
 def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
     received = opened(packed(message))
     assert received == Received(sender=SENDER_ID, registered=True, session=SESSION, message=message)
@@ -103,3 +117,8 @@ def test_another_chains_packet_is_refused() -> None:
         opened(packed(Vote(block=b"b" * 32, signature=b"s" * 64)), chain="cd" * 8)
     with pytest.raises(ProtocolError):
         opened(packed(REVEAL), chain="cd" * 8)
+
+
+@pytest.mark.parametrize("message", LOOKUP)
+def test_who_looks_for_what_is_sealed(message: Message) -> None:
+    assert decode(Packet, packed(message)).sealed

@@ -43,6 +43,11 @@ class Chronicle:
         self._application, self._blocks = _read_copy(node.ledger, approval.genesis.genesis)
 
     @property
+    def application(self) -> Application:
+        """The ledger's state; to be read only."""
+        return self._application
+
+    @property
     def height(self) -> int:
         return len(self._blocks)
 

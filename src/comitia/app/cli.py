@@ -34,8 +34,14 @@ _VERBS: Final[dict[str, tuple[str, str]]] = {
     "ledger": ("comitia.app.commands.ledger", "Blocks, sharing events, audit, export."),
     "budget": ("comitia.app.commands.policy", "Privacy spent, reserved and left."),
     "status": ("comitia.app.commands.health", "What is up."),
+    "find": ("comitia.app.commands.network", "Who is found under a category; nothing is asked of them."),
+    "network": ("comitia.app.commands.network", "Communities of providers with data alike, and who is there."),
     "doctor": ("comitia.app.commands.health", "What is wrong, and how to mend it."),
     "stop": ("comitia.app.commands.health", "End the nodes that a command left running."),
+    "simulate": (
+        "comitia.app.commands.simulate",
+        "The protocol under seeded faults and liars: is a promise broken?",
+    ),
     "bench": ("comitia.app.commands.bench", "Measure Comitia on your data."),
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from comitia.core.errors import InputError
 from comitia.storage.documents import Columns, read_documents
+from comitia.storage.toml_file import parse_toml
 from comitia.text.categories import Category, parse_categories
 from comitia.text.codebook import Codebook
 
@@ -34,11 +34,12 @@ def read_categories(file: Path | None, labels: Sequence[str]) -> tuple[Category,
             )
         return tuple(Category(label=label, name=label) for label in sorted(set(labels)))
     try:
-        return parse_categories(tomllib.loads(file.read_text(encoding="utf-8")))
+        table = parse_toml(file.read_bytes())
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{file} is not TOML: {error}", code="not-toml", path=str(file)) from error
+    return parse_categories(table)
 
 
 def read_codebook(file: Path) -> Codebook:

@@ -36,7 +36,14 @@ from comitia.transport.endpoint import Endpoint
 
 
 def found(
-    path: Path, *, name: str, organisation: str, endpoint: str, parameters: Parameters, codebook: bytes = b""
+    path: Path,
+    *,
+    name: str,
+    organisation: str,
+    endpoint: str,
+    parameters: Parameters,
+    codebook: bytes = b"",
+    created_ms: int = 0,
 ) -> ConsortiumFolder:
     """Make a consortium: administrator's keys, signed genesis, first super node.
 
@@ -53,6 +60,8 @@ def found(
     parameters : Parameters
     codebook : bytes
         Digest of the first codebook, or empty.
+    created_ms : int
+        When epoch 0 began, for a consortium with a past; 0 for now.
 
     Raises
     ------
@@ -78,7 +87,7 @@ def found(
     request = request_to_join(folder.super_node, name="super-node", organisation=organisation, roles=roles)
     genesis = Genesis(
         chain_name=name,
-        created_ms=time.time_ns() // 1_000_000,
+        created_ms=created_ms or time.time_ns() // 1_000_000,
         admins=(admin.public,),
         threshold=1,
         super_nodes=(

@@ -69,12 +69,15 @@ class LocalConsortium:
     directory : Path
     parameters : Parameters
         Of the consortium that `found` makes.
+    created_ms : int
+        When it began; 0 for now.
     super_node : LocalNode
     providers : list of LocalNode
     """
 
     directory: Path
     parameters: Parameters = field(default_factory=Parameters)
+    created_ms: int = 0
     super_node: LocalNode | None = None
     providers: list[LocalNode] = field(default_factory=list)
 
@@ -94,6 +97,7 @@ class LocalConsortium:
             organisation="operator",
             endpoint=f"tls/127.0.0.1:{free_port()}",
             parameters=self.parameters,
+            created_ms=self.created_ms,
         )
         book = self.consortium.path / "codebook.comitia"
         book.write_bytes(codebook.to_bytes())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -29,6 +29,35 @@ DEFAULT_LIMIT = 1 << 20
 
 MAX_DEPTH = 64
 
+MAX_INTEGER_BITS = 1024
+"""Widest integer. Python prints no number beyond 4,300 digits, and arithmetic on a longer one takes its time."""
+
+
+class _NoTags(Mapping[int, Callable[[Any, bool], Any]]):
+    """Refuses every CBOR tag but the two for integers beyond 64 bits.
+
+    Tags for shared values and repeated strings let a few bytes stand for gigabytes; they have to be refused while
+    the bytes are read, the check of the values would come too late.
+    """
+
+    def __getitem__(self, tag: int) -> Callable[[Any, bool], Any]:
+        if tag in (2, 3):
+            raise KeyError(tag)
+        return _refuse_tag
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _refuse_tag(content: Any, immutable: bool) -> Any:
+    raise cbor2.CBORDecodeError("tags are not accepted")
+
+
+_NO_TAGS = _NoTags()
+
 
 def digest(data: bytes) -> bytes:
     """SHA-256 of `data`, 32 bytes."""
@@ -42,6 +71,8 @@ def encode(value: object) -> bytes:
     ------
     TypeError
         For a float, a map with keys that are not text, or an object with no canonical form.
+    ValueError
+        For an integer of more than `MAX_INTEGER_BITS`.
     """
     return cbor2.dumps(_plain(value), canonical=True)
 
@@ -52,8 +83,8 @@ def decode_plain(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Plain:
     Raises
     ------
     ProtocolError
-        If `data` is longer than `limit`, is not CBOR, is nested too deeply, holds a float or tag,
-        or is not in canonical form.
+        If `data` is longer than `limit`, is not CBOR, is nested too deeply, holds a float, a tag or an
+        integer that is too long, or is not in canonical form.
     """
     if len(data) > limit:
         raise ProtocolError(
@@ -63,7 +94,7 @@ def decode_plain(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Plain:
             limit=limit,
         )
     try:
-        value = cbor2.loads(data)
+        value = cbor2.loads(data, semantic_decoders=_NO_TAGS, strict_hashable_types=True)
         again = cbor2.dumps(value, canonical=True)
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise ProtocolError(f"not canonical CBOR: {error}", code="malformed") from error
@@ -99,6 +130,8 @@ _ATOMS = frozenset({type(None), bool, int, bytes, str})
 
 def _plain(value: object) -> Plain:
     kind = type(value)
+    if kind is int and cast(int, value).bit_length() > MAX_INTEGER_BITS:
+        raise ValueError(f"an integer has more than {MAX_INTEGER_BITS} bits")
     if kind in _ATOMS:
         return value
     if kind is tuple or kind is list:
@@ -124,6 +157,8 @@ def _field_names(cls: Hashable) -> tuple[str, ...] | None:
 def _check_plain(value: Plain, path: str, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ProtocolError(f"nested more than {MAX_DEPTH} deep", code="malformed", path=path)
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        raise ProtocolError(f"an integer has more than {MAX_INTEGER_BITS} bits", code="malformed", path=path)
     if value is None or isinstance(value, bool | int | bytes | str):
         return
     if isinstance(value, list):

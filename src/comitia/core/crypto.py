@@ -6,6 +6,8 @@ read it. Here a message is signed by its sender inside and sealed to its recipie
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -45,8 +47,12 @@ class SigningKey:
         return self._key.sign(message)
 
 
+@lru_cache(maxsize=1 << 12)
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` over `message` was made by the owner of `public`."""
+    """Whether `signature` over `message` was made by the owner of `public`.
+
+    The last answers are remembered: a ledger asks again when it applies what it has checked.
+    """
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):

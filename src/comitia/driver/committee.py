@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from comitia.consensus.quality import Score
 from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import ComitiaError
+from comitia.core.errors import ComitiaError, DamagedError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.library import Library
 from comitia.driver.node import Node
@@ -114,11 +114,11 @@ class Committee:
         for session in self._node.application.open_sessions():
             if self._takes_part(session):
                 kept = memories.pop(session.id, None)
-                memory = Memory() if kept is None else decode(Memory, kept, limit=MEMORY_LIMIT)
+                memory = Memory() if kept is None else _recalled(session.id, kept)
                 self._states[session.id] = member.MemberState(node=self._node.node, session=session, memory=memory)
                 self._step(session.id, SessionAdvanced(session=session))
         for ended, value in memories.items():
-            self._close_ended(ended, decode(Memory, value, limit=MEMORY_LIMIT))
+            self._close_ended(ended, _recalled(ended, value))
 
     # --- what comes in ------------------------------------------------------------------------------
 
@@ -335,3 +335,15 @@ class Committee:
             self._owner.settle(session, memory.revealed)
         self._node.store.unqueue_session(session)
         self._node.store.forget(session)
+
+
+def _recalled(session: SessionId, kept: bytes) -> Memory:
+    """What was remembered of a session; a node that cannot know what it has promised must not go on."""
+    try:
+        return decode(Memory, kept, limit=MEMORY_LIMIT)
+    except ProtocolError as error:
+        raise DamagedError(
+            f"what this node remembers of session {session.hex()[:16]} cannot be read: {error.message}",
+            code="memory-damaged",
+            hint="its store is damaged; restore it from a backup",
+        ) from error

@@ -25,6 +25,7 @@ from comitia.ledger.transactions import (
 )
 from comitia.roles import super_node
 from comitia.roles.messages import (
+    BUSY,
     PART_BYTES,
     Artefact,
     AskArtefact,
@@ -39,6 +40,9 @@ from comitia.roles.messages import (
 log = logging.getLogger("comitia.desk")
 
 BLOCKS_AT_ONCE: Final = 256
+BUSY_BACKLOG: Final = 500
+"""Messages waiting beyond which transactions are turned away: each takes about a millisecond."""
+
 ADMIT_AFTER_MS: Final = 150
 """New access rules interrupt every connection for a moment; members who join together share one interruption."""
 
@@ -63,6 +67,8 @@ class Desk:
 
     def on_message(self, received: Received) -> None:
         match received.message:
+            case Submit(transaction=data) if self._node.backlog > BUSY_BACKLOG:
+                self._turn_away(data, received.sender)
             case Submit(transaction=data):
                 self._arrived(data, received.sender)
             case Follow() | AskArtefact() as question:
@@ -105,6 +111,12 @@ class Desk:
             code, message = error.code, error.message
         if code:
             self._node.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
+
+    def _turn_away(self, data: bytes, sender: NodeId) -> None:
+        """Answer "busy" without a look at the transaction: cheaper than taking it in, so the backlog shrinks."""
+        transaction = TransactionId(Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES).digest)
+        message = f"the super node is busy: {self._node.backlog} messages wait"
+        self._node.send(sender, b"", Submitted(transaction=transaction, code=BUSY, message=message))
 
     def order_own(self, transaction: TransactionId, data: bytes) -> None:
         """Queue a transaction that this node has made."""

@@ -21,6 +21,7 @@ from comitia.ledger.block import Block
 from comitia.ledger.genesis import Genesis, Membership
 from comitia.ledger.transactions import (
     ONCE_IN_SESSION,
+    OpenRequest,
     RegisterMember,
     Transaction,
     round_of,
@@ -28,6 +29,7 @@ from comitia.ledger.transactions import (
     type_name,
 )
 from comitia.roles.messages import (
+    BUSY,
     Blocks,
     Follow,
     Message,
@@ -225,6 +227,11 @@ class Node:
                 log.info("not sent: %s", error.message)
 
     @property
+    def backlog(self) -> int:
+        """How many events wait for this node."""
+        return 0
+
+    @property
     def next_timer_ms(self) -> int | None:
         """When this node next wants to be called, by its clock."""
         return self._timers[0][0] if self._timers else None
@@ -315,16 +322,32 @@ class Node:
         match received.message:
             case Blocks(blocks=blocks, head=head):
                 self._known_head = max(self._known_head, head)
-                for block in blocks:
-                    self.on_block(block)
+                self._on_blocks(blocks)
                 if blocks and self.engine.height < head:
                     self._follow()
                 self._register()
+            case Submitted(transaction=transaction, code=code) if code == BUSY and not self._is_request(transaction):
+                log.info("the super node is busy; the transaction is sent again")
             case Submitted(transaction=transaction, code=code, message=message) if code:
                 self._refused(transaction, code, message)
             case _:
                 for part in self._parts:
                     part.on_message(received)
+
+    def _is_request(self, transaction: TransactionId) -> bool:
+        """Whether this is a request that somebody waits for: it ends at "busy", everything else is sent again."""
+        data = self._outbox.get(transaction)
+        return data is not None and Envelope.from_bytes(data).header.type == type_name(OpenRequest)
+
+    def _on_blocks(self, blocks: tuple[bytes, ...]) -> None:
+        """Take blocks as far as they hold. A bad one must not undo what the good ones before it led to: it is in
+        the parts' minds already."""
+        for data in blocks:
+            try:
+                self.on_block(data)
+            except ProtocolError as error:
+                log.warning("dropped a block: %s (%s)", error.message, error.code)
+                return
 
     def _keys_of(self, node: NodeId) -> PublicKeys | None:
         member = self.application.member(node)
@@ -335,7 +358,7 @@ class Node:
 
     def on_block(self, data: bytes) -> None:
         """A block came, which may be old, or come too early."""
-        block = Block.from_bytes(data)
+        block = self.read_block(data)
         if block.header.height <= self.engine.height:
             return
         if block.header.height > self.engine.height + 1:
@@ -343,6 +366,11 @@ class Node:
             return
         self._followed_ms = self.now_ms()
         self.block_applied(block, self.engine.append(block))
+
+    @staticmethod
+    def read_block(data: bytes) -> Block:
+        """A block as it came; what it is worth is found by applying it."""
+        return Block.from_bytes(data)
 
     def block_applied(self, block: Block, applied: Applied) -> None:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""

@@ -18,7 +18,7 @@ from comitia.ledger.transactions import OpenRequest
 from comitia.roles import requester
 from comitia.roles.effects import Finish, Send, WakeAt
 from comitia.roles.events import Delivered, Refused, RequesterEvent, SessionAdvanced, Woke
-from comitia.roles.messages import Deliver, Received
+from comitia.roles.messages import BUSY, Deliver, Received
 
 log = logging.getLogger("comitia.requester")
 
@@ -137,6 +137,8 @@ def failure(finish: Finish) -> ComitiaError:
     if finish.code == "no-answer":
         hint = "is the super node running? `comitia status` shows what is up"
         return UnavailableError(finish.reason, code=finish.code, hint=hint)
+    if finish.code == BUSY:
+        return UnavailableError(finish.reason, code=finish.code, hint="try again in a moment")
     if finish.code in _REFUSALS:
         return RefusedError(finish.reason, code=finish.code, hint=_REFUSALS[finish.code])
     return RemoteError(f"the super node refused the request: {finish.reason}", code=finish.code)

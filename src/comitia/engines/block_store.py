@@ -210,6 +210,8 @@ class BlockStore:
             yield
         except sqlite3.Error as error:
             raise self._explained(error) from error
+        except UnicodeDecodeError as error:  # SQLite quotes damaged text as it is
+            raise self.damaged(f"{error}{self._first_fault()}") from error
         except OSError as error:
             raise StorageError(f"{self.path}: {error.strerror}", code="not-readable", path=str(self.path)) from error
 
@@ -238,5 +240,5 @@ class BlockStore:
         try:
             fault = str(self._db.execute("PRAGMA integrity_check(1)").fetchone()[0])
             return f"; {fault}{self._offset_of(fault)}"
-        except (sqlite3.Error, AttributeError):
+        except (sqlite3.Error, AttributeError, UnicodeDecodeError):
             return " (byte 0)"

@@ -10,8 +10,9 @@ found before anything is served.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from comitia.core.crypto import SigningKey
 from comitia.core.errors import ComitiaError, ConfigurationError, ProtocolError, StorageError, UnavailableError
@@ -23,12 +24,31 @@ from comitia.ledger.block import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block,
 from comitia.ledger.genesis import Genesis, Role
 from comitia.ledger.proof import Proof, make_proof
 from comitia.ledger.session import Phase
+from comitia.ledger.state import Write
 
 QUEUE_LIMIT: Final = 20_000
 """Most transactions that wait for a block; above that the node is busy."""
 
 FILL_BYTES: Final = MAX_BLOCK_BYTES - (1 << 20)
 """Bytes of transactions after which a block is full; the rest is for their framing."""
+
+
+class Keeping(Protocol):
+    """Where blocks and state are kept; see `BlockStore`, the simulator has its own."""
+
+    recovered: str | None
+
+    def close(self) -> None: ...
+
+    def block(self, height: int) -> Block: ...
+
+    def blocks(self) -> Iterator[Block]: ...
+
+    def state(self) -> Iterator[Write]: ...
+
+    def add(self, block: Block, writes: Sequence[Write]) -> None: ...
+
+    def damaged(self, what: str, **values: object) -> ComitiaError: ...
 
 
 class EmbeddedEngine:
@@ -48,7 +68,7 @@ class EmbeddedEngine:
         What the highest block of this run did.
     """
 
-    def __init__(self, store: BlockStore, genesis: Genesis, signer: SigningKey | None) -> None:
+    def __init__(self, store: Keeping, genesis: Genesis, signer: SigningKey | None) -> None:
         self.recovered = store.recovered
         self.last_applied = Applied(results=(), changed_sessions=(), state_root=b"", writes=())
         self._store = store

@@ -120,10 +120,12 @@ def _check_lengths(values: IntArray, rows: int, grid_bits: int, sigma_squared: i
     """Refuse a row of values that n documents of length 1, a count and the noise cannot add up to."""
     noise = (isqrt(sigma_squared) + 1) * (isqrt(values.shape[1]) + 1 + FARTHEST * (isqrt(len(values)) + 1))
     limit = (rows << grid_bits + 1) + noise
+    within = -limit <= int(values.min()) and int(values.max()) <= limit
     # Sums of squares of values up to the limit fit 64 bits only after a shift; a few per mille are no matter here.
     shift = max(0, limit.bit_length() - 24)
     squares = ((np.abs(values) >> shift) ** 2).sum(axis=1)
-    if int(np.abs(values).max()) > limit or int(squares.max()) > (limit >> shift) ** 2:
+    # The least 64-bit integer has no absolute value, and squares to 0: its length is only looked at within the limit.
+    if not within or int(squares.max()) > (limit >> shift) ** 2:
         raise ProtocolError(
             f"a row of the release is longer than {rows} documents and the noise can make it",
             code="implausible-release",

@@ -155,6 +155,18 @@ class Application:
         self._verified: dict[bytes, tuple[Envelope, Transaction]] = {}
         self._checked_signatures: dict[tuple[bytes, bytes, bytes], bool] = {}
 
+    def fork(self) -> Application:
+        """A copy, as of the last block, that goes its own way; what was checked once is checked for both."""
+        copy = Application(self.genesis)
+        copy.epoch = self.epoch
+        copy._state = self._state.fork()
+        copy._index = self._index.copy()
+        copy._open = dict(self._open)
+        copy._witnesses = dict(self._witnesses)
+        copy._verified = self._verified
+        copy._checked_signatures = self._checked_signatures
+        return copy
+
     # --- changing it --------------------------------------------------------------------------------
 
     @property
@@ -691,6 +703,11 @@ class Application:
         """Sessions that have not ended, in the order in which they opened."""
         found = (self._require_session(session) for session in self._open)
         return tuple(sorted(found, key=lambda session: (session.anchor_height, session.id)))
+
+    def reuse(self, request: TransactionId) -> Reuse | None:
+        """The record of a request that was answered from the cache."""
+        found = self._state.get("reuse", request.hex())
+        return found if isinstance(found, Reuse) else None
 
     def reuses(self) -> tuple[tuple[str, Reuse], ...]:
         """Cached models that were served: id of the request, and the record."""

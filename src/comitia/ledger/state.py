@@ -57,6 +57,14 @@ class State:
         """32 bytes; of what is committed."""
         return hashlib.sha256(self._sum.astype("<u2").tobytes()).digest()
 
+    def fork(self) -> State:
+        """A copy of what is committed that goes its own way; values are immutable and shared."""
+        copy = State(self._schema)
+        copy._values = {table: dict(values) for table, values in self._values.items()}
+        copy._bytes = dict(self._bytes)
+        copy._sum = self._sum.copy()
+        return copy
+
     def get(self, table: str, key: str) -> Any:
         """The value, or None."""
         return self._values[table].get(key)

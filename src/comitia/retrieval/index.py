@@ -34,6 +34,11 @@ class Index:
     entries: dict[tuple[bytes, int], list[Entry]] = field(default_factory=dict)
     records: dict[NodeId, RetrievalRecord] = field(default_factory=dict)
 
+    def copy(self) -> Index:
+        """The same entries in an index of its own."""
+        entries = {place: list(listed) for place, listed in self.entries.items()}
+        return Index(entries=entries, records=dict(self.records))
+
     def add(self, record: RetrievalRecord) -> None:
         """Put a provider in, in place of an earlier record of it."""
         self.remove(record.provider)
@@ -50,8 +55,8 @@ class Index:
             listed = self.entries[record.codebook, leaf]
             del listed[bisect_left(listed, _entry(record, leaf))]
 
-    def lookup(self, codebook: bytes, leaf: int, most: int) -> tuple[NodeId, ...]:
-        """At most `most` providers found under a leaf, the best fitting first."""
+    def lookup(self, codebook: bytes, leaf: int, most: int | None) -> tuple[NodeId, ...]:
+        """At most `most` providers found under a leaf (None: all of them), the best fitting first."""
         return tuple(provider for _, _, provider in self.entries.get((codebook, leaf), ())[:most])
 
     def rank(self, codebook: bytes, leaves: Iterable[int]) -> tuple[NodeId, ...]:

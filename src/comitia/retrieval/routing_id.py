@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from comitia.core.codec import digest
+from comitia.core.errors import ProtocolError
 from comitia.retrieval.profile import RetrievalRecord
 
 ID_BITS = 256
@@ -33,17 +34,41 @@ def routing_ids(
 
     Source: III.B, "The ID of each participant (device) is generated according to the logic distance"
     """
-    suffix = digest(b"comitia routing id\x00" + public_key + beacon)
-    return tuple(_place(leaf_codes[leaf], record.band(leaf), suffix) for leaf in record.published)
+    suffix = id_suffix(public_key, beacon)
+    return tuple(place(leaf_codes[leaf], record.band(leaf), suffix) for leaf in record.published)
+
+
+def require_place(
+    record: RetrievalRecord, claimed: bytes, leaf_codes: tuple[str, ...], public_key: bytes, beacon: bytes
+) -> None:
+    """Refuse an id that does not follow from its owner's record.
+
+    Raises
+    ------
+    ProtocolError
+        Code ``forged-id``.
+    """
+    if claimed not in routing_ids(record, leaf_codes, public_key, beacon):
+        raise ProtocolError(
+            f"the id {claimed.hex()[:12]} does not follow from the profile of {record.provider}",
+            code="forged-id",
+            provider=record.provider,
+        )
+
+
+def id_suffix(public_key: bytes, beacon: bytes) -> bytes:
+    """The part of its ids that a participant cannot choose, 32 bytes: its key is older than the beacon."""
+    return digest(b"comitia routing id\x00" + public_key + beacon)
+
+
+def place(code: str, band: int, suffix: bytes) -> bytes:
+    """The id under a leaf's code and a band, 32 bytes."""
+    head = code + format(band, "02b")
+    number = int(head, 2) << (ID_BITS - len(head))
+    return (number | int.from_bytes(suffix, "big") >> len(head)).to_bytes(ID_BITS // 8, "big")
 
 
 def common_prefix(left: bytes, right: bytes) -> int:
     """How many leading bits two ids share."""
     apart = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
     return len(left) * 8 - apart.bit_length()
-
-
-def _place(code: str, band: int, suffix: bytes) -> bytes:
-    head = code + format(band, "02b")
-    number = int(head, 2) << (ID_BITS - len(head))
-    return (number | int.from_bytes(suffix, "big") >> len(head)).to_bytes(ID_BITS // 8, "big")

@@ -17,7 +17,7 @@ from typing import Final
 from comitia.core.crypto import SigningKey, verify
 from comitia.core.ids import NodeId
 from comitia.ledger.session import Phase, Session, block_digest, commitment, expected_block, leader
-from comitia.ledger.transactions import CommitModel, Consent, EndRounds, PostScores, SealBlock, Tick
+from comitia.ledger.transactions import CommitModel, Consent, EndRounds, PoqBlock, PostScores, SealBlock, Tick
 from comitia.roles.effects import (
     Assess,
     Combine,
@@ -66,7 +66,9 @@ class MemberState:
     reveals : opened commitments that match the ledger, by round and author.
     enough : whether the rounds before the current one are good enough; None before that is known.
     model : digest and size of M, once combined.
-    votes : valid signatures over the block, by member; the leader collects them.
+    block : the block that follows from the ledger and M, and its digest, which members sign.
+    votes : signatures that came, by member; the leader collects them.
+    certificate : those of them that were found valid.
     begun : work that was asked of the driver, so that it is not asked for twice.
     settled : whether the reservation was turned into a debit or given back.
     """
@@ -77,7 +79,9 @@ class MemberState:
     reveals: Mapping[tuple[int, NodeId], Reveal] = field(default_factory=dict)
     enough: bool | None = None
     model: tuple[bytes, int] | None = None
+    block: tuple[PoqBlock, bytes] | None = None
     votes: Mapping[NodeId, bytes] = field(default_factory=dict)
+    certificate: Mapping[NodeId, bytes] = field(default_factory=dict)
     begun: frozenset[str] = frozenset()
     settled: bool = False
 
@@ -278,27 +282,32 @@ def _seal(state: MemberState, key: SigningKey) -> tuple[MemberState, tuple[Membe
         if "combine" in state.begun or reveals is None:
             return None
         return _run(state, "combine", Combine(session=session, reveals=reveals))
-    block = expected_block(session, *state.model)
-    signed = block_digest(block)
+    if state.block is None:
+        block = expected_block(session, *state.model)
+        return replace(state, block=(block, block_digest(block))), ()
+    block, signed = state.block
     head = leader(session)
-    if state.node not in state.votes:
-        return replace(state, votes={**state.votes, state.node: key.sign(signed)}), ()
+    if state.node not in state.certificate:
+        return replace(state, certificate={**state.certificate, state.node: key.sign(signed)}), ()
     if head != state.node:
         sent = f"vote-{session.view}"
         if sent in state.begun:
             return None
-        vote = Vote(block=signed, signature=state.votes[state.node])
+        vote = Vote(block=signed, signature=state.certificate[state.node])
         return _run(state, sent, Send(to=head, session=session.id, message=vote))
-    valid = {
-        member: signature
-        for member, signature in state.votes.items()
-        if member == state.node or verify(session.keys[member], signed, signature)
-    }
-    if len(valid) < session.quorum:
+    if state.votes:
+        return _count_votes(state, signed), ()
+    if len(state.certificate) < session.quorum:
         return None
-    certificate = tuple(sorted(valid.items()))
-    body = SealBlock(block=block, certificate=certificate)
+    body = SealBlock(block=block, certificate=tuple(sorted(state.certificate.items())))
     return _post_once(state, "post-seal", Post(session=session.id, body=body))
+
+
+def _count_votes(state: MemberState, signed: bytes) -> MemberState:
+    """Check each signature that came once, and keep the valid ones."""
+    keys = state.session.keys
+    valid = {member: vote for member, vote in state.votes.items() if verify(keys[member], signed, vote)}
+    return replace(state, votes={}, certificate={**state.certificate, **valid})
 
 
 def _close(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] | None:
@@ -360,7 +369,7 @@ def _keep_reveal(state: MemberState, reveal: Reveal) -> MemberState:
 
 
 def _keep_vote(state: MemberState, event: VoteReceived) -> MemberState:
-    if event.sender not in state.session.members:
+    if event.sender not in state.session.members or event.sender in state.certificate:
         return state
     return replace(state, votes={**state.votes, event.sender: event.signature})
 

@@ -16,6 +16,8 @@ from comitia.core.crypto import SealingKey, SigningKey, seal
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id, node_id
+from comitia.retrieval.lookup import Alive, Probe
+from comitia.retrieval.table import Find, Found
 
 PACKET_LIMIT: Final = 64 << 20
 """Most bytes of a packet, larger than any codebook or model that is accepted."""
@@ -32,6 +34,10 @@ class Submit:
     """
 
     transaction: bytes
+
+
+BUSY: Final = "busy"
+"""Code with which a super node turns a transaction away that may be right: it is to be sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +150,23 @@ class Artefact:
     data: bytes
 
 
-Message = Submit | Submitted | Follow | Blocks | Reveal | AskReveal | Vote | Deliver | AskModel | AskArtefact | Artefact
+Message = (
+    Submit
+    | Submitted
+    | Follow
+    | Blocks
+    | Reveal
+    | AskReveal
+    | Vote
+    | Deliver
+    | AskModel
+    | AskArtefact
+    | Artefact
+    | Find
+    | Found
+    | Probe
+    | Alive
+)
 
 TYPES: Final[dict[str, type[Message]]] = {
     "submit": Submit,
@@ -158,11 +180,15 @@ TYPES: Final[dict[str, type[Message]]] = {
     "ask-model": AskModel,
     "ask-artefact": AskArtefact,
     "artefact": Artefact,
+    "find": Find,
+    "found": Found,
+    "probe": Probe,
+    "alive": Alive,
 }
 
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
-_SEALED: Final = frozenset({"reveal", "deliver"})
+_SEALED: Final = frozenset({"reveal", "deliver", "find", "found", "probe", "alive"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.ledger.records import Reuse
 from comitia.ledger.session import Phase, Session
 from comitia.ledger.transactions import OpenRequest, Tick
 from comitia.roles.messages import AskArtefact, Follow
@@ -27,6 +28,8 @@ class LedgerView(Protocol):
     def open_sessions(self) -> tuple[Session, ...]: ...
 
     def session(self, session: SessionId) -> Session | None: ...
+
+    def reuse(self, request: TransactionId) -> Reuse | None: ...
 
     def cache_lookup(self, key: bytes, requester: NodeId, purpose: str, now_ms: int) -> SessionId | None: ...
 
@@ -183,6 +186,10 @@ def _request(
     key = task.cache_key(arrived.epoch)
     source = ledger.cache_lookup(key, arrived.author, task.purpose, now_ms)
     if source is not None and source in state.held:
+        if ledger.reuse(arrived.transaction) is not None:
+            # On record already: the answer was lost on its way, and the model may still be had.
+            again = ServeCached(request=arrived.transaction, requester=arrived.author, source=source)
+            return state, (again,)
         hits = {**state.hits, arrived.transaction: (arrived.author, source)}
         hit = RecordCacheHit(request=arrived.transaction, data=arrived.data, source=source)
         return replace(state, hits=hits), (hit,)

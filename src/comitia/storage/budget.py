@@ -261,5 +261,5 @@ def _guard(path: Path) -> Iterator[None]:
             hint="check the permissions of the file and its directory, and the disk",
             path=str(path),
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes damaged text as it is
         raise _damaged(path, str(error)) from error

@@ -161,7 +161,7 @@ class NodeStore:
     def _guard(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged text as it is
             raise StorageError(
                 f"{self.path} cannot be read or written: {error}",
                 code="disk-full" if "full" in str(error) else "node-storage",

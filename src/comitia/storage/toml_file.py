@@ -8,7 +8,7 @@ import typing
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import tomlkit
 
@@ -16,6 +16,31 @@ from comitia.core.codec import to_plain
 from comitia.core.errors import ConfigurationError
 
 T = TypeVar("T")
+
+LARGEST: Final = 1 << 20
+"""Most bytes of a TOML file."""
+
+DEEPEST_KEY: Final = 64
+"""Most dots in a key: the time that the standard library takes for one grows with the square of their number."""
+
+
+def parse_toml(data: bytes) -> dict[str, Any]:
+    """Read the bytes of a TOML file, in bounded time.
+
+    Raises
+    ------
+    ValueError
+        Saying why it is not TOML, or not TOML that is accepted.
+    """
+    if len(data) > LARGEST:
+        raise ValueError(f"it has {len(data)} bytes, at most {LARGEST} are accepted")
+    for number, line in enumerate(data.splitlines(), start=1):
+        if line.partition(b"=")[0].count(b".") > DEEPEST_KEY:
+            raise ValueError(f"the key in line {number} has more than {DEEPEST_KEY} dots")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write_toml(path: Path, value: object, *, comment: str) -> None:
@@ -37,13 +62,12 @@ def read_toml(path: Path, cls: type[T]) -> T:
         names file and key.
     """
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
+        values = parse_toml(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}", code="not-toml", path=str(path)) from error
     return cast(T, _read(cls, values, str(path), ""))
 

@@ -22,7 +22,9 @@ from comitia.app.node.daemon import HEARTBEAT_S
 from comitia.app.output import console, emit, format_option, table
 from comitia.app.stopwatch import Stages
 from comitia.app.tasks import Wish
+from comitia.consensus.committee import witnesses_needed
 from comitia.core.errors import InputError
+from comitia.evaluation.consensus import VoteCost
 from comitia.storage.documents import Columns, read_documents
 from comitia.text.build import build_codebook
 from comitia.text.categories import Category
@@ -176,6 +178,7 @@ def _requests(
         return {
             "wall_s": _spread(walls),
             "cpu_s": _spread(cpus),
+            **_votes(providers, statistics.median(cpus)),
             "cached_s": round(statistics.median(cached), 5),
             "reused_s": round(reused_s, 4),
             "start_cpu_s": round(start_cpu, 2),
@@ -183,6 +186,13 @@ def _requests(
             "peak_memory_mb": {name: round(size, 1) for name, size in local.peak_memory_mb().items()},
             "stages": {name: round(statistics.median(run.get(name, 0.0) for run in stages), 4) for name in stages[0]},
         }
+
+
+def _votes(providers: int, cpu_s: float) -> dict[str, float]:
+    """CPU of the signatures on a request's block, made and checked by everyone who has to, and its share of all CPU."""
+    members = providers + witnesses_needed(providers, 1)
+    spent_ms = VoteCost.of(members=members, checking=providers + 2).milliseconds
+    return {"votes_cpu_ms": round(spent_ms, 2), "votes_cpu_percent": round(spent_ms / cpu_s / 10, 2)}
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

@@ -13,5 +13,9 @@ bench: Final = LazyGroup(
         "request": ("comitia.app.bench.request", "Whole requests over real processes: time, CPU, bytes, memory."),
         "learning": ("comitia.app.bench.learning", "What sharing is worth on your documents, before it costs."),
         "figures": ("comitia.app.bench.figures", "The paper's Figs. 9 to 12 measured anew, beside baselines."),
+        "retrieval": ("comitia.app.bench.retrieval", "Finding providers among many: recall, messages, tables, load."),
+        "consensus": ("comitia.app.bench.consensus", "Proof of Training Quality beside other ways to agree."),
+        "load": ("comitia.app.bench.load", "A large ledger, many sessions at once, cache hits at a rate; overload."),
+        "chaos": ("comitia.app.bench.chaos", "Real processes killed, frozen and out of disk while requests flow."),
     },
 )

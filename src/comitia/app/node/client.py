@@ -5,28 +5,34 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 from comitia.app.node.daemon import Daemon
 from comitia.app.node.opening import open_daemon
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
+from comitia.driver.directory import LedgerDirectory
 from comitia.driver.library import Library
+from comitia.driver.neighbour import Neighbour
 from comitia.driver.requesting import Requesting, broken, failure
 from comitia.ledger.application import Application
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest, Task
+from comitia.retrieval.lookup import Lookup
 from comitia.roles.effects import Finish
 from comitia.storage.folder import NodeFolder
 from comitia.text.codebook import Codebook
 
 MEMBERSHIP_PATIENCE_S: Final = 10.0
 ARTEFACT_PATIENCE_S: Final = 30.0
+LOOKUP_PATIENCE_S: Final = 60.0
+
+LookupT = TypeVar("LookupT", bound=Lookup)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +72,14 @@ class Client:
         self._folder = NodeFolder(folder)
         self._finished: queue.SimpleQueue[Finish] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[ComitiaError | None] = queue.SimpleQueue()
+        self._opened = threading.Event()
         self._progress: Callable[[Session], None] | None = None
         self._codebooks: dict[bytes, Codebook] = {}
         self._thread = threading.Thread(target=self._live, name="comitia-node", daemon=True)
 
     def __enter__(self) -> Client:
         self._thread.start()
+        self._opened.wait()
         try:
             trouble = self._started.get(timeout=MEMBERSHIP_PATIENCE_S)
         except queue.Empty:
@@ -88,11 +96,16 @@ class Client:
     def _live(self) -> None:
         """The node's thread: everything of the node is opened, used and closed here."""
         try:
-            self.daemon = open_daemon(self._folder, patient=False)
+            try:
+                self.daemon = open_daemon(self._folder, patient=False)
+            finally:
+                self._opened.set()  # a long ledger takes its time to open, and no patience with the super node
             self._library = Library(self.daemon)
             self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
             self.daemon.add(self._library)
+            self._neighbour = Neighbour(self.daemon)
             self.daemon.add(self._requesting)
+            self.daemon.add(self._neighbour)
             self.daemon.on_membership(lambda: self._started.put(None))
             self.daemon.run()
         except ComitiaError as error:
@@ -144,6 +157,45 @@ class Client:
             cached=finish.cached,
             verified=self._requesting.verified(finish.model, finish.proof),
         )
+
+    def look_up(self, make: Callable[[LedgerDirectory], Sequence[LookupT]]) -> Sequence[LookupT]:
+        """Drive lookups to their end, all at once, and return them.
+
+        Parameters
+        ----------
+        make : callable
+            Makes the lookups, on the node's thread.
+
+        Raises
+        ------
+        InputError
+            If the node lacks what a lookup starts from.
+        UnavailableError
+            If one does not end.
+        """
+        made: queue.SimpleQueue[Sequence[LookupT] | ComitiaError] = queue.SimpleQueue()
+        ended: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+        def begin() -> None:
+            try:
+                lookups = make(self._neighbour.directory)
+            except ComitiaError as error:
+                made.put(error)
+                return
+            made.put(lookups)
+            for lookup in lookups:
+                self._neighbour.look_up(lookup, lambda: ended.put(None))
+
+        self.daemon.call(begin)
+        try:
+            lookups = made.get(timeout=LOOKUP_PATIENCE_S)
+            if isinstance(lookups, ComitiaError):
+                raise lookups
+            for _ in lookups:
+                ended.get(timeout=LOOKUP_PATIENCE_S)
+        except queue.Empty:
+            raise UnavailableError("the lookup does not end", code="no-answer") from None
+        return lookups
 
     def codebook(self) -> Codebook:
         """The newest codebook on the ledger: from this node's store, else from the super node.

@@ -6,10 +6,12 @@ packets there.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import time
 from collections.abc import Callable
+from typing import Final
 
 from comitia.driver.node import HEARTBEAT_MS, Node
 from comitia.driver.ports import BLOCKS_TOPIC
@@ -19,7 +21,15 @@ from comitia.storage.keys import NodeKeys
 from comitia.storage.node import NodeStore
 from comitia.transport.contract import Transport
 
+log = logging.getLogger("comitia.node")
+
 HEARTBEAT_S = HEARTBEAT_MS / 1_000
+
+INBOX_LIMIT: Final = 4_096
+"""Most packets that wait; `driver.desk` has begun to turn transactions away long before."""
+
+BLOCK_MS: Final = 100
+"""How long a super node puts a block off while messages keep coming."""
 
 
 class Daemon(Node):
@@ -62,6 +72,12 @@ class Daemon(Node):
         self.transport = transport
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._running = False
+        self._block_ms = 0
+        self._dropped = 0
+
+    @property
+    def backlog(self) -> int:
+        return self._inbox.qsize()
 
     def call(self, action: Callable[[], None]) -> None:
         """Run `action` on the node's thread; for other threads."""
@@ -71,7 +87,7 @@ class Daemon(Node):
         """Run until `stop`."""
         self._running = True
         self.transport.on_connection(lambda connected: self._inbox.put(lambda: self.on_connection(connected)))
-        self.transport.start(lambda data: self._inbox.put(lambda: self.on_packet(data)))
+        self.transport.start(self._packet_came)
         if self.ordering is None:
             self.transport.subscribe(BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self.on_block(data)))
         try:
@@ -87,6 +103,15 @@ class Daemon(Node):
         """End `run` after the event in hand; for any thread."""
         self._inbox.put(None)
 
+    def _packet_came(self, data: bytes) -> None:
+        """Put a packet in line; on the transport's thread. Beyond the limit it is lost, and its sender tries again."""
+        if self._inbox.qsize() < INBOX_LIMIT:
+            self._inbox.put(lambda: self.on_packet(data))
+            return
+        self._dropped += 1
+        if self._dropped % INBOX_LIMIT == 1:
+            log.warning("%d packets dropped so far: more come than this node can deal with", self._dropped)
+
     def _turn(self) -> None:
         """Wait for the next event or timer and deal with it."""
         try:
@@ -97,8 +122,9 @@ class Daemon(Node):
             self._running = False
             return
         self.take(action)
-        if self.ordering is not None and self._inbox.empty():
+        if self.ordering is not None and (self._inbox.empty() or self.now_ms() - self._block_ms >= BLOCK_MS):
             self.take(self.ordering.make_block)
+            self._block_ms = self.now_ms()
 
     def _seconds_to_timer(self) -> float:
         due = self.next_timer_ms

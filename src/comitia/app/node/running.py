@@ -22,6 +22,7 @@ from comitia.app.node.opening import RunningMark, open_daemon
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
 from comitia.driver.library import Library
+from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
 from comitia.driver.workbench import Workbench
 from comitia.ledger.transactions import RegisterCodebook
@@ -48,7 +49,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     assert isinstance(daemon.transport, ZenohRouter)
     desk = Desk(daemon, daemon.transport)
     daemon.ordering = desk
-    for part in (library, committee, desk):
+    for part in (library, committee, desk, Neighbour(daemon, watching=True)):
         daemon.add(part)
     if published is not None:
         book = published
@@ -87,7 +88,7 @@ def run_provider(path: Path, documents: Sequence[Document], *, unit: Unit, recor
         noise=SystemNoise(),
     )
     committee = Committee(daemon, library, owner, Workbench())
-    for part in (library, owner, committee):
+    for part in (library, owner, committee, Neighbour(daemon)):
         daemon.add(part)
     owner.when_ready(committee.resume)
     try:

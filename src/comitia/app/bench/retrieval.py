@@ -1,0 +1,199 @@
+"""What finding providers reaches and costs, from a hundred participants to a million; see `evaluation.retrieval`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+
+from comitia.app.bench.retrieval_plot import plot_costs, require_plots
+from comitia.app.output import console, emit, format_option, table
+from comitia.core.errors import InputError
+from comitia.evaluation import retrieval_documents
+from comitia.evaluation.retrieval import Setting, Way, measure
+from comitia.evaluation.retrieval_synthetic import Population, synthetic
+from comitia.privacy.terms import PrivacyTerms
+from comitia.storage.documents import Columns, read_documents
+
+SYNTHETIC: Final = "synthetic"
+NEWS: Final = "news"
+
+Say = Callable[[str], None]
+
+_SHOWN: Final = (
+    "participants",
+    "recall",
+    "precision",
+    "completeness",
+    "messages",
+    "rounds",
+    "table_entries_mean",
+    "join_messages",
+    "seconds",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What `comitia bench retrieval` was asked; fields as its options."""
+
+    participants: tuple[int, ...]
+    data: str
+    text_column: str
+    label_column: str
+    categories: int
+    leaves: int
+    epsilon: str
+    setting: Setting
+    seeds: int
+
+
+@click.command()
+@click.option("--participants", default="10000", show_default=True, help="How many; several with commas.")
+@click.option(
+    "--data",
+    default=SYNTHETIC,
+    show_default=True,
+    help="synthetic; news: 20 Newsgroups and Reuters; or a FILE, folder or pattern of labelled documents.",
+)
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--label-column", default="label", show_default=True)
+@click.option("--categories", default=20, show_default=True, help="Of a FILE: the most frequent labels.")
+@click.option("--leaves", default=128, show_default=True, help="Of the synthetic codebook, at least 4.")
+@click.option("--epsilon", default="1", show_default=True, help="Of each profile.")
+@click.option("--lookup", "way", type=click.Choice([way.value for way in Way]), default="overlay", show_default=True)
+@click.option("--most", type=click.IntRange(min=1), help="How many providers are enough. Default: all.")
+@click.option("--dead", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share that is silent.")
+@click.option("--malicious", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share that lies.")
+@click.option("--churn", type=click.FloatRange(0, 1), default=0.0, help="Share that leaves, and joins, in an epoch.")
+@click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="With --churn.")
+@click.option("--lookups", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw cost over participants (SVG, PNG).")
+@format_option
+def retrieval(
+    participants: str,
+    data: str,
+    text_column: str,
+    label_column: str,
+    categories: int,
+    leaves: int,
+    epsilon: str,
+    way: str,
+    most: int | None,
+    dead: float,
+    malicious: float,
+    churn: float,
+    epochs: int,
+    lookups: int,
+    seeds: int,
+    plot: Path | None,
+    output: str,
+) -> None:
+    """Measure how well and at what cost providers are found among many.
+
+    One line for each number of participants and seed. In this process; every lookup runs the code that a node runs.
+    """
+    if plot is not None:
+        require_plots()
+    setting = Setting(
+        way=Way(way),
+        dead=dead,
+        malicious=malicious,
+        most=most,
+        lookups=lookups,
+        churn=churn,
+        epochs=epochs if churn else 1,
+    )
+    question = Question(
+        participants=_numbers(participants),
+        data=data,
+        text_column=text_column,
+        label_column=label_column,
+        categories=categories,
+        leaves=_enough(leaves, 4, "--leaves"),
+        epsilon=epsilon,
+        setting=setting,
+        seeds=seeds,
+    )
+    found = []
+    with console(stderr=True).status("drawing participants") as status:
+        for value in measure_all(question, say=status.update):
+            found.append(value)
+            if output == "json":
+                emit(value, output, lambda: None)
+    if plot is not None:
+        plot_costs(found, plot)
+    if output == "text":
+        headings = [name.replace("_", " ") for name in _SHOWN]
+        table(f"{data}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
+
+
+def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[dict[str, Any]]:
+    """One set of figures for each number of participants and seed.
+
+    Raises
+    ------
+    InputError
+        For documents or an epsilon that cannot be.
+    """
+    PrivacyTerms.of(question.epsilon)
+    setting = question.setting
+    for seed in range(question.seeds):
+        generator = np.random.default_rng(seed)
+        draw = _drawer(question, generator, say)
+        for count in question.participants:
+            start = time.perf_counter()
+            say(f"drawing {count} participants, seed {seed}")
+            population = draw(round(count * (1 + setting.churn * setting.epochs)))
+            figures = asdict(measure(population, setting, generator, say=say))
+            yield {
+                "participants": count,
+                "data": Path(question.data).name,
+                "leaves": len(population.codes),
+                "epsilon": float(question.epsilon),
+                "lookup": setting.way.value,
+                "most": setting.most,
+                "dead": setting.dead,
+                "malicious": setting.malicious,
+                "churn": setting.churn,
+                "epochs": setting.epochs,
+                "lookups": setting.lookups,
+                "seed": seed,
+                **{name: None if figure is None else round(figure, 4) for name, figure in figures.items()},
+                "seconds": round(time.perf_counter() - start, 2),
+            }
+
+
+def _drawer(question: Question, generator: np.random.Generator, say: Say) -> Callable[[int], Population]:
+    """Draws participants of the data in question; a codebook is built only once."""
+    if question.data == SYNTHETIC:
+        epsilon_micro = PrivacyTerms.of(question.epsilon).epsilon_micro
+        return lambda count: synthetic(count, question.leaves, epsilon_micro, generator)
+    if question.data == NEWS:
+        corpus = retrieval_documents.news()
+    else:
+        columns = Columns(text=question.text_column, label=question.label_column)
+        documents = list(read_documents(question.data, columns))
+        corpus = retrieval_documents.field_of(documents, Path(question.data).name, question.categories)
+    collection = retrieval_documents.collect(corpus, generator, say)
+    return lambda count: retrieval_documents.deal(collection, count, question.epsilon, generator)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--participants takes whole numbers with commas, not {text!r}", code="bad-option") from None
+    return tuple(_enough(number, 10, "--participants") for number in numbers)
+
+
+def _enough(number: int, least: int, option: str) -> int:
+    if number < least:
+        raise InputError(f"{option} must be at least {least}, not {number}", code="bad-option")
+    return number

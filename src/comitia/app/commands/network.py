@@ -1,0 +1,81 @@
+"""`comitia network`, `comitia find`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from comitia.app.output import console, emit, format_option, table
+from comitia.core.errors import InputError
+
+if TYPE_CHECKING:
+    from comitia.app.network import District
+
+_STANDING = {True: "yes", False: "no", None: "not asked"}
+
+
+@click.command()
+@click.argument(
+    "folder", metavar="[DIR]", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
+)
+@click.option("--probe", is_flag=True, help="Ask every provider whether it is there; DIR is a requester's.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into an SVG file.")
+@format_option
+def network(folder: Path, probe: bool, picture: Path | None, output: str) -> None:
+    """Show the communities of providers with data alike, by the ledger of the node in DIR."""
+    from comitia.app.network import probe_network, read_network
+
+    with console(stderr=True).status("asking providers" if probe else "reading the ledger"):
+        districts = probe_network(folder) if probe else read_network(folder)
+    if picture is not None:
+        _write(picture, districts)
+
+    def render() -> None:
+        rows = [
+            (
+                ", ".join(district.categories) if not number else "",
+                resident.name,
+                f"{resident.share:.0%}",
+                _STANDING[resident.alive],
+            )
+            for district in districts
+            for number, resident in enumerate(district.residents)
+        ]
+        table(f"{len(districts)} communities", ("categories", "provider", "of its documents", "is there"), rows)
+
+    emit([asdict(district) for district in districts], output, render)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("category")
+@click.option("--lookup", "way", type=click.Choice(["index", "hybrid", "overlay"]), default="index", show_default=True)
+@click.option("--most", type=click.IntRange(min=1), help="How many are enough. Default: all.")
+@format_option
+def find(folder: Path, category: str, way: str, most: int | None, output: str) -> None:
+    """Say which providers are found under CATEGORY, as the requester in DIR; nothing is asked for."""
+    from comitia.app.network import find_providers
+
+    with console(stderr=True).status("looking"):
+        found = find_providers(folder, category, way, most)
+
+    def render() -> None:
+        table("", ("provider", "node"), list(zip(found.names, found.nodes, strict=True)))
+        if not found.complete:
+            click.echo("some could not be found or did not answer")
+
+    emit(asdict(found), output, render)
+
+
+def _write(picture: Path, districts: tuple[District, ...]) -> None:
+    from comitia.app.network_picture import draw
+
+    try:
+        picture.write_text(draw(districts), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{picture} cannot be written: {error.strerror}", code="cannot-write", path=str(picture)
+        ) from error

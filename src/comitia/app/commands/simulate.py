@@ -1,0 +1,133 @@
+"""`comitia simulate`: the protocol under seeded faults and liars, checked after every event."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import click
+
+from comitia.app.output import console, emit, format_option, table
+from comitia.core.errors import InputError
+from comitia.simulator import campaign
+from comitia.simulator.campaign import Tally
+from comitia.simulator.faults import parse_faults
+from comitia.simulator.world import Setting
+
+LARGEST = 50
+
+
+@click.command()
+@click.option("--seeds", default="0:100", show_default=True, help="FIRST:LAST, the last one not included.")
+@click.option("--providers", default="9", show_default=True, help="How many; several with commas go round by seed.")
+@click.option("--witnesses", default=1, show_default=True)
+@click.option("--super-nodes", default=1, show_default=True)
+@click.option("--faults", default="all", show_default=True, help="all, none, or names with commas.")
+@click.option("--adversary", default="none", show_default=True, help="all, none, or names of strategies with commas.")
+@click.option("--seconds", type=int, help="Stop after so long, however many seeds are left.")
+@click.option("--replay", type=int, help="Run this seed only, and tell its story message by message.")
+@format_option
+def simulate(
+    seeds: str,
+    providers: str,
+    witnesses: int,
+    super_nodes: int,
+    faults: str,
+    adversary: str,
+    seconds: int | None,
+    replay: int | None,
+    output: str,
+) -> None:
+    """Run the protocol in simulated worlds, and look for a broken promise.
+
+    Every world is made from its seed: the same seed gives the same run on every machine. The exit status is 1 if a
+    promise was broken, or if a kind of fault that was on never happened.
+    """
+    logging.disable(logging.CRITICAL)
+    sizes = _sizes(providers, witnesses, super_nodes)
+    setting = Setting(
+        providers=sizes[0],
+        witnesses=witnesses,
+        super_nodes=super_nodes,
+        faults=parse_faults(faults),
+        adversaries=campaign.parse_adversaries(adversary),
+    )
+    if replay is not None:
+        _tell(replay, setting, sizes, output)
+    else:
+        _search(campaign.parse_seeds(seeds), setting, sizes, seconds, output)
+
+
+def _sizes(providers: str, witnesses: int, super_nodes: int) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in providers.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or not all(1 <= size <= LARGEST for size in sizes):
+        raise InputError(f"{providers!r} providers cannot be simulated", code="bad-size", hint=f"1 to {LARGEST} each")
+    if not 0 <= witnesses <= LARGEST or not 1 <= super_nodes <= LARGEST:
+        raise InputError(
+            f"{witnesses} witnesses and {super_nodes} super nodes cannot be simulated",
+            code="bad-size",
+            hint="at least one super node, and no witness or some",
+        )
+    return sizes
+
+
+def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> None:
+    outcome = next(campaign.run([seed], setting, sizes=sizes, keep=True))
+    found = {"seed": seed, "violations": outcome.violations, "trace_hash": outcome.trace_hash, "story": outcome.story}
+
+    def render() -> None:
+        for line in outcome.story:
+            click.echo(line)
+        click.echo(f"{len(outcome.violations)} promises broken; trace {outcome.trace_hash}")
+
+    emit(found, output, render)
+    if outcome.violations:
+        raise click.exceptions.Exit(1)
+
+
+def _search(seeds: range, setting: Setting, sizes: tuple[int, ...], seconds: int | None, output: str) -> None:
+    from rich.progress import Progress
+
+    tally, began = Tally.empty(), time.monotonic()
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        shown = progress.add_task("simulating", total=len(seeds))
+        for outcome in campaign.run(seeds, setting, sizes=sizes):
+            tally.add(outcome)
+            progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
+            if seconds is not None and time.monotonic() - began > seconds:
+                break
+    silent = tally.never_fired(setting)
+    emit(_figures(tally, silent, time.monotonic() - began), output, lambda: _render(tally, silent))
+    if tally.violations or silent:
+        raise click.exceptions.Exit(1)
+
+
+def _figures(tally: Tally, silent: tuple[str, ...], seconds: float) -> dict[str, object]:
+    return {
+        "runs": tally.runs,
+        "sessions": tally.sessions,
+        "sealed": tally.sealed,
+        "aborted": tally.aborted,
+        "served_from_cache": tally.served,
+        "violations": [{"seed": seed, "broken": list(texts)} for seed, texts in tally.violations.items()],
+        "faults_fired": dict(sorted(tally.fired.items())),
+        "never_fired": list(silent),
+        "crash_points": dict(sorted(tally.points.items())),
+        "seconds": round(seconds, 1),
+        "trace_hash": tally.trace,
+    }
+
+
+def _render(tally: Tally, silent: tuple[str, ...]) -> None:
+    ends = f"{tally.sealed} sealed, {tally.aborted} aborted, {tally.served} requests served from the cache"
+    table(
+        f"{tally.runs} runs, {tally.sessions} sessions: {ends}", ("what happened", "times"), sorted(tally.fired.items())
+    )
+    for seed, texts in tally.violations.items():
+        click.echo(f"seed {seed} breaks a promise: {texts[0]}  (see it with --replay {seed})")
+    if silent:
+        click.echo(f"never happened, so nothing is shown about it: {', '.join(silent)}; run more seeds")
+    click.echo(f"{len(tally.violations)} runs broke a promise; trace {tally.trace}")

@@ -1,0 +1,180 @@
+"""A node among others: answers what it is asked, drives lookups over the transport, and watches who is there.
+
+Every question and answer is sealed from node to node; the super node that relays it sees who writes to whom.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from comitia.core.errors import InputError, ProtocolError
+from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.directory import LedgerDirectory
+from comitia.driver.node import Node
+from comitia.ledger.application import Applied
+from comitia.ledger.block import Block
+from comitia.retrieval.liveness import Liveness, answered, probe
+from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
+from comitia.retrieval.routing_id import ID_BITS
+from comitia.retrieval.table import Find, Found
+from comitia.roles.messages import Received
+
+log = logging.getLogger("comitia.neighbour")
+
+PATIENCE_MS: Final = 2_000
+"""How long an answer may take."""
+
+WATCH_MS: Final = 2_000
+"""A watching node sends one probe in this time, however much or little is asked of the network."""
+
+NONCE_BYTES: Final = 16
+
+
+@dataclass(slots=True)
+class _Round:
+    """Questions of one lookup that are still open, by whom they were sent to."""
+
+    lookup: Lookup
+    done: Callable[[], None]
+    open: dict[NodeId, list[Ask]] = field(default_factory=dict)
+    since_ms: int = 0
+
+
+class Neighbour:
+    """The part of a node that others can find, and that finds others.
+
+    Parameters
+    ----------
+    node : Node
+    watching : bool
+        Probe the providers one after the other, for good, and write in the log who falls silent.
+
+    Attributes
+    ----------
+    directory : LedgerDirectory
+        Of the overlay; to be used on the node's thread.
+    """
+
+    def __init__(self, node: Node, *, watching: bool = False) -> None:
+        self.directory = LedgerDirectory(node)
+        self._node = node
+        self._watching = watching
+        self._rounds: list[_Round] = []
+        self._liveness = Liveness()
+        self._probed_ms = 0
+        self._nonce = b""
+        self._generator = np.random.default_rng(list(node.draw(16)))
+
+    def look_up(self, lookup: Lookup, done: Callable[[], None]) -> None:
+        """Drive a lookup to its end, then call `done`; on the node's thread."""
+        self._ask(_Round(lookup, done))
+
+    def on_message(self, received: Received) -> None:
+        """Answer members' questions; take answers to where they were waited for."""
+        if not received.registered:
+            return
+        match received.message:
+            case Probe(nonce=nonce):
+                if len(nonce) != NONCE_BYTES:
+                    raise ProtocolError(f"{received.sender} probes without a nonce", code="malformed")
+                self._node.send(received.sender, b"", Alive(nonce=nonce))
+            case Find() as find:
+                self._find(received.sender, find)
+            case (Alive() | Found()) as reply:
+                self._answered(received.sender, reply)
+            case _:
+                pass
+
+    def on_heartbeat(self) -> None:
+        """Count as silent who was asked long enough ago; send the next probe when it is due."""
+        now = self._node.now_ms()
+        for round_ in [r for r in self._rounds if now - r.since_ms >= PATIENCE_MS]:
+            for asks in round_.open.values():
+                for ask in asks:
+                    round_.lookup.silent(ask)
+            self._rounds.remove(round_)
+            self._ask(round_)
+        if self._watching and now - self._probed_ms >= WATCH_MS:
+            self._watch(now)
+
+    def on_block(self, block: Block, applied: Applied) -> None:
+        """Who is watched is read from the ledger when it is needed."""
+
+    def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
+        """Nothing is posted here."""
+
+    def on_wake(self, session: SessionId) -> None:
+        """There are no timers here."""
+
+    def on_store_changed(self) -> None:
+        """Nothing here depends on it."""
+
+    def _find(self, sender: NodeId, find: Find) -> None:
+        """Answer from this node's own table; whoever takes another's id for this node's gets no answer."""
+        if not set(find.target) <= {"0", "1"} or len(find.target) > ID_BITS:
+            raise ProtocolError(f"{sender} looks for {find.target[:16]!r}, which is no prefix", code="malformed")
+        try:
+            table = self.directory.own_table(find.place)
+        except InputError as error:
+            log.info("cannot answer a lookup yet: %s", error.message)
+            return
+        if table is not None:
+            self._node.send(sender, b"", table.answer(find.target))
+
+    def _ask(self, round_: _Round) -> None:
+        """Send the questions of a lookup's next round; whoever is no member is silent at once."""
+        while asks := round_.lookup.ask():
+            round_.open = {}
+            round_.since_ms = self._node.now_ms()
+            for ask in asks:
+                if self._node.application.member(ask.to) is None:
+                    round_.lookup.silent(ask)
+                else:
+                    self._node.send(ask.to, b"", ask.question)
+                    round_.open.setdefault(ask.to, []).append(ask)
+            if round_.open:
+                self._rounds.append(round_)
+                return
+        round_.done()
+
+    def _answered(self, sender: NodeId, reply: Reply) -> None:
+        if isinstance(reply, Alive) and self._nonce and reply.nonce == self._nonce:
+            self._liveness = answered(self._liveness, sender)
+        for round_ in list(self._rounds):
+            for ask in round_.open.get(sender, ()):
+                if _fits(ask, reply):
+                    self._take(round_, ask, reply)
+                    return
+
+    def _take(self, round_: _Round, ask: Ask, reply: Reply) -> None:
+        round_.open[ask.to].remove(ask)
+        try:
+            round_.lookup.heard(ask, reply)
+        except ProtocolError as error:
+            log.warning("refused an answer of %s: %s (%s)", ask.to, error.message, error.code)
+        if not any(round_.open.values()):
+            self._rounds.remove(round_)
+            self._ask(round_)
+
+    def _watch(self, now: int) -> None:
+        providers = [record.provider for record in self._node.application.profiles()]
+        before = self._liveness.gone
+        self._liveness, chosen = probe(self._liveness, providers, self._generator)
+        self._probed_ms = now
+        for node in self._liveness.gone - before:
+            log.warning("provider %s does not answer", node)
+        if chosen is not None:
+            self._nonce = self._node.draw(NONCE_BYTES)
+            self._node.send(chosen, b"", Probe(nonce=self._nonce))
+
+
+def _fits(ask: Ask, reply: Reply) -> bool:
+    """Whether a reply can be the answer to a question: answers of one node come in the order of its questions."""
+    if isinstance(ask.question, Probe):
+        return reply == Alive(nonce=ask.question.nonce)
+    return isinstance(reply, Found)

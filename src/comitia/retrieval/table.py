@@ -1,0 +1,82 @@
+"""A participant's retrieval table for one of its ids, and how it answers from it.
+
+It holds its own bucket, and for every leading bit of its id up to there a few contacts on the other side: the
+physically nearest of some drawn at random, so that asking is cheap and nobody can choose whose contact it is.
+
+Cf. Fig. 5, where the table holds the whole community and log(log(n)) nodes of log(n) others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from comitia.retrieval.trie import MEMBER_BYTES, Bucket, Member, Prefix, shared_bits
+
+CONTACTS: Final = 4
+"""Contacts kept at each level."""
+
+CANDIDATES: Final = 16
+"""Contacts drawn at each level, of which the nearest are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find:
+    """Ask a participant, under one of its ids, for what it knows under or towards a prefix.
+
+    place : the id under which it is asked.
+    target : the prefix.
+    """
+
+    place: bytes
+    target: Prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The answer to `Find`.
+
+    bucket : the answerer's own, where it lies under the target or has it inside; else None.
+    contacts : packed members, under the target or nearer to it than the answerer.
+    """
+
+    bucket: Bucket | None
+    contacts: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What a participant knows under one id.
+
+    path : all bits of the id.
+    bucket : the bucket that it is in.
+    levels : packed contacts; those of level l share exactly l leading bits with the id.
+    """
+
+    path: Prefix
+    bucket: Bucket
+    levels: tuple[bytes, ...]
+
+    @property
+    def entries(self) -> int:
+        """How many participants it names, itself not counted."""
+        return len(self.bucket.members) // MEMBER_BYTES - 1 + sum(map(len, self.levels)) // MEMBER_BYTES
+
+    @property
+    def contacts(self) -> bytes:
+        """Everyone in it, packed: what its owner starts a lookup of its own from."""
+        return b"".join(self.levels) + self.bucket.members
+
+    def answer(self, target: Prefix) -> Found:
+        """What this table has under a prefix, or else nearer to it."""
+        shared = shared_bits(self.path, target)
+        if shared == len(target):
+            return Found(bucket=self.bucket, contacts=b"".join(self.levels[shared:]))
+        bucket = self.bucket if shared >= len(self.bucket.prefix) else None
+        return Found(bucket=bucket, contacts=self.levels[shared] if shared < len(self.levels) else b"")
+
+
+def nearest(candidates: Sequence[Member], distance: Callable[[Member], float]) -> tuple[Member, ...]:
+    """The contacts to keep of those drawn for a level."""
+    return tuple(sorted(candidates, key=distance)[:CONTACTS])

@@ -1,0 +1,443 @@
+"""What must hold, checked after every event: one function for each sentence of the protocol.
+
+A checker is told facts as they happen and keeps what it needs in `Watch`; it looks at the world from outside and
+shares no state with the nodes. It yields a sentence for each violation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from comitia.consensus.quality import Judgement, QualityRules, judge
+from comitia.core.codec import digest
+from comitia.core.envelope import Envelope
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId, SessionId
+from comitia.ledger.application import Application, Result
+from comitia.ledger.policy import fitting_rule
+from comitia.ledger.session import Phase, Session, beacon, commitment
+from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Tick, Transaction, block_digest, parse
+from comitia.privacy.budget import Span, Standing
+from comitia.roles.messages import Deliver, Reveal, Submit, Vote
+from comitia.simulator.founding import Founding, RememberingBench
+from comitia.simulator.replica import Step
+
+if TYPE_CHECKING:
+    from comitia.simulator.machine import Letter, Machine
+
+CLOSED: Final = (Phase.SCORE, Phase.SEAL, Phase.SEALED)
+ENDED: Final = (Phase.SEALED, Phase.ABORTED)
+SPENT: Final = (Standing.SPENT, Standing.ABANDONED)
+
+
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """What the checkers know.
+
+    Attributes
+    ----------
+    founding : the consortium.
+    liars : nodes that follow a strategy instead of the protocol.
+    now : the highest block of the orderer.
+    authored : digests of all that any node signed by its own driver.
+    signed : what each node has said once: (node, session, kind) -> digest.
+    revealed : releases that were shown: (session, author) -> reveal.
+    voted : the block that honest members of each session have signed.
+    sealed : digest of the block of each sealed session.
+    ended : last phase and block digest of ended sessions.
+    chain : digest of every ordered block.
+    spent : each provider's reservations that count for ever.
+    """
+
+    founding: Founding
+    liars: set[NodeId] = field(default_factory=set)
+    now: Step
+    authored: set[bytes] = field(default_factory=set)
+    signed: dict[tuple[NodeId, bytes, str], bytes] = field(default_factory=dict)
+    revealed: dict[tuple[bytes, NodeId], Reveal] = field(default_factory=dict)
+    voted: dict[bytes, bytes] = field(default_factory=dict)
+    sealed: dict[SessionId, bytes] = field(default_factory=dict)
+    ended: dict[SessionId, Phase] = field(default_factory=dict)
+    chain: list[bytes] = field(default_factory=list)
+    spent: dict[NodeId, set[bytes]] = field(default_factory=dict)
+
+    def is_honest(self, node: NodeId) -> bool:
+        return node not in self.liars
+
+    def session(self, session: bytes) -> Session | None:
+        return self.now.application.session(SessionId(session))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A packet has left a machine."""
+
+    machine: Machine
+    letter: Letter
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The orderer has made a block durable.
+
+    step : the block and the state after it.
+    before : the state before it.
+    taken : the transactions that took effect, with their bodies.
+    """
+
+    step: Step
+    before: Application
+    taken: tuple[tuple[Result, Envelope, Transaction], ...]
+
+    def sessions(self) -> Iterator[tuple[Session | None, Session]]:
+        """Sessions that the block changed: as they were, and as they are."""
+        for session_id in self.step.applied.changed_sessions:
+            after = self.step.application.session(session_id)
+            if after is not None:
+                yield self.before.session(session_id), after
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A follower's copy has another head; `heads` is its whole chain."""
+
+    machine: Machine
+    heads: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A provider's budget has changed."""
+
+    machine: Machine
+
+
+Fact = Sent | Ordered | Followed | Moved
+
+
+@lru_cache(maxsize=1 << 16)
+def read(data: bytes) -> tuple[Envelope, Transaction]:
+    """A transaction; raises `ProtocolError` where it is none."""
+    return parse(data)
+
+
+# --- I1 - I12 ----------------------------------------------------------------------------------------------
+
+
+def i1_one_sealed_block(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """No two sealed blocks for one session, no fork.
+
+    Any two quorums of the committee must share an honest member, or two blocks could be sealed.
+    """
+    for _, session in fact.sessions():
+        if session.members:
+            size, faults = len(session.members), (len(session.members) - 1) // 3
+            if 2 * session.quorum - size <= faults:
+                yield f"two quorums of {session.quorum} of {size} need not share an honest member"
+        if session.block is not None:
+            sealed = watch.sealed.setdefault(session.id, block_digest(session.block))
+            if sealed != block_digest(session.block):
+                yield f"session {session.id.hex()[:8]} has two sealed blocks"
+    for _, _, body in fact.taken:
+        if isinstance(body, SealBlock):
+            sealed_session = fact.step.application.session(body.block.session)
+            signers = {signer for signer, _ in body.certificate}
+            size = len(sealed_session.members) if sealed_session is not None else 0
+            if len(signers) < (size + (size - 1) // 3) // 2 + 1:
+                yield f"a block was sealed by {len(signers)} of {size} members"
+
+
+def i1_no_fork(watch: Watch, fact: Followed) -> Iterator[str]:
+    """No two sealed blocks for one session, no fork: an honest follower's chain is the orderer's."""
+    height = len(fact.heads)
+    if height > len(watch.chain) or watch.chain[height - 1] != fact.heads[-1]:
+        yield f"{fact.machine.name} holds a block {height} that the super node does not have"
+
+
+def i2_reveal_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
+    """Reveal implies closed commit set."""
+    message = fact.letter.received.message
+    if not isinstance(message, Reveal):
+        return
+    session = watch.session(fact.letter.received.session)
+    _show(watch, session, message)
+    if session is None or session.phase in (Phase.CONSENT, Phase.COMMIT):
+        yield f"{fact.machine.name} shows a release while others can still commit"
+    elif fact.letter.to not in session.members:
+        yield f"{fact.machine.name} shows a release to one who is no member"
+
+
+def _show(watch: Watch, session: Session | None, reveal: Reveal) -> None:
+    if session is not None and reveal.author in session.commits and _opens(session, reveal):
+        watch.revealed[session.id, reveal.author] = reveal
+
+
+def i3_one_value_a_stage(watch: Watch, fact: Sent) -> Iterator[str]:
+    """An honest node never signs two values for one stage, across restarts."""
+    received = fact.letter.received
+    match received.message:
+        case Submit(transaction=data):
+            try:
+                envelope, _ = read(data)
+            except ProtocolError:
+                return
+            header = envelope.header
+            if header.type in ONCE_IN_SESSION and header.sender == received.sender:
+                yield from _said(watch, header.sender, header.session, header.type, envelope.digest)
+        case Vote(block=block):
+            yield from _said(watch, received.sender, received.session, "vote", block)
+
+
+def _said(watch: Watch, node: NodeId, session: bytes, kind: str, value: bytes) -> Iterator[str]:
+    first = watch.signed.setdefault((node, session, kind), value)
+    if first != value and watch.is_honest(node):
+        yield f"{node} has signed two different {kind} in session {session.hex()[:8]}"
+
+
+def i3_one_value_on_the_ledger(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """An honest node never signs two values for one stage, across restarts: the super node's own as well."""
+    for result, envelope, _ in fact.taken:
+        if result.type in ONCE_IN_SESSION:
+            yield from _said(watch, result.author, result.session, result.type, envelope.digest)
+
+
+def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Accepted is a subset of committed."""
+    for _, session in fact.sessions():
+        if session.judgement is not None and not session.commits.keys() >= set(session.judgement.accepted):
+            yield f"session {session.id.hex()[:8]} accepts a model that nobody committed to"
+        if len({commit.commitment for commit in session.commits.values()}) < len(session.commits):
+            yield f"two members of session {session.id.hex()[:8]} have the same commitment"
+
+
+def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Block = function of its inputs: M is what the accepted releases combine to, nobody judged their own."""
+    for before, session in fact.sessions():
+        judged = session.judgement is not None and (before is None or before.judgement is None)
+        if judged and session.judgement != _judged_by_others(session):
+            yield f"in session {session.id.hex()[:8]} somebody's line on its own model counted"
+        if session.block is None or session.judgement is None:
+            continue
+        shown = [watch.revealed.get((session.id, author)) for author in session.judgement.accepted]
+        reveals = [reveal for reveal in shown if reveal is not None and _opens(session, reveal)]
+        if len(reveals) < len(shown):
+            yield f"session {session.id.hex()[:8]} accepts a model that nobody has shown"
+        elif session.block.model != digest(combined(watch, session, reveals)):
+            yield f"the model of session {session.id.hex()[:8]} is not what the accepted releases combine to"
+
+
+def _judged_by_others(session: Session) -> Judgement:
+    """The judgement, had nobody written a line on its own model."""
+    rules = QualityRules(
+        quorum=session.quorum,
+        faults=session.faults,
+        kappa=session.task.kappa,
+        accept_unverified=session.task.accept_unverified,
+        reference_size=session.reference_size,
+    )
+    sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in session.scores.items()}
+    rows = {author: session.commits[author].rows for author in sorted(session.commits)}
+    return judge(sheets, rows, rules, beacon(session), frozenset(session.witnesses))
+
+
+def _opens(session: Session, reveal: Reveal) -> bool:
+    opened = commitment(session.id, reveal.author, reveal.nonce, reveal.release)
+    return session.commits[reveal.author].commitment == opened
+
+
+def combined(watch: Watch, session: Session, reveals: list[Reveal]) -> bytes:
+    bench, book = RememberingBench(), watch.founding.codebook
+    releases = [bench.read(session.task.learner, book, reveal) for reveal in reveals]
+    readable = [release for release in releases if release is not None]
+    return bench.combine(session.task.learner, book, readable, None).to_bytes()
+
+
+def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Block = function of its inputs: what honest members measure on one release is the same number."""
+    for result, _, _ in fact.taken:
+        session = fact.step.application.session(result.session) if result.type == "post-scores" else None
+        if session is None or not watch.is_honest(result.author):
+            continue
+        for line in session.scores.get(result.author, ()):
+            reveal = watch.revealed.get((session.id, line.author))
+            if line.received and (reveal is None or not _opens(session, reveal)):
+                yield f"{result.author} has scored a model of {line.author} that was not shown"
+
+
+def i5_honest_votes_agree(watch: Watch, fact: Sent) -> Iterator[str]:
+    """Block = function of its inputs: all honest members of a session sign the same one."""
+    received = fact.letter.received
+    if isinstance(received.message, Vote):
+        first = watch.voted.setdefault(received.session, received.message.block)
+        if first != received.message.block:
+            yield f"honest members of session {received.session.hex()[:8]} vote for different blocks"
+
+
+def i6_one_end(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Exactly one end per session."""
+    for before, session in fact.sessions():
+        if before is not None and before.phase in ENDED:
+            yield f"session {session.id.hex()[:8]} went on after its end"
+        if session.phase in ENDED and watch.ended.setdefault(session.id, session.phase) is not session.phase:
+            yield f"session {session.id.hex()[:8]} has ended twice"
+    for result, _, _ in fact.taken:
+        given_up = fact.step.application.session(result.session) if result.type == "abort-request" else None
+        if given_up is not None and given_up.requester != result.author:
+            yield f"{result.author} has ended somebody else's session"
+
+
+def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
+    """Bytes released imply an earlier durable debit at least as large."""
+    received, machine = fact.letter.received, fact.machine
+    if not isinstance(received.message, Reveal) or received.message.author != machine.node_id:
+        return
+    session = watch.session(received.session)
+    if machine.budget is None or session is None or not watch.is_honest(machine.node_id):
+        return
+    entry = machine.budget.book.entries.get(received.session)
+    paid = entry is not None and entry.standing in (Standing.SPENT, Standing.REUSED)
+    if not paid or entry is None or entry.ask.epsilon_micro < session.commits[machine.node_id].epsilon_micro:
+        yield f"{machine.name} shows a release for which no budget was spent"
+
+
+def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Bytes released imply an earlier durable debit at least as large: what is declared is what was asked for."""
+    for _, session in fact.sessions():
+        for author, commit in session.commits.items():
+            free = session.task.reuse and commit.epsilon_micro == 0
+            if commit.epsilon_micro != session.task.epsilon_micro and not free:
+                yield f"{author} declares epsilon {commit.epsilon_micro}, asked was {session.task.epsilon_micro}"
+
+
+def i8_spent_never_falls(watch: Watch, fact: Moved) -> Iterator[str]:
+    """Spent never falls, never passes the cap."""
+    machine = fact.machine
+    if machine.budget is None:
+        return
+    book = machine.budget.book
+    spent = {name for name, entry in book.entries.items() if entry.standing in SPENT}
+    if not spent >= watch.spent.get(machine.node_id, set()):
+        yield f"{machine.name} has forgotten what it spent"
+    watch.spent[machine.node_id] = spent
+    for limits in machine.budget.limits:
+        for cap in limits.caps:
+            if cap.span is Span.LIFE and not cap.requester:
+                total = book.total(lambda entry: True).epsilon_micro(limits.delta_pico)
+                if total > cap.epsilon_micro:
+                    yield f"{machine.name} has spent {total} of {cap.epsilon_micro} millionths"
+
+
+def i9_model_to_the_authorised(watch: Watch, fact: Sent) -> Iterator[str]:
+    """No model to the unauthorised: it goes to who asked for it, or whose reuse is on record."""
+    message = fact.letter.received.message
+    if not isinstance(message, Deliver) or not watch.is_honest(fact.machine.node_id):
+        return
+    session = watch.session(message.session)
+    asked = session is not None and session.requester == fact.letter.to and bytes(message.request) == session.id
+    reuse = dict(watch.now.application.reuses()).get(message.request.hex())
+    recorded = reuse is not None and (reuse.requester, reuse.source) == (fact.letter.to, message.session)
+    if not asked and not recorded:
+        yield f"{fact.machine.name} sends a model to {fact.letter.to}, who may not have it"
+
+
+def i9_reuse_by_current_policy(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """No model to the unauthorised: every contributor's *current* policy allows this requester and purpose."""
+    changing = {"set-policy", "withdraw", "register-profile"}
+    if any(result.type in changing for result, _, _ in fact.taken):
+        return
+    known = dict(fact.before.reuses())
+    for request, reuse in fact.step.application.reuses():
+        source = fact.before.session(reuse.source)
+        asking = fact.before.member(reuse.requester)
+        if request in known or source is None or source.judgement is None or asking is None:
+            continue
+        task = replace(source.task, purpose=reuse.purpose)
+        for node in source.judgement.accepted:
+            policy = fact.before.policy(node)
+            if fitting_rule(policy, requester=reuse.requester, organisation=asking.organisation, task=task):
+                continue
+            yield f"a cached model was served that {node} does not allow any more"
+
+
+def i10_no_false_accusation(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """An honest node is never named in proven evidence."""
+    for result, _, _ in fact.taken:
+        if result.type == "report-evidence":
+            for member in fact.step.application.members():
+                if member.suspended and watch.is_honest(member.node):
+                    yield f"{member.name} was excluded and has done nothing"
+
+
+def i11_signature_in_its_place(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """No signature is valid outside its session, stage, epoch."""
+    for result, envelope, _ in fact.taken:
+        header = envelope.header
+        if watch.is_honest(result.author) and envelope.digest not in watch.authored:
+            yield f"the ledger took a {result.type} that {result.author} never signed"
+        session = fact.step.application.session(SessionId(header.session)) if header.session else None
+        if session is not None and header.epoch != session.epoch:
+            yield f"a {result.type} of epoch {header.epoch} counted in a session of epoch {session.epoch}"
+        if header.chain != watch.founding.genesis.chain:
+            yield f"a {result.type} of another chain counted"
+
+
+def i12_acknowledged_survives(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """What was acknowledged survives kill -9 at any point: the orderer's chain only grows."""
+    header = fact.step.block.header
+    if header.height != len(watch.chain) + 1 or header.previous != watch.chain[-1]:
+        yield f"block {header.height} was made anew after it was known"
+    watch.chain.append(header.digest)
+
+
+def stages_end_in_time(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Every session ends by its deadline: a stage takes nothing once its time is up, and is not cut short."""
+    time_ms = fact.step.block.header.time_ms
+    for result, _, body in fact.taken:
+        ticked = fact.before.session(result.session) if isinstance(body, Tick) else None
+        same = isinstance(body, Tick) and ticked is not None and (ticked.phase, ticked.view) == (body.phase, body.view)
+        if same and ticked is not None and time_ms <= ticked.deadline_ms:
+            yield f"stage {ticked.phase} was ended {ticked.deadline_ms - time_ms} ms early"
+    for result, _, _ in fact.taken:
+        before = fact.before.session(result.session) if result.type in ONCE_IN_SESSION else None
+        if before is not None and _stage_of(result.type) is before.phase and time_ms > before.deadline_ms:
+            yield f"a {result.type} counted {time_ms - before.deadline_ms} ms after its stage had ended"
+
+
+def _stage_of(kind: str) -> Phase:
+    return {"consent": Phase.CONSENT, "commit-model": Phase.COMMIT, "post-scores": Phase.SCORE}[kind]
+
+
+Checker = Callable[[Watch, Fact], Iterator[str]]
+
+CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
+    Sent: (
+        i2_reveal_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree, i7_debit_before_release,
+        i9_model_to_the_authorised,
+    ),
+    Ordered: (
+        i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i5_block_from_its_inputs,
+        i5_honest_figures_agree, i6_one_end, i7_declared_as_asked, i9_reuse_by_current_policy, i10_no_false_accusation,
+        i11_signature_in_its_place, i12_acknowledged_survives, stages_end_in_time,
+    ),
+    Followed: (i1_no_fork,),
+    Moved: (i8_spent_never_falls,),
+}  # fmt: skip
+"""Which sentences each kind of fact could break."""
+
+
+def violations(watch: Watch, fact: Fact) -> Iterator[str]:
+    """Every sentence that a fact breaks, with the name of its checker.
+
+    Byzantine nodes break what they like; only what they bring about at honest ones counts.
+    """
+    if isinstance(fact, Sent) and not watch.is_honest(fact.machine.node_id):
+        message = fact.letter.received.message
+        if isinstance(message, Reveal):
+            _show(watch, watch.session(fact.letter.received.session), message)
+        return
+    for checker in CHECKERS[type(fact)]:
+        for text in checker(watch, fact):
+            yield f"{checker.__name__}: {text}"

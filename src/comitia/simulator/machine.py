@@ -1,0 +1,374 @@
+"""One computer of a simulated world: a disk that stays, and a node that runs on it until it crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from comitia.core.envelope import Envelope
+from comitia.core.errors import DamagedError, StorageError
+from comitia.core.ids import NodeId, TransactionId
+from comitia.driver.committee import Committee
+from comitia.driver.desk import Desk
+from comitia.driver.library import Library
+from comitia.driver.node import Node, Packed
+from comitia.driver.provider import Provider
+from comitia.driver.requesting import Requesting
+from comitia.ledger.block import Block
+from comitia.ledger.genesis import Role
+from comitia.ledger.transactions import Transaction
+from comitia.privacy.terms import Unit
+from comitia.roles.messages import (
+    TYPES,
+    AskModel,
+    AskReveal,
+    Blocks,
+    Deliver,
+    Follow,
+    Message,
+    Received,
+    Reveal,
+    Submit,
+    Submitted,
+    Vote,
+)
+from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedStore
+from comitia.simulator.faults import Fault
+from comitia.simulator.founding import Party, ReadyLearner, RememberingBench, SimulatedNoise
+from comitia.simulator.replica import Orderer, Replica, begin
+
+if TYPE_CHECKING:
+    from comitia.simulator.adversaries import Strategy
+    from comitia.simulator.world import World
+
+STAGES: Final = {kind: name for name, kind in TYPES.items()}
+
+_AROUND: Final = (
+    "commit", "budget-reserve", "budget-spend", "budget-give-back", "budget-reuse", "budget-abandon", "block", "append",
+)  # fmt: skip
+
+_IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, AskReveal, Vote, Deliver, AskModel)
+
+CRASH_POINTS: Final = (
+    *(f"{place}:{when}" for place in _AROUND for when in ("before", "after")),
+    *(f"write-{table}" for table in ("memory", "outbox", "artefact", "release")),
+    *(f"send-{STAGES[kind]}" for kind in _IN_SESSIONS),
+    "publish",
+)
+"""Every place at which a node can be killed: around each durable write and before each packet leaves."""
+
+
+class Crash(BaseException):
+    """The machine lost power. Nothing in a node can catch it."""
+
+
+@dataclass(slots=True)
+class Kill:
+    """Power is to fail at a point, when a machine passes it for the `left`-th time from now."""
+
+    point: str
+    left: int
+    kind: Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A message on its way, as its sender gave it away."""
+
+    to: NodeId
+    received: Received
+
+
+@cache
+def _block_from(data: bytes) -> Block:
+    return Block.from_bytes(data)
+
+
+class SimulatedNode(Node):
+    """A node whose packets are handed over unpacked, unless the world is one with real envelopes."""
+
+    machine: Machine
+
+    @staticmethod
+    def read_block(data: bytes) -> Block:
+        return _block_from(data)
+
+    def send(self, to: NodeId, session: bytes, message: Message) -> None:
+        machine = self.machine
+        strategy = machine.strategy
+        letters = [(to, session, message)] if strategy is None else strategy.letters(machine, to, session, message)
+        for reader, about, content in letters:
+            self.say(reader, about, content)
+
+    def post(self, session: bytes, body: Transaction) -> TransactionId:
+        strategy = self.machine.strategy
+        if strategy is None:
+            return super().post(session, body)
+        return strategy.post(self.machine, session, body, super().post)
+
+    def _sign(self, session: bytes, body: Transaction) -> Envelope:
+        envelope = super()._sign(session, body)
+        self.machine.world.watch.authored.add(envelope.digest)
+        return envelope
+
+    def say(self, to: NodeId, session: bytes, message: Message) -> None:
+        """Send a message as it is, past the strategy."""
+        world = self.machine.world
+        received = Received(sender=self.node, registered=True, session=session, message=message)
+        letter = Letter(to=to, received=received)
+        if world.sealed_wire:
+            super().send(to, session, message)
+            data = self._outgoing[-1].data
+        else:
+            data = len(world.letters).to_bytes(8, "big")
+            self._outgoing.append(Packed(to=to, data=data))
+        world.letters[data] = letter
+
+    def on_received(self, received: Received) -> None:
+        strategy = self.machine.strategy
+        if strategy is None or strategy.accepts(self.machine, received):
+            super().on_received(received)
+
+    def on_packet(self, data: bytes) -> None:
+        world = self.machine.world
+        if world.sealed_wire:
+            super().on_packet(data)
+        else:
+            self.on_received(world.letters[data].received)
+
+
+class Machine:
+    """A computer.
+
+    Parameters
+    ----------
+    world : World
+    party : whose it is.
+    """
+
+    def __init__(self, world: World, party: Party) -> None:
+        self.world = world
+        self.party = party
+        self.name = party.name
+        self.node_id = party.node
+        self.rows: dict[Any, Any] = {("fact", name): value for name, value in self._first_facts().items()}
+        self.rows["artefact", world.founding.codebook.digest] = world.founding.codebook_bytes
+        self.journal: list[bytes] = []
+        self.kept: list[bytes] = [world.history.first]
+        self.blocks = SimulatedBlocks(self.touch)
+        begin(self.blocks, world.founding)
+        self.node: SimulatedNode | None = None
+        self.budget: SimulatedBudget | None = None
+        self.requesting: Requesting | None = None
+        self.committee: Committee | None = None
+        self.strategy: Strategy | None = None
+        self.skew_ms = 0
+        self.paused_until = 0
+        self.full_until = 0
+        self.dead = False
+        self.boots = 0
+        self.plans: list[Kill] = []
+        self.producing = False
+        self._timer_ms: int | None = None
+
+    @property
+    def is_super(self) -> bool:
+        """Whether this machine orders the ledger."""
+        return self.party.node == self.world.founding.parties[0].node
+
+    def _first_facts(self) -> dict[str, bytes]:
+        return self.world.founding.facts.get(self.party.node, {})
+
+    def now_ms(self) -> int:
+        return self.world.start_ms + self.world.now + self.skew_ms
+
+    # --- power --------------------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Start the node on what its disk holds."""
+        if self.dead or self.node is not None:
+            return
+        self.boots += 1
+        boots = self.boots
+        self.world.note(f"{self.name} starts")
+        try:
+            self._start()
+        except Crash:
+            self.world.crashed(self)
+            return
+        except StorageError:
+            self.world.failed(self)
+            return
+        except DamagedError as error:
+            self._give_up(error)
+            return
+        self.world.at(0, lambda: self._beat(boots))
+
+    def _give_up(self, error: DamagedError) -> None:
+        """The disk is damaged, and the node says so rather than guess."""
+        self.world.note(f"{self.name} ends for good: {error.message}")
+        self.dead = True
+        self.stop()
+
+    def _start(self) -> None:
+        world, founding = self.world, self.world.founding
+        store = SimulatedStore(self.touch)
+        store.rows = self.rows
+        engine = Orderer(world.history, self.blocks, founding) if self.is_super else self._replica()
+        node = SimulatedNode(
+            genesis=founding.genesis,
+            membership=self.party.membership,
+            keys=self.party.keys,
+            engine=engine,
+            store=store,
+            wire=self,
+            clock=self.now_ms,
+            draw=lambda count: world.random.randbytes(count),
+        )
+        node.machine = self
+        library = Library(node)
+        node.add(library)
+        roles = self.party.roles
+        if Role.PROVIDER in roles:
+            self._start_provider(node, library)
+        elif Role.WITNESS in roles or self.is_super:
+            self.committee = Committee(node, library, None, RememberingBench())
+            node.add(self.committee)
+            node.on_membership(self.committee.resume)
+        if self.is_super:
+            desk = Desk(node, self)
+            node.ordering = desk
+            node.add(desk)
+        if Role.REQUESTER in roles:
+            self.requesting = Requesting(node, progress=lambda _: None, done=self.world.finished)
+            node.add(self.requesting)
+        self.producing = False
+        self._timer_ms = None
+        self.node = node
+
+    def _replica(self) -> Replica:
+        return Replica(self.world.history, self.touch, self.kept)
+
+    def _start_provider(self, node: SimulatedNode, library: Library) -> None:
+        founding = self.world.founding
+        self.budget = SimulatedBudget(self.touch, self.journal)
+        owner = Provider(
+            node,
+            library,
+            lambda codebook: founding.holdings[self.node_id],
+            self.budget,
+            unit=Unit.RECORD,
+            records_per_user=1,
+            noise=SimulatedNoise(self.world.random.randbytes(8)),
+        )
+        bench = RememberingBench(ReadyLearner(founding.releases[self.node_id]))
+        self.committee = Committee(node, library, owner, bench)
+        node.add(owner)
+        node.add(self.committee)
+        owner.when_ready(self.committee.resume)
+
+    def stop(self) -> None:
+        """The node is gone; the disk stays."""
+        self.node = None
+        self.budget = None
+        self.requesting = None
+        self.committee = None
+
+    # --- time and packets ---------------------------------------------------------------------------
+
+    def act(self, action: Callable[[], None]) -> None:
+        """Let the node deal with one event, if it runs; later if it is paused."""
+        if self.node is None:
+            return
+        if self.paused_until > self.world.now:
+            boots = self.boots
+            self.world.at(self.paused_until - self.world.now, lambda: self.act(action) if boots == self.boots else None)
+            return
+        try:
+            self.node.take(action)
+        except Crash:
+            self.world.crashed(self)
+        except StorageError:
+            self.world.failed(self)
+        except DamagedError as error:
+            self._give_up(error)
+        except Exception as error:  # noqa: BLE001 - whatever an honest node dies of is what is looked for
+            self.world.broke(self, error)
+        else:
+            self._look_ahead()
+        self.world.check(self)
+
+    def receive(self, data: bytes) -> None:
+        """A packet or a block has come."""
+        if self.node is None:
+            return
+        node = self.node
+        if data in self.world.letters:
+            self.act(lambda: node.on_packet(data))
+        else:
+            self.act(lambda: node.on_block(data))
+            if self.strategy is not None:
+                self.strategy.saw_block(self, data)
+
+    def _beat(self, boots: int) -> None:
+        if self.boots != boots or self.node is None:
+            return
+        self.act(self.node.heartbeat)
+        self.world.at(self.world.heartbeat_ms, lambda: self._beat(boots))
+
+    def _look_ahead(self) -> None:
+        """Come back at the node's next timer, and for a block if transactions wait."""
+        node = self.node
+        if node is None:
+            return
+        if self.is_super and not self.producing and isinstance(node.engine, Orderer) and node.engine.waiting:
+            self.producing = True
+            self.world.at(self.world.random.randrange(5, 40), self._produce)
+        due = node.next_timer_ms
+        if due is not None and (self._timer_ms is None or due < self._timer_ms):
+            self._timer_ms = due
+            boots = self.boots
+            self.world.at(max(1, due - self.now_ms()), lambda: self._fire(boots))
+
+    def _fire(self, boots: int) -> None:
+        if self.boots == boots:
+            self._timer_ms = None
+            self.act(lambda: None)
+
+    def _produce(self) -> None:
+        self.producing = False
+        if self.node is not None and self.node.ordering is not None:
+            self.act(self.node.ordering.make_block)
+
+    # --- ports: wire, admission, and the points at which power fails ---------------------------------
+
+    def send(self, to: NodeId, data: bytes) -> None:
+        letter = self.world.letters[data]
+        self.touch(f"send-{STAGES[type(letter.received.message)]}")
+        self.world.sent(self, letter, data)
+
+    def publish(self, topic: str, data: bytes) -> None:
+        self.touch("publish")
+        self.world.published(self, data)
+
+    def update_members(self, members: object) -> None:
+        """Everybody may use the simulated network."""
+
+    def touch(self, point: str) -> None:
+        """Pass a point at which the node can be killed, or find the disk full."""
+        world = self.world
+        writes = point.startswith(("write", "commit", "budget", "block", "append"))
+        if self.full_until > world.now and writes and not point.endswith(":after"):
+            world.fired[Fault.DISK_FULL] += 1
+            raise StorageError("the disk is full", code="disk-full", hint="free some space")
+        plan = next((plan for plan in self.plans if plan.point == point), None)
+        if plan is not None:
+            plan.left -= 1
+            if plan.left == 0:
+                self.plans.remove(plan)
+                world.fired[plan.kind] += 1
+                world.points[point] += 1
+                world.note(f"{self.name} is killed at {point}")
+                raise Crash

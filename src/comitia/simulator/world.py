@@ -1,0 +1,676 @@
+"""A consortium under a seed: virtual time, machines, a network, faults, and the checkers that look on.
+
+One event after another, in the order of (time, number): no threads, no sleeps, no clock, no floats, and no order of
+sets or hashes. The same seed gives the same run, to the byte.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from comitia.consensus.committee import faults_tolerated
+from comitia.core.codec import encode
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId, SessionId
+from comitia.driver.owner_settings import FACT as SETTINGS_FACT
+from comitia.driver.owner_settings import OwnerSettings
+from comitia.ledger.genesis import Role
+from comitia.ledger.transactions import ONCE_IN_SESSION, EvidenceKind, OpenRequest, Policy, ReportEvidence, Task
+from comitia.privacy.budget import Standing
+from comitia.roles.effects import Finish
+from comitia.roles.messages import Submit
+from comitia.simulator import adversaries
+from comitia.simulator.disk import flip_bit
+from comitia.simulator.faults import Fault, Fired
+from comitia.simulator.founding import OWNER, Founding, found
+from comitia.simulator.invariants import (
+    ENDED,
+    Followed,
+    Moved,
+    Ordered,
+    Sent,
+    Watch,
+    read,
+    violations,
+)
+from comitia.simulator.machine import CRASH_POINTS, Kill, Letter, Machine
+from comitia.simulator.network import Network
+from comitia.simulator.replica import History
+from comitia.simulator.trace import Trace, describe
+
+STAGE_MS: Final = 1_500
+SEAL_MS: Final = 800
+REQUESTS: Final = 4
+REQUESTS_WITHIN_MS: Final = 1_200
+FAULTS_UNTIL_MS: Final = 4_000
+"""After this, cuts heal, pauses end and killed machines come back: every session must end."""
+
+LONGEST_MS: Final = 60_000
+SETTLING_MS: Final = 1_500
+"""How long a world goes on after its last session has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a run is about.
+
+    providers, witnesses, super_nodes : the consortium.
+    faults : kinds that may happen.
+    adversaries : names of strategies; each run draws some.
+    """
+
+    providers: int = 9
+    witnesses: int = 1
+    super_nodes: int = 1
+    faults: frozenset[Fault] = frozenset()
+    adversaries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one run.
+
+    seed : which.
+    sessions, sealed, aborted, served : opened, and how they ended; answered from the cache.
+    violations : sentences that were broken; empty for a good run.
+    fired : faults, and strategies of adversaries, with how often each acted.
+    points : crash points, with how often each was hit.
+    trace_hash : of everything that happened.
+    story : the run in lines, where it was asked for.
+    """
+
+    seed: int
+    sessions: int
+    sealed: int
+    aborted: int
+    served: int
+    violations: tuple[str, ...]
+    fired: Fired
+    points: Fired
+    trace_hash: str
+    story: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request and what came of it."""
+
+    machine: Machine
+    boots: int
+    finish: Finish | None = None
+
+
+class World:
+    """One run.
+
+    Parameters
+    ----------
+    seed : int
+    setting : Setting
+    keep : whether to keep the story.
+    """
+
+    heartbeat_ms = 500
+
+    def __init__(self, seed: int, setting: Setting, *, keep: bool = False) -> None:
+        self.seed = seed
+        self.setting = setting
+        self.random = Random(f"comitia {seed}")
+        self.founding: Founding = found(setting.providers, setting.witnesses, setting.super_nodes)
+        self.history = History(self.founding)
+        self.watch = Watch(founding=self.founding, now=self.history.latest, chain=[self.history.first])
+        self.trace = Trace(keep=keep)
+        self.fired: Fired = Counter()
+        self.points: Fired = Counter()
+        self.violations: list[str] = []
+        self.letters: dict[bytes, Letter] = {}
+        self.sealed_wire = seed % 50 == 49
+        self.now = 0
+        self.start_ms = self.history.latest.block.header.time_ms + 100
+        self.names: dict[NodeId, str] = {party.node: party.name for party in self.founding.parties}
+        self.machines = [Machine(self, party) for party in self.founding.parties]
+        self.by_node = {machine.node_id: machine for machine in self.machines}
+        chosen = frozenset(kind for kind in Fault if kind in setting.faults and self.random.randrange(3))
+        self.faults = chosen
+        self.network = Network(self.random, chosen, self.fired, self._arrive_later)
+        self.asked: dict[SessionId, _Asked] = {}
+        self.may_fail = faults_tolerated(setting.providers + min(setting.witnesses, 4))
+        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._number = 0
+        self._sent: list[Sent] = []
+        self._heads: dict[NodeId, int] = {}
+        self._budgets: dict[NodeId, int] = {}
+        self._ordered = 1
+        self._over_since = -1
+        self._evidence: dict[tuple[NodeId, bytes, str], bytes] = {}
+        self._accused: set[NodeId] = set()
+
+    # --- time ---------------------------------------------------------------------------------------
+
+    def at(self, delay_ms: int, action: Callable[[], None]) -> None:
+        """Do something after a while."""
+        self._number += 1
+        heapq.heappush(self._events, (self.now + delay_ms, self._number, action))
+
+    def note(self, text: str) -> None:
+        self.trace.note(self.now, text)
+
+    def run(self) -> Outcome:
+        """Let everything happen, then look whether everything has ended."""
+        self._plan()
+        while self._events and not self._is_over() and self.now <= LONGEST_MS:
+            self.step()
+        self._check_end()
+        return self._outcome()
+
+    def step(self) -> None:
+        """Let the next thing happen."""
+        self.now, _, action = heapq.heappop(self._events)
+        action()
+
+    def _is_over(self) -> bool:
+        """Everything asked for has ended, and a while has passed since."""
+        waiting = len(self.asked) < self._requests or any(self._is_waiting(asked) for asked in self.asked.values())
+        if waiting or self.watch.now.application.open_sessions():
+            self._over_since = -1
+            return False
+        if self._over_since < 0:
+            self._over_since = self.now
+        return self.now - self._over_since > SETTLING_MS
+
+    @staticmethod
+    def _is_waiting(asked: _Asked) -> bool:
+        return asked.finish is None and asked.machine.boots == asked.boots
+
+    # --- what is going to happen --------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        self._choose_liars()
+        for machine in self.machines:
+            self.at(self.random.randrange(5), machine.boot)
+        self._plan_requests()
+        self._plan_owners()
+        planned = {
+            Fault.CRASH: self._plan_crashes,
+            Fault.TORN_WRITE: self._plan_torn_write,
+            Fault.LOST_WRITES: self._plan_lost_writes,
+            Fault.DISK_FULL: self._plan_full_disk,
+            Fault.BIT_FLIP: self._plan_bit_flip,
+            Fault.CLOCK_SKEW: self._plan_skew,
+            Fault.CLOCK_JUMP: self._plan_jump,
+            Fault.PAUSE: self._plan_pause,
+            Fault.DEATH: self._plan_death,
+            Fault.PARTITION: self._plan_partition,
+            Fault.ONE_WAY: self._plan_one_way,
+            Fault.CUT_OFF: self._plan_cut_off,
+        }
+        for kind, plan in planned.items():
+            if kind in self.faults:
+                plan()
+        self.at(FAULTS_UNTIL_MS, self._calm)
+
+    def _choose_liars(self) -> None:
+        if not self.setting.adversaries:
+            return
+        name = self.random.choice(self.setting.adversaries)
+        role = adversaries.STRATEGIES[name].role
+        able = [machine for machine in self.machines if role in machine.party.roles]
+        most = self.may_fail if role is Role.PROVIDER else 1
+        for machine in self.random.sample(able, min(len(able), max(0, most))):
+            machine.strategy = adversaries.STRATEGIES[name](name)
+            self.watch.liars.add(machine.node_id)
+            if role is Role.PROVIDER:
+                self.may_fail -= 1
+            self.note(f"{machine.name} follows the strategy {name}")
+
+    def _plan_requests(self) -> None:
+        requesters = [machine for machine in self.machines if Role.REQUESTER in machine.party.roles]
+        self._requests = REQUESTS
+        # Together, so that identical requests meet in flight, or one after another, so that they meet the cache.
+        within, gap = self.random.choice(((30, 0), (REQUESTS_WITHIN_MS, 300)))
+        for number in range(REQUESTS):
+            machine = requesters[number % len(requesters)]
+            delay = 200 + self.random.randrange(within) + number * gap
+            task, nonce = self._task(), self.random.randbytes(16)
+            self.at(delay, lambda machine=machine, task=task, nonce=nonce: self._ask(machine, task, nonce))  # type: ignore[misc]
+
+    def _task(self) -> Task:
+        random = self.random
+        return Task(
+            codebook=self.founding.codebook.digest,
+            epsilon_micro=1_000_000,
+            delta_pico=10_000_000,
+            providers_min=random.choice((1, max(1, self.setting.providers // 3), self.setting.providers)),
+            providers_max=self.setting.providers,
+            accept_unverified=True,
+            reuse=random.randrange(2) == 0,
+            consent_ms=STAGE_MS,
+            commit_ms=STAGE_MS,
+            score_ms=STAGE_MS,
+            seal_ms=SEAL_MS,
+            purpose=random.choice(("upkeep", "planning")),
+            queries=bytes(32),
+        )
+
+    def _ask(self, machine: Machine, task: Task, nonce: bytes) -> None:
+        """A person asks; again later while the machine is down or does not know yet that it is a member."""
+        if machine.node is None or machine.requesting is None or machine.paused_until > self.now:
+            if machine.dead:
+                self._requests -= 1
+            else:
+                self.at(200, lambda: self._ask(machine, task, nonce))
+            return
+        requesting = machine.requesting
+        request = OpenRequest(task=task, issued_ms=machine.now_ms(), nonce=nonce)
+        asked = _Asked(machine=machine, boots=machine.boots)
+
+        def ask() -> None:
+            self.asked[requesting.ask(request)] = asked
+
+        self.note(f"{machine.name} asks, for {task.purpose}{', a cached model will do' if task.reuse else ''}")
+        before = len(self.asked)
+        machine.act(ask)
+        if len(self.asked) == before:
+            self._requests -= 1
+
+    def finished(self, finish: Finish) -> None:
+        """A request has ended, for the person who asked."""
+        for session, asked in self.asked.items():
+            if asked.finish is None and finish.session == session:
+                asked.finish = finish
+                self.note(
+                    f"{asked.machine.name} has {finish.code or ('a cached model' if finish.cached else 'a model')}"
+                )
+
+    def _plan_owners(self) -> None:
+        """Now and then an owner thinks again: forbids a purpose, or leaves."""
+        providers = [machine for machine in self.machines if Role.PROVIDER in machine.party.roles]
+        if self.random.randrange(3) == 0:
+            machine = self.random.choice(providers)
+            leaves = self.random.randrange(2) == 0
+            self.at(self.random.randrange(300, 2_500), lambda: self._change_mind(machine, leaves))
+
+    def _change_mind(self, machine: Machine, leaves: bool) -> None:
+        rule = OWNER.policy.rules[0]
+        narrow = Policy(version=2, rules=(adversaries.narrowed(rule),))
+        changed = OwnerSettings(policy=narrow, total_epsilon_micro=OWNER.total_epsilon_micro, withdrawn=leaves)
+        machine.rows["fact", SETTINGS_FACT] = encode(changed)
+        machine.rows["elsewhere", ""] = machine.rows.get(("elsewhere", ""), 0) + 1
+        self.note(f"the owner of {machine.name} {'leaves' if leaves else 'allows upkeep only'}")
+
+    # --- faults -------------------------------------------------------------------------------------
+
+    def _some_machine(self) -> Machine:
+        return self.random.choice(self.machines)
+
+    def _some_time(self) -> int:
+        return self.random.randrange(100, FAULTS_UNTIL_MS - 500)
+
+    def _plan_crashes(self) -> None:
+        """Kill one to three machines, each at a point drawn from all there are."""
+        for _ in range(self.random.randrange(1, 4)):
+            point = self.random.choice(CRASH_POINTS)
+            machine = self._machine_for(point)
+            if point.startswith("budget-abandon"):
+                self._arm(machine, "budget-reserve:after", 1, Fault.CRASH)
+            self._arm(machine, point, 1 + self.random.randrange(2), Fault.CRASH)
+
+    def _machine_for(self, point: str) -> Machine:
+        """A machine that comes by a point at all."""
+        supers = [machine for machine in self.machines if machine.is_super]
+        others = [machine for machine in self.machines if not machine.is_super]
+        providers = [machine for machine in self.machines if Role.PROVIDER in machine.party.roles]
+        if point.startswith(("block", "publish", "send-blocks", "send-submitted")):
+            return self.random.choice(supers)
+        if point.startswith(("budget", "write-release", "send-reveal", "write-outbox")):
+            return self.random.choice(providers)
+        if point.startswith("send-ask-model"):
+            return self.random.choice([m for m in others if Role.REQUESTER in m.party.roles])
+        return self.random.choice(
+            others if point.startswith(("append", "send-submit", "send-follow")) else self.machines
+        )
+
+    @staticmethod
+    def _arm(machine: Machine, point: str, count: int, kind: Fault) -> None:
+        machine.plans.append(Kill(point, count, kind))
+
+    def _plan_torn_write(self) -> None:
+        """Power fails in the middle of a write; what was written of it is thrown away at the next start."""
+        machine, count = self._some_machine(), 1 + self.random.randrange(8)
+        point = "block:before" if machine.is_super and self.random.randrange(2) else "commit:before"
+        self._arm(machine, point, count, Fault.TORN_WRITE)
+
+    def _plan_lost_writes(self) -> None:
+        """A follower loses power, and the last blocks that the disk had not yet written."""
+        followers = [machine for machine in self.machines if not machine.is_super]
+        machine, blocks = self.random.choice(followers), 1 + self.random.randrange(3)
+
+        def lose() -> None:
+            if machine.node is None:
+                return
+            keep = max(1, len(machine.kept) - blocks)
+            if keep < len(machine.kept):
+                self.fired[Fault.LOST_WRITES] += 1
+                del machine.kept[keep:]
+            self.crashed(machine)
+
+        self.at(self._some_time(), lose)
+
+    def _plan_full_disk(self) -> None:
+        machine, length = self._some_machine(), self.random.randrange(200, 1_500)
+
+        def fill() -> None:
+            machine.full_until = self.now + length
+            self.note(f"the disk of {machine.name} is full")
+
+        self.at(self._some_time(), fill)
+
+    def _plan_bit_flip(self) -> None:
+        """A bit of a provider's disk flips while it is off."""
+        if self.may_fail < 1:
+            return
+        providers = [m for m in self.machines if Role.PROVIDER in m.party.roles and m.strategy is None]
+        if not providers:
+            return
+        self.may_fail -= 1
+        machine, bit = self.random.choice(providers), self.random.randrange(1 << 16)
+        self.watch.liars.add(machine.node_id)
+
+        def flip() -> None:
+            memories = [key for key in machine.rows if key[0] == "memory"]
+            if machine.journal and self.random.randrange(2):
+                place = self.random.randrange(len(machine.journal))
+                machine.journal[place] = flip_bit(machine.journal[place], bit)
+            elif memories:
+                key = self.random.choice(memories)
+                machine.rows[key] = flip_bit(machine.rows[key], bit)
+            else:
+                return
+            self.fired[Fault.BIT_FLIP] += 1
+            self.note(f"a bit flips on the disk of {machine.name}")
+            self.crashed(machine)
+
+        self.at(self._some_time(), flip)
+
+    def _plan_skew(self) -> None:
+        for machine in self.machines:
+            if self.random.randrange(3) == 0:
+                machine.skew_ms = self.random.randrange(-3_000, 3_000)
+                self.fired[Fault.CLOCK_SKEW] += 1
+
+    def _plan_jump(self) -> None:
+        machine, jump = self._some_machine(), self.random.randrange(-4_000, 4_000)
+
+        def leap() -> None:
+            machine.skew_ms += jump
+            self.fired[Fault.CLOCK_JUMP] += 1
+            self.note(f"the clock of {machine.name} jumps by {jump} ms")
+
+        self.at(self._some_time(), leap)
+
+    def _plan_pause(self) -> None:
+        machine, length = self._some_machine(), self.random.randrange(200, 3_000)
+
+        def pause() -> None:
+            machine.paused_until = self.now + length
+            self.fired[Fault.PAUSE] += 1
+            self.note(f"{machine.name} stands still for {length} ms")
+
+        self.at(self._some_time(), pause)
+
+    def _plan_death(self) -> None:
+        """A provider goes away for good."""
+        providers = [m for m in self.machines if Role.PROVIDER in m.party.roles and m.strategy is None]
+        if self.may_fail < 1 or not providers:
+            return
+        self.may_fail -= 1
+        machine = self.random.choice(providers)
+
+        def die() -> None:
+            machine.dead = True
+            machine.stop()
+            self.fired[Fault.DEATH] += 1
+            self.note(f"{machine.name} is gone for good")
+
+        self.at(self._some_time(), die)
+
+    def _halves(self) -> tuple[list[NodeId], list[NodeId]]:
+        nodes = [machine.node_id for machine in self.machines]
+        inside = self.random.sample(nodes, self.random.randrange(1, len(nodes)))
+        return inside, [node for node in nodes if node not in inside]
+
+    def _plan_partition(self) -> None:
+        one, other = self._halves()
+        length = self.random.randrange(200, 2_500)
+
+        def part() -> None:
+            self.network.cut(one, other, self.now + length, Fault.PARTITION)
+            self.network.cut(other, one, self.now + length, Fault.PARTITION)
+            self.note(f"the network falls apart for {length} ms: {', '.join(self.names[node] for node in one)}")
+
+        self.at(self._some_time(), part)
+
+    def _plan_one_way(self) -> None:
+        one, other = self._halves()
+        length = self.random.randrange(200, 2_500)
+
+        def part() -> None:
+            self.network.cut(one, other, self.now + length, Fault.ONE_WAY)
+            self.note(f"for {length} ms nothing comes from {', '.join(self.names[node] for node in one)}")
+
+        self.at(self._some_time(), part)
+
+    def _plan_cut_off(self) -> None:
+        """A provider is never reached again."""
+        providers = [m for m in self.machines if Role.PROVIDER in m.party.roles and m.strategy is None]
+        if self.may_fail < 1 or not providers:
+            return
+        self.may_fail -= 1
+        machine = self.random.choice(providers)
+        rest = [other.node_id for other in self.machines if other is not machine]
+
+        def cut() -> None:
+            self.network.cut([machine.node_id], rest, 10 * LONGEST_MS, Fault.CUT_OFF)
+            self.network.cut(rest, [machine.node_id], 10 * LONGEST_MS, Fault.CUT_OFF)
+            self.note(f"{machine.name} is cut off for good")
+
+        self.at(self._some_time(), cut)
+
+    def _calm(self) -> None:
+        """From now on the world behaves, and every session must end."""
+        self.network.calm = True
+        for machine in self.machines:
+            machine.plans.clear()
+            machine.full_until = 0
+
+    # --- what machines report -----------------------------------------------------------------------
+
+    def crashed(self, machine: Machine) -> None:
+        """A machine lost power; it comes back after a while."""
+        machine.stop()
+        self.note(f"{machine.name} is down")
+        self.at(self.random.randrange(50, 1_500), machine.boot)
+
+    def failed(self, machine: Machine) -> None:
+        """A node ended by itself for its disk; whoever runs it starts it again."""
+        machine.stop()
+        self.note(f"{machine.name} ends: its disk is full")
+        self.at(self.random.randrange(200, 1_000), machine.boot)
+
+    def broke(self, machine: Machine, error: Exception) -> None:
+        """A node ended by a mistake in it. An honest one ends only for its disk."""
+        if self.watch.is_honest(machine.node_id):
+            self._hold([f"uncaught: {machine.name} died of {type(error).__name__}: {error}"])
+        self.crashed(machine)
+
+    def sent(self, machine: Machine, letter: Letter, data: bytes) -> None:
+        """A packet has left; what others may see of it is checked now, whatever becomes of it."""
+        name = self.names.get(letter.to, letter.to)
+        self.note(f"{machine.name} -> {name}: {describe(letter.received.message, self.names)}")
+        self._sent.append(Sent(machine, letter))
+        self.network.carry(self.now, machine.node_id, letter.to, data)
+
+    def published(self, machine: Machine, data: bytes) -> None:
+        """A block goes to all who follow."""
+        for other in self.machines:
+            if other is not machine:
+                self.network.carry(self.now, machine.node_id, other.node_id, data)
+
+    def _arrive_later(self, delay_ms: int, sender: NodeId, to: NodeId, data: bytes) -> None:
+        machine = self.by_node.get(to)
+        if machine is not None:
+            self.at(delay_ms, lambda: machine.receive(data))
+
+    # --- checking -----------------------------------------------------------------------------------
+
+    def check(self, machine: Machine) -> None:
+        """Hold every sentence against what the last event brought."""
+        while self._ordered < len(self.history.ordered):
+            self._check_block()
+        sent, self._sent = self._sent, []
+        for fact in sent:
+            self._hold(violations(self.watch, fact))
+            self._collect_evidence(fact)
+        if len(machine.kept) != self._heads.get(machine.node_id, 1):
+            self._heads[machine.node_id] = len(machine.kept)
+            self._hold(violations(self.watch, Followed(machine, machine.kept)))
+        if len(machine.journal) != self._budgets.get(machine.node_id, 0):
+            self._budgets[machine.node_id] = len(machine.journal)
+            self._hold(violations(self.watch, Moved(machine)))
+
+    def _collect_evidence(self, fact: Sent) -> None:
+        """Keep what a liar has signed; two different values for one stage are brought to the ledger."""
+        message = fact.letter.received.message
+        if self.watch.is_honest(fact.machine.node_id) or not isinstance(message, Submit):
+            return
+        try:
+            envelope, _ = read(message.transaction)
+        except ProtocolError:
+            return
+        header = envelope.header
+        if header.type not in ONCE_IN_SESSION or header.sender != fact.machine.node_id:
+            return
+        place = (header.sender, header.session, header.type)
+        first = self._evidence.setdefault(place, message.transaction)
+        if first != message.transaction and header.sender not in self._accused:
+            self._accused.add(header.sender)
+            items = (first, message.transaction)
+            body = ReportEvidence(kind=EvidenceKind.EQUIVOCATION, accused=header.sender, items=items)
+            self.at(100, lambda: self._accuse(body))
+
+    def _accuse(self, body: ReportEvidence) -> None:
+        """Some honest node reports; another time if it is not able to."""
+        machine = next(m for m in self.machines if m.is_super)
+        if machine.node is None or machine.paused_until > self.now:
+            self.at(300, lambda: self._accuse(body))
+            return
+        node = machine.node
+
+        def report() -> None:
+            node.post(b"", body)
+
+        machine.act(report)
+        self.at(600, lambda: self._accuse_again(body))
+
+    def _accuse_again(self, body: ReportEvidence) -> None:
+        member = self.watch.now.application.member(body.accused)
+        if member is not None and not member.suspended and self.watch.session(read(body.items[0])[0].header.session):
+            self._accuse(body)
+
+    def _check_block(self) -> None:
+        before, step = self.history.ordered[self._ordered - 1], self.history.ordered[self._ordered]
+        self._ordered += 1
+        taken = []
+        for result, data in zip(step.applied.results, step.block.transactions, strict=True):
+            if not result.code:
+                taken.append((result, *read(data)))
+            self.note(f"block {step.block.header.height}: {result.type} of {self._name(result.author)} {result.code}")
+        self.note(f"block {step.block.header.height}: state {step.applied.state_root.hex()[:16]}")
+        self.watch.now = step
+        fact = Ordered(step=step, before=before.application, taken=tuple(taken))
+        for _, session in fact.sessions():
+            why = f": {session.abort_reason}" if session.abort_reason else ""
+            self.note(f"session {session.id.hex()[:8]} is in {session.phase}{why}")
+        self._hold(violations(self.watch, fact))
+
+    def _name(self, node: NodeId) -> str:
+        return self.names.get(node, node)
+
+    def _hold(self, broken: object) -> None:
+        for text in broken:  # type: ignore[attr-defined]
+            if text not in self.violations:
+                self.violations.append(text)
+                self.note(f"VIOLATION {text}")
+
+    def _check_end(self) -> None:
+        """Liveness: with at most N-q faulty members and a live ledger, every session ends by its deadline."""
+        application = self.history.latest.application
+        for session in application.open_sessions():
+            self._hold([f"liveness: session {session.id.hex()[:8]} never ended, it stands in {session.phase}"])
+        for session_id, asked in self.asked.items():
+            if self._is_waiting(asked) and self.watch.is_honest(asked.machine.node_id):
+                self._hold([f"liveness: the request {session_id.hex()[:8]} of {asked.machine.name} was never answered"])
+            if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
+                self._hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
+            if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
+                record = application.session(session_id)
+                if record is None or record.block is None:
+                    self._hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
+        for machine in self.machines:
+            self._check_settled(machine)
+        for node in sorted(self._accused):
+            member = application.member(node)
+            if member is not None and not member.suspended:
+                self._hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
+        self._check_replay()
+
+    @property
+    def _is_fair(self) -> bool:
+        """Whether nothing at all went wrong in this world."""
+        return not self.faults and not self.watch.liars
+
+    def _check_settled(self, machine: Machine) -> None:
+        """Budget of an aborted session that released nothing is given back, otherwise it stays spent."""
+        if machine.budget is None or not self.watch.is_honest(machine.node_id) or machine.node is None:
+            return
+        if machine.node.engine.height < self.history.latest.block.header.height:
+            return
+        for name, entry in machine.budget.book.entries.items():
+            session = self.watch.session(name)
+            if session is not None and session.phase in ENDED and entry.standing is Standing.RESERVED:
+                self._hold([f"i8: {machine.name} still reserves for session {name.hex()[:8]}, which has ended"])
+
+    def _check_replay(self) -> None:
+        """I5, I12: a new application, given the orderer's blocks from the first on, comes to the same state."""
+        if self.seed % 16:
+            return
+        application = self.founding.application.fork()
+        for step in self.history.ordered[1:]:
+            header = step.block.header
+            again = application.apply(
+                step.block.transactions, time_ms=header.time_ms, height=header.height, previous=header.previous
+            )
+            if again.state_root != header.state_root:
+                self._hold([f"i5: block {header.height} leads to another state when it is applied again"])
+
+    def _outcome(self) -> Outcome:
+        sessions = self.history.latest.application.sessions()
+        phases = Counter(session.phase.value for session in sessions)
+        served = sum(1 for asked in self.asked.values() if asked.finish is not None and asked.finish.cached)
+        return Outcome(
+            seed=self.seed,
+            sessions=len(sessions),
+            sealed=phases["sealed"],
+            aborted=phases["aborted"],
+            served=served,
+            violations=tuple(self.violations),
+            fired=self.fired,
+            points=self.points,
+            trace_hash=self.trace.hash,
+            story=tuple(self.trace.lines),
+        )

@@ -1,0 +1,65 @@
+"""Communities and liveness on real processes: probes sealed from node to node, relayed by the super node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from comitia.app.cli import cli
+from comitia.app.local import LocalConsortium
+from comitia.app.network import find_providers, index_of, make_lookup, probe_network, read_network
+from comitia.app.node.client import Client
+from comitia.core.errors import InputError
+from comitia.retrieval.lookup import Query
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("way", ["index", "hybrid", "overlay"])
+def test_every_lookup_finds_the_same_over_the_transport(local: LocalConsortium, way: str) -> None:
+    with Client(local.requester) as client:
+        book = client.codebook()
+        index = index_of(client.application)
+        queries = [Query(codebook=book.digest, leaf=leaf) for leaf in range(len(book.leaves))]
+        asked = client.look_up(lambda directory: [make_lookup(query, way, index, directory) for query in queries])
+        assert all(lookup.complete for lookup in asked)
+        assert [lookup.answer for lookup in asked] == [index.lookup(q.codebook, q.leaf, None) for q in queries]
+        assert {node for lookup in asked for node in lookup.answer} == set(index.records)
+    found = find_providers(local.requester, "engine", way, 1)
+    leaf = next(number for number, leaf in enumerate(book.leaves) if leaf.label == "engine")
+    assert (found.nodes, found.complete) == (index.lookup(book.digest, leaf, 1), True)
+
+
+def test_a_category_that_nobody_named(local: LocalConsortium) -> None:
+    with pytest.raises(InputError) as caught:
+        find_providers(local.requester, "gearbox", "overlay", None)
+    assert caught.value.code == "unknown-category"
+    assert "engine" in caught.value.hint
+
+
+def test_the_network_shows_who_is_there(local: LocalConsortium, tmp_path: Path) -> None:
+    everyone = {"plant-1", "plant-2", "plant-3"}
+    asked = probe_network(local.requester)
+    assert {r.name for district in asked for r in district.residents} == everyone
+    assert all(resident.alive for district in asked for resident in district.residents)
+    process = local.providers[1].process
+    assert process is not None
+    process.kill()
+    process.wait()
+    asked = probe_network(local.requester)
+    standing = {r.name: r.alive for district in asked for r in district.residents}
+    assert standing == {"plant-1": True, "plant-2": False, "plant-3": True}
+    local.start_node(local.providers[1])
+
+    read = read_network(local.requester)
+    assert [district.categories for district in read] == [district.categories for district in asked]
+    assert {resident.alive for district in read for resident in district.residents} == {None}
+
+    picture = tmp_path / "network.svg"
+    run = CliRunner().invoke(cli, ["network", str(local.requester), "--picture", str(picture), "--format", "json"])
+    assert run.exit_code == 0, run.output
+    assert {r["name"] for d in json.loads(run.stdout) for r in d["residents"]} == everyone
+    assert "plant-2" in picture.read_text(encoding="utf-8")

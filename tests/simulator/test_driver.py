@@ -1,0 +1,48 @@
+"""What the simulator is too coarse to hit often: a driver between two writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from comitia.core.errors import DamagedError
+from comitia.ledger.session import Phase
+from comitia.roles.messages import Blocks, Received
+from comitia.simulator.world import Setting, World
+
+
+def stopped_before_consent() -> World:
+    """A world in which a session is open, and no follower has heard of it yet."""
+    world = World(3, Setting(providers=3))
+    world._plan()
+    while not world.watch.now.application.open_sessions():
+        world.step()
+    return world
+
+
+def test_a_bad_block_behind_a_good_one_undoes_nothing_that_the_good_one_led_to() -> None:
+    world = stopped_before_consent()
+    machine = next(m for m in world.machines if m.name == "provider-1")
+    assert machine.node is not None
+    node, good = machine.node, world.history.latest.block.to_bytes()
+    poison = Received(
+        sender=world.machines[1].node_id,
+        registered=True,
+        session=b"",
+        message=Blocks(blocks=(good, b"no block"), head=2),
+    )
+    machine.act(lambda: node.on_received(poison))
+    (session,) = node.application.open_sessions()
+    assert session.phase is Phase.CONSENT
+    assert session.id in node.store.memories()
+    assert node.store.queued(session.id, "consent/1") is not None
+
+
+def test_a_node_that_cannot_read_its_memory_does_not_go_on() -> None:
+    world = stopped_before_consent()
+    machine = next(m for m in world.machines if m.name == "provider-1")
+    assert machine.committee is not None
+    session = world.watch.now.application.open_sessions()[0]
+    machine.kept.append(world.history.latest.digest)
+    machine.rows["memory", session.id] = b"\xff"
+    with pytest.raises(DamagedError, match="cannot be read"):
+        machine.committee.resume()
