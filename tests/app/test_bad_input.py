@@ -126,6 +126,14 @@ def test_learning_bench_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str
     fails(capsys, 3, "unknown-column", *base, "--partition", "column:plant")
     fails(capsys, 3, "unknown-column", *base, "--split-column", "split")
     fails(capsys, 3, "bad-split", *base, "--split-column", "label")
+    fails(capsys, 3, "no-rounds", *base, "--learner", "gbdt", "--rounds", "2")
+    fails(capsys, 3, "no-rounds", *base, "--learner", "paper_literal", "--mode", "chain")
+    fails(capsys, 3, "bad-rounds", *base, "--learner", "softmax", "--rounds", "0")
+    fails(capsys, 3, "wrong-kind", *base, "--learner", "bins")
+    fails(capsys, 3, "wrong-kind", *base, "--target", "0:9:3", "--learner", "softmax")
+    fails(capsys, 3, "bad-option", *base, "--target", "0:9:3", "--new-classes", "1")
+    fails(capsys, 3, "bad-option", *base, "--target", "0:9:3", "--epsilon", "inf")
+    fails(capsys, 3, "bad-target", *base, "--target", "nine")
 
 
 @pytest.mark.parametrize("damage", [b"", b"rubbish", "flip", "cut"])

@@ -17,7 +17,6 @@ from pytest import MonkeyPatch
 
 from comitia.consensus import committee as seats
 from comitia.consensus import quality
-from comitia.core.codec import encode
 from comitia.core.errors import ProtocolError
 from comitia.driver import node
 from comitia.driver.provider import Provider
@@ -58,10 +57,10 @@ def quorum_one_short(patch: MonkeyPatch) -> None:
 def reveal_before_the_commits_close(patch: MonkeyPatch) -> None:
     real = member._commit
 
-    def early(state: member.MemberState) -> Any:
+    def early(state: member.MemberState, now_ms: int) -> Any:
         if state.node in state.session.commits and "reveal" not in state.begun:
-            return member._reveal(member._hold_own(state), 0)
-        return real(state)
+            return member._reveal(member._hold_own(state), now_ms)
+        return real(state, now_ms)
 
     patch.setattr(member, "_commit", early)
 
@@ -81,7 +80,7 @@ def send_before_sync(patch: MonkeyPatch) -> None:
 
 
 def debit_after_sending(patch: MonkeyPatch) -> None:
-    def train(self: Provider, record: Any, codebook: Any, using: Any) -> Any:
+    def train(self: Provider, record: Any, codebook: Any, using: Any, given: Any = None) -> Any:
         held = self._holdings[record.task.codebook]
         released = using.train(codebook, held.vectors, held.labels, self._terms(record), self._noise)
         return release_bytes(released), released.value.rows, record.task.epsilon_micro
@@ -137,9 +136,9 @@ def rounding_differs_by_machine(patch: MonkeyPatch) -> None:
         begin(self, learner)
         self.odd = next(number) % 4 == 1  # type: ignore[attr-defined]
 
-    def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any) -> bytes:
-        exact = real(self, name, codebook, accepted)
-        return encode([exact]) if self.odd else exact  # type: ignore[attr-defined]
+    def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any, given: Any) -> Any:
+        exact: Any = real(self, name, codebook, accepted, given)
+        return replace(exact, total=exact.total + 1) if self.odd else exact  # type: ignore[attr-defined]
 
     patch.setattr(RememberingBench, "__init__", init)
     patch.setattr(RememberingBench, "combine", combine)
@@ -161,9 +160,10 @@ def certificate_unchecked(patch: MonkeyPatch) -> None:
 
 def reveal_not_held_against_its_hash(patch: MonkeyPatch) -> None:
     def keep(state: member.MemberState, reveal: Reveal) -> member.MemberState:
-        if reveal.author not in state.session.commits or reveal.author in state.reveals:
+        place = reveal.round, reveal.author
+        if reveal.author not in state.session.commits or place in state.reveals:
             return state
-        return replace(state, reveals={**state.reveals, reveal.author: reveal})
+        return replace(state, reveals={**state.reveals, place: reveal})
 
     patch.setattr(member, "_keep_reveal", keep)
 
@@ -214,12 +214,12 @@ def block_published_before_it_is_durable(patch: MonkeyPatch) -> None:
 
 
 def releases_for_anyone_who_asks(patch: MonkeyPatch) -> None:
-    def answer(state: member.MemberState, sender: Any, authors: Any) -> Any:
+    def answer(state: member.MemberState, sender: Any, authors: Any, number: int) -> Any:
         held = member._hold_own(state).reveals
         return tuple(
-            member.Send(to=sender, session=state.session.id, message=held[author])
+            member.Send(to=sender, session=state.session.id, message=held[number, author])
             for author in authors
-            if author in held
+            if (number, author) in held
         )
 
     patch.setattr(member, "_answer_reveals", answer)
