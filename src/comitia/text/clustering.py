@@ -93,21 +93,23 @@ def distances(documents: TermMatrix, centroids: Matrix, distance: Distance) -> M
 
     For ``cosine`` rows of either have length 1 or 0; for ``jaccard`` they need not be scaled.
     """
+    # Rows of terms, each in one piece and as narrow as the documents' values: gathering them is what takes the time.
+    by_term = np.ascontiguousarray(centroids.T, dtype=documents.values.dtype)
     if distance is Distance.COSINE:
-        return np.asarray(1.0 - documents.times(centroids.T))
+        return np.asarray(1.0 - documents.times(by_term), dtype=np.float64)
     # max(a, b) = a + b - min(a, b), so only the terms that a document has need be looked at.
-    smaller = documents.overlaps(centroids.T)
+    smaller = documents.overlaps(by_term).astype(np.float64)
     larger = documents.row_sums()[:, None] + centroids.sum(axis=1) - smaller
     return np.asarray(1.0 - smaller / np.where(larger > 0, larger, 1.0))
 
 
 def _scaled(weights: TermMatrix, distance: Distance) -> TermMatrix:
-    """Rows that sum to 1 (jaccard) or have length 1 (cosine)."""
+    """Rows that sum to 1 (jaccard) or have length 1 (cosine), float32."""
     values = weights.values.astype(np.float64)
     power = 1 if distance is Distance.JACCARD else 2
     sizes = weights.row_sums(values**power) ** (1 / power)
     sizes = np.where(sizes > 0, sizes, 1.0)
-    return weights.with_values(values / np.repeat(sizes, np.diff(weights.starts)))
+    return weights.with_values((values / np.repeat(sizes, np.diff(weights.starts))).astype(np.float32))
 
 
 def _run(documents: TermMatrix, clusters: int, distance: Distance, generator: np.random.Generator) -> Clustering:
