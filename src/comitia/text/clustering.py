@@ -5,6 +5,7 @@ What comes out stays with the owner: it is learnt from private text.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,13 +43,18 @@ class Clustering:
     centroids : float64 array (k, terms)
         Arithmetic means of the scaled documents, for ``cosine`` of length 1. (Medians, which would minimise
         the Jaccard distance, are nearly all zero for sparse text, and collapse.)
-    distance : float
-        Mean distance of a document from its centroid, 0 to 1.
+    apart : float64 array (n,)
+        Distance of each document from its centroid, 0 to 1.
     """
 
     labels: NDArray[np.int64]
     centroids: Matrix
-    distance: float
+    apart: NDArray[np.float64]
+
+    @property
+    def distance(self) -> float:
+        """Mean distance of a document from its centroid, 0 to 1."""
+        return float(self.apart.mean())
 
 
 def kmeans(
@@ -58,6 +64,7 @@ def kmeans(
     seed: int,
     distance: Distance = Distance.JACCARD,
     starts: int = STARTS,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Clustering:
     """The best of several runs of k-means.
 
@@ -72,6 +79,8 @@ def kmeans(
     distance : Distance
     starts : int
         How many runs, at least 1.
+    progress : callable
+        Told the number of each run, from 1, as it begins.
 
     Raises
     ------
@@ -84,7 +93,10 @@ def kmeans(
         raise InputError("term weights are finite and not negative", code="bad-weights")
     documents = _scaled(weights, distance)
     generator = np.random.default_rng(seed)
-    runs = [_run(documents, clusters, distance, generator) for _ in range(starts)]
+    runs = []
+    for number in range(1, starts + 1):
+        progress(number)
+        runs.append(_run(documents, clusters, distance, generator))
     return min(runs, key=lambda run: run.distance)
 
 
@@ -123,7 +135,7 @@ def _run(documents: TermMatrix, clusters: int, distance: Distance, generator: np
         labels = nearest
         centroids = _means(documents, labels, apart.min(axis=1), clusters, distance)
         apart = distances(documents, centroids, distance)
-    return Clustering(labels=apart.argmin(axis=1), centroids=centroids, distance=float(apart.min(axis=1).mean()))
+    return Clustering(labels=apart.argmin(axis=1), centroids=centroids, apart=apart.min(axis=1))
 
 
 def _means(

@@ -34,9 +34,9 @@ def key_terms(
     width = weights.width
     owner = groups[weights.row_of_entry]
     own = owner >= 0
-    sums = np.bincount(
-        owner[own] * width + weights.columns[own], weights.values[own], minlength=count * width
-    ).reshape(count, width)
+    sums = np.bincount(owner[own] * width + weights.columns[own], weights.values[own], minlength=count * width).reshape(
+        count, width
+    )
     sizes = np.bincount(groups[groups >= 0], minlength=count)
     excess = sums / np.maximum(sizes, 1)[:, None] - sums.sum(axis=0) / max(1, int(sizes.sum()))
     strongest = np.argsort(-excess, axis=1, kind="stable")[:, :most]

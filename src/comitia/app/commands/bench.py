@@ -13,5 +13,6 @@ bench: Final = LazyGroup(
         "request": ("comitia.app.bench.request", "Whole requests over real processes: time, CPU, bytes, memory."),
         "learning": ("comitia.app.bench.learning", "What sharing is worth on your documents, before it costs."),
         "figures": ("comitia.app.bench.figures", "The paper's Figs. 9 to 12 measured anew, beside baselines."),
+        "clustering": ("comitia.app.bench.clustering", "How well groups of unlabelled documents match known labels."),
     },
 )
