@@ -1,4 +1,4 @@
-"""How well groups of documents agree with known labels: what `comitia explore` is worth on data whose answer is known."""
+"""How well groups of documents agree with known labels: `comitia explore` on data whose answer is known."""
 
 from __future__ import annotations
 
