@@ -12,6 +12,7 @@ from comitia.app.tasks import Wish, make_task
 from comitia.core.errors import InputError
 from comitia.learning.registry import learner
 from comitia.learning.worth import Worth, profile_counts, public_auc, worth
+from comitia.app.tasks import Wish, located, make_task
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -25,11 +26,13 @@ class Answer:
 
     verified : what the model's proof says.
     cached : whether an earlier session made it.
+    asked : the categories asked for, and numbers of leaves without one.
     latency_s : from asking to the verified model in hand.
     """
 
     verified: Verified
     cached: bool
+    asked: tuple[str | int, ...]
     latency_s: float
 
 
@@ -51,6 +54,7 @@ def ask_for_model(
 def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None) -> Answer:
     """Ask with a client that is connected already."""
     codebook = client.codebook()
+    wish = located(wish, codebook)
     kappa = client.daemon.genesis.parameters.kappa
     task = make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=kappa)
     start = time.perf_counter()
@@ -82,3 +86,9 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
     )
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
     return codebook, worth(codebook, using, counts, terms, public_auc=public_auc(codebook, using))
+    return Answer(
+        verified=delivery.verified,
+        cached=delivery.cached,
+        asked=(*task.categories, *task.leaves),
+        latency_s=latency_s,
+    )

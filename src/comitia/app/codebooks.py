@@ -12,7 +12,7 @@ from comitia.text.categories import Category, parse_categories
 from comitia.text.codebook import Codebook
 
 
-def read_texts(source: Path, text_column: str) -> list[str]:
+def read_texts(source: str | Path, text_column: str) -> list[str]:
     """The texts of a file or folder; errors as `read_documents`."""
     return [document.text for document in read_documents(source, Columns(text=text_column))]
 
