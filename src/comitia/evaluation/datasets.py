@@ -81,6 +81,17 @@ def reuters(folder: Path | None = None, *, topics: int = 8) -> Corpus:
     return split_corpus("reuters", categories, documents, [split for _, _, split in single])
 
 
+def together(name: str, corpora: Sequence[Corpus]) -> Corpus:
+    """Several data sets as one; their labels must differ."""
+    return Corpus(
+        name=name,
+        categories=tuple(category for corpus in corpora for category in corpus.categories),
+        pool=tuple(text for corpus in corpora for text in corpus.pool),
+        private=tuple(document for corpus in corpora for document in corpus.private),
+        evaluated=tuple(document for corpus in corpora for document in corpus.evaluated),
+    )
+
+
 def work_orders(documents: Sequence[Document], *, categories: int = 8) -> Corpus:
     """Maintenance work orders: the biggest single labels are the categories and their names, the rest is the pool."""
     single = (d.label for d in documents if d.label and d.label != "NA" and "_" not in d.label)

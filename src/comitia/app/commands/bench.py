@@ -13,6 +13,7 @@ bench: Final = LazyGroup(
         "request": ("comitia.app.bench.request", "Whole requests over real processes: time, CPU, bytes, memory."),
         "learning": ("comitia.app.bench.learning", "What sharing is worth on your documents, before it costs."),
         "figures": ("comitia.app.bench.figures", "The paper's Figs. 9 to 12 measured anew, beside baselines."),
+        "profiles": ("comitia.app.bench.profiles", "How well private profiles find the providers of a category."),
         "clustering": ("comitia.app.bench.clustering", "How well groups of unlabelled documents match known labels."),
     },
 )
