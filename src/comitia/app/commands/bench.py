@@ -14,6 +14,10 @@ bench: Final = LazyGroup(
         "learning": ("comitia.app.bench.learning", "What sharing is worth on your documents, before it costs."),
         "figures": ("comitia.app.bench.figures", "The paper's Figs. 9 to 12 measured anew, beside baselines."),
         "profiles": ("comitia.app.bench.profiles", "How well private profiles find the providers of a category."),
+        "profile-attacks": (
+            "comitia.app.bench.profile_attacks",
+            "What an observer of the ledger learns from profiles.",
+        ),
         "clustering": ("comitia.app.bench.clustering", "How well groups of unlabelled documents match known labels."),
     },
 )
