@@ -146,7 +146,7 @@ def test_a_leaf_asked_for_decides_who_is_drawn(world: World) -> None:
 
 
 def test_a_rule_for_some_categories_does_not_allow_a_leaf_without_one(world: World) -> None:
-    policy = Policy(version=1, rules=(replace(LIBERAL.rules[0], categories=("x",)),))
+    policy = Policy(version=1, rules=(replace(LIBERAL, categories=("x",)),))
     named = request(world, categories=("x",)).task
     for task, allowed in ((named, True), (replace(named, leaves=(2,)), False)):
         rule = fitting_rule(policy, requester=node("asker"), organisation="org-asker", task=task)

@@ -180,10 +180,10 @@ def test_logarithms_are_right_to_a_millionth_of_a_millionth(numerator: int, deno
 
 
 def test_a_self_check_is_a_pure_release_of_sensitivity_two() -> None:
-    released = make_self_check(3, [0] * 90 + [2] * 10, PURE, SeededNoise(b"check"))
+    released = make_self_check(3, [0] * 900 + [2] * 100, 1000, PURE, SeededNoise(b"check"))
     receipt = released.receipt
     assert (receipt.mechanism, receipt.sensitivity, receipt.epsilon_micro) == (Mechanism.LAPLACE, 2, 10**6)
-    assert released.value.documents == 100
+    assert released.value.documents == 1000
     assert decode(SelfCheck, encode(released.value)) == released.value
     assert released.value.confirms([0])
     assert not released.value.confirms([1])

@@ -190,7 +190,9 @@ def _register(book: Codebook, participants: _Participants, epsilon: str, noise: 
 
 def _checks(book: Codebook, participants: _Participants, setting: Setting, noise: Noise) -> list[SelfCheck]:
     terms = PrivacyTerms.of(setting.check_epsilon, "0")
-    return [make_self_check(len(book.labels), labels, terms, noise).value for labels in participants.labels]
+    return [
+        make_self_check(len(book.labels), labels, len(labels), terms, noise).value for labels in participants.labels
+    ]
 
 
 def _look_up(

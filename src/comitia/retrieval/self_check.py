@@ -32,7 +32,7 @@ class SelfCheck:
     Attributes
     ----------
     documents : int
-        How many it has with a label; public among neighbours.
+        How many it has, labelled or not: neighbours have as many.
     histogram : tuple of int
         Noisy number of documents of each category; may be negative.
     """
@@ -47,12 +47,16 @@ class SelfCheck:
 
 
 def make_self_check(
-    category_count: int, labels: Sequence[int] | NDArray[np.int64], terms: PrivacyTerms, noise: Noise
+    category_count: int,
+    labels: Sequence[int] | NDArray[np.int64],
+    documents: int,
+    terms: PrivacyTerms,
+    noise: Noise,
 ) -> Released[SelfCheck]:
     """Count a provider's documents by their labels, noised.
 
-    Sensitivity: replacing a document takes 1 from one category and adds 1 to another, 2 in the L1 norm. The number of
-    documents is the same for neighbours.
+    Sensitivity: replacing a document takes at most 1 from one category and adds at most 1 to another, 2 in the L1 norm.
+    Neighbours have the same number of documents, but not of labelled ones: that number is not told.
 
     Parameters
     ----------
@@ -60,10 +64,11 @@ def make_self_check(
         At least 1.
     labels : int array (n,)
         Category of each labelled document, 0 to `category_count` less 1.
+    documents : int
+        How many there are, labelled or not.
     terms : PrivacyTerms
         Pure: delta 0.
     """
     counts = np.bincount(np.asarray(labels, dtype=np.int64), minlength=category_count).astype(np.int64)
-    documents = int(counts.sum())
     released = laplace(counts, l1_sensitivity=HISTOGRAM_SENSITIVITY, terms=terms, noise=noise)
     return released.map(lambda noisy: SelfCheck(documents=documents, histogram=tuple(int(count) for count in noisy)))
