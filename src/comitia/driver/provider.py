@@ -136,7 +136,11 @@ class Provider:
             if published is None:
                 raise
             # Found as before by whoever asks on the earlier codebook; `comitia codebook versions` shows who lags.
-            log.warning("this provider is not found on codebook %s: %s", codebook.digest.hex()[:12], error.message)
+            log.warning(
+                "this provider keeps its earlier profile, codebook %s does not find it: %s",
+                codebook.digest.hex()[:12],
+                error.message,
+            )
             self._announce()
             return
         if published == record:
