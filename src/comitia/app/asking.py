@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comitia.app.node.client import Client
-from comitia.app.tasks import Wish, make_task
+from comitia.app.tasks import Wish, located, make_task
 from comitia.core.errors import InputError
 from comitia.learning.registry import learner
 from comitia.learning.worth import Worth, profile_counts, public_auc, worth
-from comitia.app.tasks import Wish, located, make_task
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.privacy.terms import PrivacyTerms, Unit
