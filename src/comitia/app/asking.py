@@ -60,7 +60,12 @@ def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Se
     delivery = client.request(task, progress)
     latency_s = time.perf_counter() - start
     write_model(target, model=delivery.model, proof=delivery.proof, codebook=codebook.to_bytes())
-    return Answer(verified=delivery.verified, cached=delivery.cached, latency_s=latency_s)
+    return Answer(
+        verified=delivery.verified,
+        cached=delivery.cached,
+        asked=(*task.categories, *task.leaves),
+        latency_s=latency_s,
+    )
 
 
 def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
@@ -72,6 +77,7 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
         As `make_task`, or if no provider has a profile.
     """
     codebook = client.codebook()
+    wish = located(wish, codebook)
     make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=client.daemon.genesis.parameters.kappa)
     found = [record for record in client.application.profiles() if record.codebook == codebook.digest]
     if not found:
@@ -85,9 +91,3 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
     )
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
     return codebook, worth(codebook, using, counts, terms, public_auc=public_auc(codebook, using))
-    return Answer(
-        verified=delivery.verified,
-        cached=delivery.cached,
-        asked=(*task.categories, *task.leaves),
-        latency_s=latency_s,
-    )
