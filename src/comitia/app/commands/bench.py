@@ -17,5 +17,11 @@ bench: Final = LazyGroup(
         "consensus": ("comitia.app.bench.consensus", "Proof of Training Quality beside other ways to agree."),
         "load": ("comitia.app.bench.load", "A large ledger, many sessions at once, cache hits at a rate; overload."),
         "chaos": ("comitia.app.bench.chaos", "Real processes killed, frozen and out of disk while requests flow."),
+        "profiles": ("comitia.app.bench.profiles", "How well private profiles find the providers of a category."),
+        "profile-attacks": (
+            "comitia.app.bench.profile_attacks",
+            "What an observer of the ledger learns from profiles.",
+        ),
+        "clustering": ("comitia.app.bench.clustering", "How well groups of unlabelled documents match known labels."),
     },
 )
