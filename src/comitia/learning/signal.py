@@ -76,9 +76,9 @@ def gain(
 
         z = sum_c <S_c - n_c P_c, H_c - P_c> / (sigma sqrt(sum_c |H_c - P_c|² + sum_c <P_c, H_c - P_c>² / kappa²))
 
-    is what a release adds to public knowledge in the direction in which the truth lies. Sums made up from names and open
-    references add nothing: their z is noise. Honest work is expected to reach sum_c n_c |T_c - P_c|², T_c the true mean;
-    the inner products of different documents' distances from P_c estimate the square without bias.
+    is what a release adds to public knowledge in the direction in which the truth lies. Sums made up from names and
+    open references add nothing: their z is noise. Honest work is expected to reach sum_c n_c |T_c - P_c|², T_c the true
+    mean; the inner products of different documents' distances from P_c estimate the square without bias.
 
     Parameters
     ----------
