@@ -173,12 +173,6 @@ class GlobalModel:
         return scores
 
     @property
-    def own_map(self) -> tuple[FloatArray, FloatArray]:
-        """P without its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
-        mean, deviation = self._standard
-        return self._directions / deviation, np.full(len(self._directions), -mean / deviation)
-
-    @property
     def reference_map(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
         """J without its log-softmax: the K categories it knows, weights (K, r), intercepts (K,); None without a J."""
         return self._regression
@@ -198,12 +192,12 @@ class GlobalModel:
 
     def _prototype_scores(self, vectors: FloatArray) -> FloatArray:
         """P, shape (n, C)."""
-        weights, intercepts = self._prototype
+        weights, intercepts = self.own_map
         return logistic.log_softmax(vectors @ weights.T + intercepts)
 
     @cached_property
-    def _prototype(self) -> tuple[FloatArray, FloatArray]:
-        """P before its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
+    def own_map(self) -> tuple[FloatArray, FloatArray]:
+        """P without its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
         m0 = self.codebook.pool_mean / float(1 << MEAN_BITS)
         from_pool = self.posterior.means / float(1 << POSTERIOR_BITS) - m0
         lengths = np.linalg.norm(from_pool, axis=1)
