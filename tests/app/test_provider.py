@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from comitia.app.node.holdings import make_holdings
-from comitia.core.errors import StorageError
+from comitia.core.errors import RefusedError, StorageError
 from comitia.core.ids import NodeId, SessionId
 from comitia.driver.owner_settings import OwnerSettings, change_settings
 from comitia.driver.provider import PROFILE_FACT, Provider
@@ -168,8 +168,8 @@ def test_a_crash_while_the_profile_is_made_stays_spent_and_does_not_bar_the_next
 
 
 def test_a_crash_after_the_profile_was_spent_does_not_bar_the_next_start(node: Node) -> None:
-    node.start()
-    node.store.erase(PROFILE_FACT)
+    (holdings,) = node.start()._holdings.values()
+    node.store.erase(f"{PROFILE_FACT}/{holdings.version.hex()}")
     node.start()
     assert node.standings == [Standing.SPENT, Standing.SPENT]
 
@@ -181,7 +181,35 @@ def test_the_same_documents_publish_the_same_profile_and_earlier_ones_can_come_b
     assert node.standings == [Standing.SPENT]
     node.start(DOCUMENTS[:40])
     node.start(DOCUMENTS)
-    assert node.standings == [Standing.SPENT] * 3
+    assert node.posted[-1].record == node.posted[1].record
+    assert node.standings == [Standing.SPENT] * 2
+
+
+def test_a_self_check_is_paid_once_and_keeps_its_noise(node: Node) -> None:
+    owner = node.start()
+    owner._check_epsilon_micro = 500_000
+    (holdings,) = owner._holdings.values()
+    first = owner._self_check(holdings, len(node.codebook.labels))
+    assert owner._self_check(holdings, len(node.codebook.labels)) == first
+    assert node.standings == [Standing.SPENT] * 2
+
+
+def test_who_cannot_pay_for_the_next_codebook_keeps_the_earlier_profile(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = node.start()
+    before = len(node.posted)
+    monkeypatch.setattr(owner, "_profile", _refuse)
+    monkeypatch.setattr(owner._node.application, "profile", lambda node: object())
+    owner._publish_profile(node.codebook)
+    assert len(node.posted) == before
+    monkeypatch.setattr(owner._node.application, "profile", lambda node: None)
+    with pytest.raises(RefusedError):
+        owner._publish_profile(node.codebook)
+
+
+def _refuse(*_: object) -> None:
+    raise RefusedError("the budget is spent", code="over-budget")
 
 
 def test_the_same_question_gets_the_same_bytes_at_no_cost(node: Node) -> None:

@@ -17,7 +17,7 @@ from comitia.app.local import GENEROUS, LocalConsortium
 from comitia.app.node.client import Client
 from comitia.app.owner_settings import write_settings
 from comitia.app.tasks import Wish
-from comitia.core.errors import AbortedError, DamagedError, RefusedError, UnavailableError
+from comitia.core.errors import AbortedError, DamagedError, InputError, RefusedError, UnavailableError
 from comitia.ledger.transactions import Policy
 from comitia.privacy.budget import Standing
 from comitia.storage.budget import BudgetFile
@@ -51,6 +51,24 @@ def test_the_whole_job(local: LocalConsortium, wish: Wish, tmp_path: Path) -> No
         file.verify(other)
     sealed = Chronicle(local.requester).sealed()
     assert sealed[-1]["block"] == answer.verified.block_hash.hex()
+
+
+def test_a_request_in_words_asks_the_providers_of_its_leaf(
+    local: LocalConsortium, wish: Wish, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Client(local.requester) as client:
+        answer = ask_with(client, replace(wish, texts=tuple(texts("engine", 3, 77))), tmp_path / "m.comitia")
+        session = client.application.session(answer.verified.session)
+        assert session is not None
+        assert answer.asked == (*session.task.categories, *session.task.leaves)
+        assert len(answer.asked) == 1
+        with pytest.raises(InputError) as error:
+            ask_with(client, replace(wish, texts=("油圧ポンプの漏れ",)), tmp_path / "m.comitia")
+        assert error.value.code == "unknown-language"
+    assert main(["codebook", "versions", str(local.requester), "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [len(version["providers"]) for version in told["codebooks"]] == [3]
+    assert told["lagging"] == []
 
 
 def test_a_cached_model_costs_nothing_and_is_recorded(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from made_up_consortium import Consortium
 
 from comitia.core.errors import DamagedError, InputError
 from comitia.learning.global_model import GlobalModel
-from comitia.learning.posterior import POSTERIOR_BITS, Posterior, posterior, released_counts
+from comitia.learning.posterior import (
+    POSTERIOR_BITS,
+    Posterior,
+    documents_known,
+    posterior,
+    public_evidence,
+    released_counts,
+)
 from comitia.learning.prototype import Prototype
 from comitia.text.codebook import VectorKind
 
@@ -34,22 +41,24 @@ def test_the_order_of_the_releases_does_not_matter(consortium: Consortium) -> No
 
 
 def test_the_posterior_is_the_formula(consortium: Consortium) -> None:
-    """M = [m0/tau + (refsum + 2 z_name)/v + sum_i a_i S_i] / [1/tau + (R + 2)/v + sum_i a_i n_i], in plain floats."""
+    """M = [p m0 + refsum + 2 z_name + sum_i b_i S_i] / [p + R + 2 + sum_i b_i n_i], in plain floats."""
     book = consortium.codebook
     releases = [consortium.release(slice(start, None, 2), seed=bytes([start])) for start in range(2)]
     unit = float(2**book.grid_bits)
-    m0, variance = book.pool_mean / 2**24, book.pool_variance / 2**40
-    v, tau = 0.7 * variance, 0.3 * variance
-    sums = np.tile(m0 / tau, (4, 1)) + 2 * book.name_vectors / unit / v
-    weights = np.tile(1 / tau, (4, 1)) + 2 * book.name_vectors.any(axis=1)[:, None] / v
+    m0, v = book.pool_mean / 2**24, 0.8 * book.pool_variance / 2**40
+    place = np.argsort(np.argsort(-book.pool_variance, kind="stable"))
+    lsa = book.kind is VectorKind.LSA
+    prior = np.minimum(8 / 7 * (1 + (place / 16) ** 2), 20) if lsa else np.full(book.rank, 6.0)
+    sums = np.tile(prior * m0, (4, 1)) + 2 * book.name_vectors / unit
+    weights = np.tile(prior, (4, 1)) + 2.0 * book.name_vectors.any(axis=1)[:, None]
     for vector, label in zip(book.references, book.reference_labels, strict=True):
-        sums[label] += vector / unit / v
-        weights[label] += 1 / v
+        sums[label] += vector / unit
+        weights[label] += 1
     for release in releases:
         n = released_counts(book, release)[:, None] / unit
-        a = n / (n * v + release.receipt.sigma_squared / unit**2)
-        sums += a * release.value.values[:, :-1] / unit
-        weights += a * n
+        b = n * v / (n * v + release.receipt.sigma_squared / unit**2)
+        sums += b * release.value.values[:, :-1] / unit
+        weights += b * n
     means = posterior(book, releases).means / 2.0**POSTERIOR_BITS
     np.testing.assert_allclose(means, sums / weights, atol=2e-6)
 
@@ -85,7 +94,7 @@ def test_the_posterior_has_known_hashes() -> None:
         + believed.shared.astype("<i4").tobytes()
         + believed.evidence_micro.astype("<i8").tobytes()
     )
-    assert pinned.hexdigest() == "74197f967d5a0674ea380e41d71774f4c70181f13e977356ad27aeea9a7d6fe2"
+    assert pinned.hexdigest() == "11305a3f8941347bb80bbc2efcd884312398d7116f14b5a662adaab84a88dca9"
 
 
 def test_probabilities_add_up_and_labels_are_the_codebooks(consortium: Consortium) -> None:
@@ -130,3 +139,20 @@ def test_a_damaged_or_foreign_model_is_refused(lsa: Consortium, without_referenc
     with pytest.raises(DamagedError) as caught:
         GlobalModel.from_bytes(data, without_references.codebook)
     assert caught.value.code == "foreign-codebook"
+
+
+def test_a_category_of_which_nothing_is_known_is_what_resembles_no_other(lsa: Consortium) -> None:
+    """Its P is the same for all documents before the softmax, so a document is the less it the more it is another."""
+    book = lsa.codebook
+    model = Prototype().combine(book, ())
+    (unknown,) = np.flatnonzero(~public_evidence(book))[:1]
+    weights, intercepts = model.own_map
+    assert not weights[unknown].any()
+    assert intercepts[unknown] == 0
+
+
+def test_a_direction_counts_for_less_the_less_is_known_of_it(lsa: Consortium) -> None:
+    book = lsa.codebook
+    model = Prototype().combine(book, [lsa.release(slice(None))])
+    lengths, known = np.linalg.norm(model.own_map[0], axis=1), documents_known(book, model.posterior)
+    assert (np.diff(lengths[np.argsort(known)]) >= 0).all()

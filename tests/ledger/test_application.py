@@ -17,6 +17,7 @@ from comitia.ledger import merkle
 from comitia.ledger.application import Application
 from comitia.ledger.block import Block, BlockHeader
 from comitia.ledger.genesis import DAY_MS, Role, revocation_digest, sign_as_admin
+from comitia.ledger.policy import fitting_rule
 from comitia.ledger.proof import Proof, make_proof, verify_proof
 from comitia.ledger.records import Conduct
 from comitia.ledger.state import State
@@ -118,6 +119,11 @@ def test_garbage_in_a_block_stops_nothing(world: World) -> None:
         ({"codebook": bytes(32)}, "unknown-codebook"),
         ({"providers_max": 128}, "out-of-bounds"),
         ({"categories": ("nobody's",)}, "no-provider"),
+        ({"leaves": (2, 1)}, "out-of-bounds"),
+        ({"leaves": (1, 1)}, "out-of-bounds"),
+        ({"leaves": (0, 3)}, "unknown-leaf"),
+        ({"leaves": (-1,)}, "unknown-leaf"),
+        ({"leaves": (2,)}, "no-provider"),
         ({"providers_min": 4, "providers_max": 9}, "no-provider"),
         ({"epsilon_micro": 10**8}, "no-provider"),
         ({"epsilon_micro": 0}, "out-of-bounds"),
@@ -125,6 +131,26 @@ def test_garbage_in_a_block_stops_nothing(world: World) -> None:
 )
 def test_a_task_that_cannot_be_is_refused(world: World, change: dict[str, object], code: str) -> None:
     assert world.code("asker", request(world, **change)) == code
+
+
+def test_a_leaf_asked_for_decides_who_is_drawn(world: World) -> None:
+    """Leaf 1 stands for category y here; a number asks for its providers as the name does."""
+    sessions = []
+    for asked in ({"leaves": (1,)}, {"categories": ("y",)}):
+        (opened,) = world.post("asker", request(world, **asked)).changed_sessions
+        sessions.append(world.application.session(opened))
+    numbered, named = sessions
+    assert numbered is not None
+    assert named is not None
+    assert set(numbered.drawn) == set(named.drawn)
+
+
+def test_a_rule_for_some_categories_does_not_allow_a_leaf_without_one(world: World) -> None:
+    policy = Policy(version=1, rules=(replace(LIBERAL, categories=("x",)),))
+    named = request(world, categories=("x",)).task
+    for task, allowed in ((named, True), (replace(named, leaves=(2,)), False)):
+        rule = fitting_rule(policy, requester=node("asker"), organisation="org-asker", task=task)
+        assert (rule is not None) == allowed
 
 
 def test_the_categories_asked_for_decide_who_is_drawn(world: World) -> None:

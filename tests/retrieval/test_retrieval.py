@@ -20,6 +20,7 @@ from comitia.retrieval.index import Index
 from comitia.retrieval.logarithm import PICO, ln_pico
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fitting, require_visible
 from comitia.retrieval.routing_id import common_prefix, routing_ids
+from comitia.retrieval.self_check import SelfCheck, make_self_check
 
 BOOK = bytes(32)
 PURE = PrivacyTerms.of("1")
@@ -173,3 +174,23 @@ def test_related_providers_share_a_prefix_that_nobody_chooses() -> None:
 def test_logarithms_are_right_to_a_millionth_of_a_millionth(numerator: int, denominator: int) -> None:
     exact = math.log(numerator / denominator)
     assert ln_pico(numerator, denominator) / PICO == pytest.approx(exact, abs=1e-11)
+
+
+# --- self-check -----------------------------------------------------------------------------------------------
+
+
+def test_a_self_check_is_a_pure_release_of_sensitivity_two() -> None:
+    released = make_self_check(3, [0] * 900 + [2] * 100, 1000, PURE, SeededNoise(b"check"))
+    receipt = released.receipt
+    assert (receipt.mechanism, receipt.sensitivity, receipt.epsilon_micro) == (Mechanism.LAPLACE, 2, 10**6)
+    assert released.value.documents == 1000
+    assert decode(SelfCheck, encode(released.value)) == released.value
+    assert released.value.confirms([0])
+    assert not released.value.confirms([1])
+
+
+def test_a_fair_share_is_counted_over_all_that_is_asked_for() -> None:
+    check = SelfCheck(documents=100, histogram=(10, 8, -4))
+    assert not check.confirms([0])
+    assert check.confirms([0, 1])
+    assert not check.confirms([0, 1, 2])

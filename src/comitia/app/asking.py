@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comitia.app.node.client import Client
-from comitia.app.tasks import Wish, make_task
+from comitia.app.tasks import Wish, located, make_task
 from comitia.core.errors import InputError
 from comitia.learning.registry import learner
 from comitia.learning.worth import Worth, can_foretell, profile_counts, public_auc, worth
@@ -25,11 +25,13 @@ class Answer:
 
     verified : what the model's proof says.
     cached : whether an earlier session made it.
+    asked : the categories asked for, and numbers of leaves without one.
     latency_s : from asking to the verified model in hand.
     """
 
     verified: Verified
     cached: bool
+    asked: tuple[str | int, ...]
     latency_s: float
 
 
@@ -51,13 +53,19 @@ def ask_for_model(
 def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Session], None] | None = None) -> Answer:
     """Ask with a client that is connected already."""
     codebook = client.codebook()
+    wish = located(wish, codebook)
     kappa = client.daemon.genesis.parameters.kappa
     task = make_task(wish, codebook=codebook.digest, labels=codebook.labels, kappa=kappa, kind=codebook.task_kind)
     start = time.perf_counter()
     delivery = client.request(task, progress)
     latency_s = time.perf_counter() - start
     write_model(target, model=delivery.model, proof=delivery.proof, codebook=codebook.to_bytes())
-    return Answer(verified=delivery.verified, cached=delivery.cached, latency_s=latency_s)
+    return Answer(
+        verified=delivery.verified,
+        cached=delivery.cached,
+        asked=(*task.categories, *task.leaves),
+        latency_s=latency_s,
+    )
 
 
 def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
@@ -69,6 +77,7 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
         As `make_task`; `not-foretold`: nothing is known of what the learner is worth; no provider has a profile.
     """
     codebook = client.codebook()
+    wish = located(wish, codebook)
     make_task(
         wish,
         codebook=codebook.digest,

@@ -55,6 +55,21 @@ class Chronicle:
         """Canonical bytes of every block, lowest first."""
         yield from self._blocks
 
+    def codebooks(self) -> list[dict[str, Any]]:
+        """One entry a version of the codebook, the newest last, with the providers whose profiles count in it."""
+        members = [member.node for member in self._application.members()]
+        profiles = [record for node in members if (record := self._application.profile(node)) is not None]
+        return [
+            {
+                "version": entry.number,
+                "digest": entry.digest,
+                "leaves": len(entry.leaf_labels),
+                "references": entry.references,
+                "providers": sorted(record.provider for record in profiles if record.codebook == entry.digest),
+            }
+            for entry in self._application.codebooks()
+        ]
+
     def sealed(self) -> list[dict[str, Any]]:
         """One entry a sealed block, by height."""
         done = [s for s in self._application.sessions() if s.phase is Phase.SEALED]

@@ -24,6 +24,7 @@ _VERBS: Final[dict[str, tuple[str, str]]] = {
         "comitia.app.commands.codebook",
         "Build, inspect and publish what all members know: categories, words, references.",
     ),
+    "explore": ("comitia.app.commands.explore", "What your own unlabelled documents are about; offline."),
     "super-node": ("comitia.app.commands.run", "Run a super node."),
     "provider": ("comitia.app.commands.run", "Run a provider on its own documents."),
     "policy": ("comitia.app.commands.policy", "Who may use this provider's data, for what, at what epsilon."),

@@ -12,7 +12,7 @@ from comitia.text.categories import Category, parse_categories
 from comitia.text.codebook import Codebook
 
 
-def read_texts(source: Path, text_column: str) -> list[str]:
+def read_texts(source: str | Path, text_column: str) -> list[str]:
     """The texts of a file or folder; errors as `read_documents`."""
     return [document.text for document in read_documents(source, Columns(text=text_column))]
 
@@ -57,3 +57,22 @@ def read_codebook(file: Path) -> Codebook:
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
     return Codebook.from_bytes(data)
+
+
+def leaf_number(book: Codebook, name: str) -> int:
+    """The leaf of the category with this label, or with this number.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for number, leaf in enumerate(book.leaves):
+        if name in (leaf.label, str(number)):
+            return number
+    raise InputError(
+        f"the codebook has no leaf {name!r}",
+        code="unknown-leaf",
+        hint=f"it has 0 to {len(book.leaves) - 1}, and: {', '.join(leaf.label for leaf in book.leaves if leaf.label)}",
+        leaf=name,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from comitia.core.codec import digest, encode
@@ -11,6 +11,8 @@ from comitia.core.errors import InputError
 from comitia.ledger.application import Application
 from comitia.ledger.transactions import MAX_ROUNDS, OpenRequest, Task, require_acceptable
 from comitia.privacy.terms import PrivacyTerms, Unit
+from comitia.text.codebook import Codebook
+from comitia.text.probe import probe
 
 DEFAULT_EPSILON: Final = "1"
 DEFAULT_DELTA: Final = "1e-5"
@@ -21,7 +23,10 @@ DEFAULT_STAGE_MS: Final = 5_000
 class Wish:
     """What a user asks for.
 
-    categories : category ids whose providers are asked; empty for all.
+    categories : category ids whose providers are asked; with no leaves either, all are.
+    leaves : leaves without a category whose providers are asked too.
+    texts : a description or examples of the documents to ask for; they are not sent, `located` finds their leaves.
+    probes : how many leaves they may lead to.
     epsilon, delta : as written; judged by `PrivacyTerms`.
     unit : "record" or "user".
     purpose : in the words of the providers' policies.
@@ -37,6 +42,9 @@ class Wish:
     """
 
     categories: tuple[str, ...] = ()
+    leaves: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+    probes: int = 1
     epsilon: str = DEFAULT_EPSILON
     delta: str = DEFAULT_DELTA
     unit: str = "record"
@@ -66,6 +74,20 @@ def whole_ms(length: float, unit_ms: int, *, name: str, longest_ms: int) -> int:
             f"{name} must lie in 0 .. {longest_ms / unit_ms:g}, not {length:g}", code="bad-duration", value=str(length)
         )
     return int(length * unit_ms)
+
+
+def located(wish: Wish, codebook: Codebook) -> Wish:
+    """The wish with the categories and leaves that its texts are nearest to, beside those it names.
+
+    Raises
+    ------
+    InputError
+        As `text.probe.probe`.
+    """
+    if not wish.texts:
+        return wish
+    found = probe(codebook, wish.texts, wish.probes)
+    return replace(wish, categories=(*wish.categories, *found.categories), leaves=(*wish.leaves, *found.leaves))
 
 
 def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int, kind: str = "classification") -> Task:
@@ -113,6 +135,7 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
     task = Task(
         codebook=codebook,
         categories=tuple(sorted(set(wish.categories))),
+        leaves=tuple(sorted(set(wish.leaves))),
         kind=kind,
         learner=wish.learner,
         rounds=using.rounds if wish.rounds is None else wish.rounds,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import ComitiaError, RefusedError, StorageError
+from comitia.core.errors import ComitiaError, InputError, RefusedError, StorageError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.holdings import Holdings
 from comitia.driver.library import Library
@@ -34,16 +34,21 @@ from comitia.ledger.transactions import (
 from comitia.privacy.budget import Ask
 from comitia.privacy.mechanisms import gaussian_sigma_squared
 from comitia.privacy.noise import Noise
+from comitia.privacy.released import Released
 from comitia.privacy.shares import shared_out
 from comitia.privacy.terms import PrivacyTerms, Unit, in_units
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_visible
+from comitia.retrieval.self_check import SelfCheck, make_self_check
 from comitia.roles.events import Decided
 from comitia.roles.messages import Received
 from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.provider")
 
+T = TypeVar("T")
+
 PROFILE_FACT: Final = "profile"
+SELF_CHECK_FACT: Final = "self-check"
 
 
 class Provider:
@@ -56,6 +61,8 @@ class Provider:
     budget : Budget
     unit, records_per_user
         What is protected.
+    check_epsilon_micro : int
+        What the self-check before a consent may cost, once; 0 for no check.
     noise : Noise
     """
 
@@ -69,6 +76,7 @@ class Provider:
         unit: Unit,
         records_per_user: int,
         noise: Noise,
+        check_epsilon_micro: int = 0,
     ) -> None:
         self._node = node
         self._library = library
@@ -76,9 +84,11 @@ class Provider:
         self._budget = budget
         self._unit = unit
         self._records_per_user = records_per_user
+        self._check_epsilon_micro = check_epsilon_micro
         self._noise = noise
         self._settings = read_settings(node.store)
         self._holdings: dict[bytes, Holdings] = {}
+        self._labels: dict[bytes, tuple[str, ...]] = {}
         self._codebook: Codebook | None = None
         self._when_ready: list[Callable[[], None]] = []
         node.on_membership(self._register)
@@ -100,8 +110,15 @@ class Provider:
     def _enter(self, codebook: Codebook) -> None:
         if codebook.digest in self._holdings:
             return
-        holdings = self._holdings_for(codebook)
+        try:
+            holdings = self._holdings_for(codebook)
+        except InputError as error:
+            if self._codebook is None:
+                raise
+            log.warning("this provider stays on the codebook before %s: %s", codebook.digest.hex()[:12], error.message)
+            return
         self._holdings[codebook.digest] = holdings
+        self._labels[codebook.digest] = codebook.labels
         self._codebook = codebook
         log.info("%d documents are ready for codebook %s", len(holdings.labels), codebook.digest.hex()[:12])
         if holdings.clipped:
@@ -117,38 +134,72 @@ class Provider:
                 self._node.post(b"", Withdraw(issued_ms=self._node.now_ms()))
             self._announce()
             return
-        record = self._profile(codebook, self._holdings[codebook.digest])
+        try:
+            record = self._profile(codebook, self._holdings[codebook.digest])
+        except (InputError, RefusedError) as error:
+            if published is None:
+                raise
+            # Found as before by whoever asks on the earlier codebook; `comitia codebook versions` shows who lags.
+            log.warning(
+                "this provider keeps its earlier profile, codebook %s does not find it: %s",
+                codebook.digest.hex()[:12],
+                error.message,
+            )
+            self._announce()
+            return
         if published == record:
             self._announce()
         else:
             self._node.post(b"", RegisterProfile(record=record, issued_ms=self._node.now_ms()))
 
     def _profile(self, codebook: Codebook, holdings: Holdings) -> RetrievalRecord:
-        """The record made before from the same documents, or else a new one, paid from the budget.
+        terms = self._pure_terms(self._node.genesis.parameters.profile_epsilon_micro)
+
+        def make() -> Released[RetrievalRecord]:
+            node, leaves = self._node.node, len(codebook.leaves)
+            return make_profile(node, codebook.digest, leaves, holdings.leaves, terms, self._noise)
+
+        if self._kept(PROFILE_FACT, holdings) is None:
+            require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)
+        return self._paid_once(PROFILE_FACT, RetrievalRecord, holdings, terms, make)
+
+    def _self_check(self, holdings: Holdings, categories: int) -> SelfCheck:
+        terms = self._pure_terms(self._check_epsilon_micro)
+        return self._paid_once(
+            SELF_CHECK_FACT,
+            SelfCheck,
+            holdings,
+            terms,
+            lambda: make_self_check(categories, holdings.labels, len(holdings.leaves), terms, self._noise),
+        )
+
+    def _kept(self, name: str, holdings: Holdings) -> bytes | None:
+        """What was released before of the same documents under this name."""
+        return self._node.store.fact(f"{name}/{holdings.version.hex()}")
+
+    def _paid_once(
+        self, name: str, kind: type[T], holdings: Holdings, terms: PrivacyTerms, make: Callable[[], Released[T]]
+    ) -> T:
+        """What was made before from the same documents, noise and all, or else a new one, paid from the budget.
 
         Each attempt is a reservation of its own: one that a crash cut off stays spent and does not bar the next.
         """
-        kept = self._node.store.fact(PROFILE_FACT)
+        kept = self._kept(name, holdings)
         if kept is not None:
-            version, record_bytes = kept[:32], kept[32:]
-            if version == holdings.version:
-                return decode(RetrievalRecord, record_bytes)
-        terms = self._profile_terms()
-        require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)
+            return decode(kind, kept)
         now = self._node.now_ms()
-        reservation = digest(encode(["profile", holdings.version, now]))
-        ask = self._ask(reservation, SessionId(b""), "", "profile", terms, now)
-        self._budget.reserve(self._settings.limits(self._unit), ask)
-        released = make_profile(
-            self._node.node, codebook.digest, len(codebook.leaves), holdings.leaves, terms, self._noise
+        reservation = digest(encode([name, holdings.version, now]))
+        self._budget.reserve(
+            self._settings.limits(self._unit), self._ask(reservation, SessionId(b""), "", name, terms, now)
         )
+        released = make()
         self._budget.spend(reservation, released.receipt)
-        self._node.store.note(PROFILE_FACT, holdings.version + encode(released.value))
+        self._node.store.note(f"{name}/{holdings.version.hex()}", encode(released.value))
         return released.value
 
-    def _profile_terms(self) -> PrivacyTerms:
+    def _pure_terms(self, epsilon_micro: int) -> PrivacyTerms:
         return PrivacyTerms(
-            epsilon_micro=self._node.genesis.parameters.profile_epsilon_micro,
+            epsilon_micro=epsilon_micro,
             delta_pico=0,
             unit=self._unit,
             records_per_user=self._records_per_user,
@@ -214,6 +265,7 @@ class Provider:
             self._check_feasible(session)
             if self._reusable(session) is not None:
                 return Decided(answer=True, reason="")
+            self._confirm(session)
             limits = self._settings.limits(self._unit, session.requester, rule)
             self._budget.reserve(limits, self._session_ask(session))
         except StorageError as error:
@@ -290,6 +342,19 @@ class Provider:
         if self._codebook is not None and self._codebook.digest == task.codebook:
             each = shared_out(self._terms(session), releases_of(session))
             gaussian_sigma_squared(learner(task.learner).sensitivity_squared(self._codebook), each)
+
+    def _confirm(self, session: Session) -> None:
+        """Look, through noise, whether this provider holds a fair share of what is asked for.
+
+        Leaves without a category have no labels to count, so a request for one is not checked.
+        """
+        task = session.task
+        if not self._check_epsilon_micro or not task.categories or task.leaves:
+            return
+        labels = self._labels[task.codebook]
+        check = self._self_check(self._holdings[task.codebook], len(labels))
+        if not check.confirms([number for number, label in enumerate(labels) if label in task.categories]):
+            raise RefusedError("this provider found little of what is asked for", code="not-held")
 
     def _terms(self, session: Session) -> PrivacyTerms:
         return PrivacyTerms(

@@ -57,12 +57,14 @@ def twenty_news(folder: Path | None = None, *, text: str = "body") -> Corpus:
         Where the files are; else the environment's COMITIA_DATA, else `DEFAULT_FOLDER`.
     text : str
         ``body``: without header block, quoted lines and signature, which give the label away; ``subject``: the subject
-        line alone.
+        line alone; ``post``: subject line and body as it is, with quotes and signature.
     """
+    takes = {"body": post_body, "subject": post_subject, "post": post_without_header}
+    if text not in takes:
+        raise InputError(f"a post has no {text!r}", code="unknown-text", hint=f"it has: {', '.join(takes)}")
     folder = _folder(folder)
     rows = _parquet(folder / "20news.parquet", ("text", "label", "split"))
-    take = post_body if text == "body" else post_subject
-    documents = [Document(text=take(post), label=label) for post, label, _ in rows]
+    documents = [Document(text=takes[text](post), label=label) for post, label, _ in rows]
     categories = _named(sorted({label for _, label, _ in rows}), folder / "categories-20news.toml")
     return split_corpus("20news", categories, documents, [split for _, _, split in rows])
 
@@ -77,6 +79,17 @@ def reuters(folder: Path | None = None, *, topics: int = 8) -> Corpus:
     documents = [Document(text=text, label=label) for text, label, _ in single]
     categories = _named(sorted(biggest), folder / "categories-reuters.toml")
     return split_corpus("reuters", categories, documents, [split for _, _, split in single])
+
+
+def together(name: str, corpora: Sequence[Corpus]) -> Corpus:
+    """Several data sets as one; their labels must differ."""
+    return Corpus(
+        name=name,
+        categories=tuple(category for corpus in corpora for category in corpus.categories),
+        pool=tuple(text for corpus in corpora for text in corpus.pool),
+        private=tuple(document for corpus in corpora for document in corpus.private),
+        evaluated=tuple(document for corpus in corpora for document in corpus.evaluated),
+    )
 
 
 def work_orders(documents: Sequence[Document], *, categories: int = 8) -> Corpus:
@@ -169,6 +182,16 @@ def post_subject(post: str) -> str:
         if line.lower().startswith("subject:"):
             return re.sub(r"^(\s*re:)+", "", line[8:], flags=re.IGNORECASE).strip()
     return ""
+
+
+def post_without_header(post: str) -> str:
+    """The subject line of a newsgroup post and everything below its header block.
+
+    >>> post_without_header("From: a@b\\nSubject: Re: shuttle\\n\\n> when?\\nnow")
+    'shuttle\\n> when?\\nnow'
+    """
+    _, _, body = post.partition("\n\n")
+    return f"{post_subject(post)}\n{body}"
 
 
 _QUOTED = re.compile(r"In article|Quoted from|\||>|.*(writes in|writes:|wrote:|says:|said:)")

@@ -13,14 +13,17 @@ from comitia.core import codec
 from comitia.core.errors import DamagedError, InputError, ProtocolError
 from comitia.learning import logistic
 from comitia.learning.heads import Head, read_head
-from comitia.learning.posterior import POSTERIOR_BITS, Posterior
-from comitia.text.codebook import EDGE_UNIT, Codebook
+from comitia.learning.posterior import POSTERIOR_BITS, Posterior, documents_known
+from comitia.text.codebook import EDGE_UNIT, MEAN_BITS, Codebook
 
 FloatArray = NDArray[np.float64]
 
+DOUBT = 1.0
+"""A direction that rests on so many documents counts for the root of one half; one that rests on many, for 1."""
+SMALLEST_SPREAD = 1e-6
 MODEL_LIMIT = 1 << 24
 """Most bytes a model may have."""
-INVERSE_PENALTY = 10.0
+INVERSE_PENALTY = 3.0
 NAME_ROW_WEIGHT = 0.5
 HEAVIEST_SHARED_ROW = 30.0
 """Weights of the rows of the regression: a reference counts 1, a name .5, a shared mean what it is worth, up to 30."""
@@ -61,10 +64,11 @@ class GlobalModel:
 
     Cf. III.D.1
 
-    A document z is scored by P, the log-softmax of its standardised products with the unit posterior means, plus, where
-    there are public references, J, a logistic regression on references, names and shared means. J and all floats are
-    worked out by whoever asks; the bytes, and so the digest, hold the integers of posterior and head alone.
-    A head (`comitia.learning.heads`) scores in P's place.
+    A document z is scored by P + J. P is the log-softmax of its standardised products with the directions in which the
+    posterior means lie, both seen from the pool's mean m0: a category of which nothing is known has no direction, and
+    what all documents have in common speaks for none. J is a logistic regression on references, names and shared means.
+    J and all floats are worked out by whoever asks; the bytes, and so the digest, hold the integers of posterior and
+    head alone. A head (`comitia.learning.heads`) scores in P's place.
 
     Attributes
     ----------
@@ -200,12 +204,6 @@ class GlobalModel:
         return scores
 
     @property
-    def own_map(self) -> tuple[FloatArray, FloatArray]:
-        """P without its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
-        mean, deviation = self._standard
-        return self._directions / deviation, np.full(len(self._directions), -mean / deviation)
-
-    @property
     def reference_map(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
         """J without its log-softmax: the K categories it knows, weights (K, r), intercepts (K,); None without a J."""
         return self._regression
@@ -228,29 +226,26 @@ class GlobalModel:
         if self.head is not None:
             grid = np.rint(vectors * float(1 << self.codebook.grid_bits)).astype(np.int32)
             return logistic.log_softmax(self.head.logits(self.codebook, self.posterior, grid))
-        mean, deviation = self._standard
-        return logistic.log_softmax((vectors @ self._directions.T - mean) / deviation)
+        weights, intercepts = self.own_map
+        return logistic.log_softmax(vectors @ weights.T + intercepts)
 
     @cached_property
-    def _directions(self) -> FloatArray:
-        """Unit posterior means, shape (C, r)."""
-        means = self.posterior.means / float(1 << POSTERIOR_BITS)
-        lengths = np.linalg.norm(means, axis=1, keepdims=True)
-        return np.asarray(means / np.where(lengths == 0, 1, lengths))
-
-    @cached_property
-    def _standard(self) -> tuple[float, float]:
-        """Mean and deviation, over pool documents and categories together, of products with the directions."""
-        products = self.codebook.pool_sample / float(1 << self.codebook.grid_bits) @ self._directions.T
-        if products.size == 0:
-            return 0.0, 1.0
-        return float(products.mean()), max(float(products.std()), 1e-6)
+    def own_map(self) -> tuple[FloatArray, FloatArray]:
+        """P without its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
+        m0 = self.codebook.pool_mean / float(1 << MEAN_BITS)
+        from_pool = self.posterior.means / float(1 << POSTERIOR_BITS) - m0
+        lengths = np.linalg.norm(from_pool, axis=1)
+        known = documents_known(self.codebook, self.posterior)
+        trust = np.where(lengths > 0, np.sqrt(known / (known + DOUBT)), 0.0)
+        directions = from_pool * (trust / np.where(lengths > 0, lengths, 1))[:, None]
+        products = (self.codebook.pool_sample / float(1 << self.codebook.grid_bits) - m0) @ directions.T
+        spread = float(np.sqrt((products**2).sum() / max(len(products) * (trust**2).sum(), 1e-12)))
+        weights = directions / (spread if spread > SMALLEST_SPREAD else 1.0)
+        return weights, -weights @ m0
 
     @cached_property
     def _regression(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
-        """J: the categories it knows, weights (known, r) and intercepts (known,); None without references."""
-        if not len(self.codebook.references):
-            return None
+        """J: the categories it knows, weights (known, r) and intercepts (known,); None if it knows fewer than two."""
         one = float(1 << self.codebook.grid_bits)
         named = np.flatnonzero(self.codebook.name_vectors.any(axis=1))
         told = np.flatnonzero(self.posterior.evidence_micro)
@@ -265,6 +260,8 @@ class GlobalModel:
         worth = np.minimum(self.posterior.evidence_micro[told] / 1e6, HEAVIEST_SHARED_ROW)
         weights = np.concatenate([np.ones(len(self.codebook.references)), np.full(len(named), NAME_ROW_WEIGHT), worth])
         known, columns = np.unique(labels, return_inverse=True)
+        if len(known) < 2:
+            return None
         fitted = logistic.fit(rows, columns, weights, classes=len(known), inverse_penalty=INVERSE_PENALTY)
         return known, *fitted
 

@@ -1,9 +1,10 @@
 """What is believed of each category's mean vector after public knowledge and noised class sums: exact on any machine.
 
-A category's documents scatter around its mean with variance v = .7 lambda a coordinate, the means around the pool's
-mean m0 with variance tau = .3 lambda, lambda being the pool's variance. Then, with everything multiplied by v,
+A category's documents scatter around its mean with variance v = .8 lambda a coordinate, lambda being the pool's
+variance. The means scatter around the pool's mean m0 with variance v / p: before anything is known of a category it is
+as if p of its documents had m0 as their mean (`prior_documents`). Then, with everything multiplied by v,
 
-    M = [7/3 m0 + references + 2 name + sum_i b_i S_i] / [7/3 + R + 2 + sum_i b_i n_i]
+    M = [p m0 + references + 2 name + sum_i b_i S_i] / [p + R + 2 + sum_i b_i n_i]
     b_i = n_i v / (n_i v + sigma_i²)
 
 where S_i is provider i's noised sum of n_i documents, R the number of public references, and a name counts as two
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.privacy.released import Released
-from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook, VectorKind
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -34,10 +35,15 @@ POSTERIOR_BITS = 30
 """Posterior means count in units of 2**-30 and lie in -1 .. 1, as every mean of unit vectors does."""
 NAME_WEIGHT = 2
 """A category's name counts as so many documents."""
-SCATTER, SPREAD = 7, 3
-"""Tenths of the pool's variance within a category, and between the categories' means."""
+SCATTER_TENTHS = 8
+"""v in tenths of the pool's variance."""
+PRIOR_UNIT = 224
+"""`prior_documents` counts in this part of a document."""
+_BEND, _MOST_PRIOR = 16, 20
+_EVEN_PRIOR = 6
 _EXTRA_BITS = 10
-"""Contributions are rounded to 2**-10 grid steps: below 2^53 for `MAX_ROWS` documents on the finest grid of 2^14."""
+"""Contributions are rounded to 2**-10 grid steps: below 2^48 for `MAX_ROWS` documents on the finest grid of 2^14, so
+that `PRIOR_UNIT` times the sum of a hundred of them fits 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,12 +85,26 @@ def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, r
         evidence += _evidence_micro(codebook, counts, release.receipt.sigma_squared)
     public_sums, public_counts = _public(codebook, references=references)
     pool_mean = codebook.pool_mean >> (MEAN_BITS - codebook.grid_bits - _EXTRA_BITS)
-    sums = SCATTER * pool_mean + SPREAD * (public_sums * unit + shared_sums)
-    ones = unit << codebook.grid_bits
-    counts = SCATTER * ones + SPREAD * (public_counts[:, None] * ones + shared_counts)
+    prior, ones = prior_documents(codebook), unit << codebook.grid_bits
+    sums = prior * pool_mean + PRIOR_UNIT * (public_sums * unit + shared_sums)
+    counts = prior * ones + PRIOR_UNIT * (public_counts[:, None] * ones + shared_counts)
     return Posterior(
         means=_quotient(sums, counts), shared=_quotient(shared_sums, shared_counts), evidence_micro=evidence
     )
+
+
+def prior_documents(codebook: Codebook) -> IntArray:
+    """p of each coordinate in units of 1 / `PRIOR_UNIT`, shape (r,).
+
+    In longer documents (`lsa`) categories differ in what the pool varies most in, and hardly elsewhere: with j the
+    coordinate's place by variance, the means' variance is .7 lambda / (1 + (j/16)²), at least .04 lambda. In short ones
+    (`tf`) they differ alike in all coordinates, with .13 lambda.
+    """
+    if codebook.kind is VectorKind.TF:
+        return np.full(codebook.rank, _EVEN_PRIOR * PRIOR_UNIT, dtype=np.int64)
+    place = np.empty(codebook.rank, dtype=np.int64)
+    place[np.argsort(-codebook.pool_variance, kind="stable")] = np.arange(codebook.rank)
+    return np.minimum(_BEND**2 + place**2, _MOST_PRIOR * PRIOR_UNIT)
 
 
 def released_counts(codebook: Codebook, release: Released[LocalModel]) -> IntArray:
@@ -99,6 +119,11 @@ def released_counts(codebook: Codebook, release: Released[LocalModel]) -> IntArr
     if total <= declared:
         return counts
     return np.array([int(count) * declared // total for count in counts], dtype=np.int64)
+
+
+def documents_known(codebook: Codebook, believed: Posterior) -> FloatArray:
+    """How many references what is known of each category is worth: public ones, names and releases; shape (C,)."""
+    return np.asarray(_public(codebook, references=True)[1] + believed.evidence_micro / 1e6)
 
 
 def public_evidence(codebook: Codebook) -> NDArray[np.bool_]:
@@ -138,7 +163,7 @@ def _documents(codebook: Codebook, counts: IntArray) -> FloatArray:
 def _scatter(variance: IntArray, codebook: Codebook) -> FloatArray:
     """v, in squared grid steps."""
     return np.asarray(
-        variance * 2.0 ** (2 * codebook.grid_bits - VARIANCE_BITS) * float(SCATTER) / 10.0, dtype=np.float64
+        variance * 2.0 ** (2 * codebook.grid_bits - VARIANCE_BITS) * float(SCATTER_TENTHS) / 10.0, dtype=np.float64
     )
 
 

@@ -60,19 +60,77 @@ def signal(codebook: Codebook, release: Released[LocalModel]) -> Signal | None:
     judged = np.flatnonzero(public_evidence(codebook))
     if judged.size < 2:
         return None
-    values, inverse = release.value.values[judged], inverse_count_weight(codebook)
     counts = released_counts(codebook, release)[judged]
     directions = _centred(posterior(codebook, ()).means[judged], counts, codebook.grid_bits)
-    # From here on in Python's integers, which do not overflow: a few for each category. With m0 in units of
-    # 2**-MEAN_BITS, numerators are in units of 2**-(grid + direction + mean bits), the variance in its square.
-    alike = _products(values[:, :-1], directions)
-    offset = _products(np.broadcast_to(codebook.pool_mean, directions.shape), directions)
     lengths = _products(directions, directions)
+    likely = sum(int(n) * length for n, length in zip(counts, lengths, strict=True))
+    return _filtered(codebook, release, judged, codebook.pool_mean, directions, likely)
+
+
+def gain(
+    codebook: Codebook, release: Released[LocalModel], kept_back: NDArray[np.int32], labels: NDArray[np.int64]
+) -> Signal | None:
+    """Judge a release by reference documents that nobody could know when it was made.
+
+    With P_c the public posterior mean and H_c the mean of the documents kept back, both of category c,
+
+        z = sum_c <S_c - n_c P_c, H_c - P_c> / (sigma sqrt(sum_c |H_c - P_c|² + sum_c <P_c, H_c - P_c>² / kappa²))
+
+    is what a release adds to public knowledge in the direction in which the truth lies. Sums made up from names and
+    open references add nothing: their z is noise. Honest work is expected to reach sum_c n_c |T_c - P_c|², T_c the true
+    mean; the inner products of different documents' distances from P_c estimate the square without bias.
+
+    Parameters
+    ----------
+    kept_back : int32 array, shape (k, r)
+        As `Codebook.vectorize` makes them.
+    labels : int array, shape (k,)
+        Their categories; those with fewer than two documents do not count.
+
+    Returns
+    -------
+    Signal or None
+        None where no category has two documents.
+    """
+    judged = np.flatnonzero(np.bincount(labels, minlength=len(codebook.categories)) >= 2)
+    if not judged.size:
+        return None
+    believed = posterior(codebook, ()).means[judged].astype(np.int64) >> (POSTERIOR_BITS - _DIRECTION_BITS)
+    counts = released_counts(codebook, release)[judged]
+    directions, likely = np.empty_like(believed), 0
+    for row, category in enumerate(judged):
+        distances = kept_back[labels == category].astype(np.int64) << (_DIRECTION_BITS - codebook.grid_bits)
+        distances = distances - believed[row]
+        total, number = distances.sum(axis=0), len(distances)
+        directions[row] = total // number
+        between = int((total**2).sum()) - int((distances**2).sum())
+        likely += int(counts[row]) * between // (number * (number - 1))
+    public = believed << (MEAN_BITS - _DIRECTION_BITS)
+    return _filtered(codebook, release, judged, public, directions, max(0, likely))
+
+
+def _filtered(
+    codebook: Codebook,
+    release: Released[LocalModel],
+    judged: NDArray[np.intp],
+    baseline: NDArray[np.int64],
+    directions: NDArray[np.int64],
+    likely: int,
+) -> Signal:
+    """The filter along `directions`, the sums seen from `baseline`, rows of the categories `judged` alone.
+
+    `baseline` counts in units of 2**-`MEAN_BITS`, `directions` in 2**-`_DIRECTION_BITS`, `likely`, the expected
+    numerator, in grid steps times the square of the latter.
+    """
+    values, inverse = release.value.values[judged], inverse_count_weight(codebook)
+    # From here on in Python's integers, which do not overflow: a few for each category. Numerators are in units of
+    # 2**-(grid + direction + mean bits), the variance in its square.
+    alike = _products(values[:, :-1], directions)
+    offset = _products(np.broadcast_to(baseline, directions.shape), directions)
     raw_counts = [int(count) * inverse for count in values[:, -1]]
     measured = sum((a << MEAN_BITS) - n * o for a, n, o in zip(alike, raw_counts, offset, strict=True))
-    likely = sum(int(n) * length for n, length in zip(counts, lengths, strict=True))
     expected = likely << (MEAN_BITS - _DIRECTION_BITS)
-    spread = (sum(lengths) << 2 * MEAN_BITS) + inverse**2 * sum(o * o for o in offset)
+    spread = (sum(_products(directions, directions)) << 2 * MEAN_BITS) + inverse**2 * sum(o * o for o in offset)
     variance = release.receipt.sigma_squared * spread
     return Signal(z_micro=_ratio_micro(measured, variance), expected_micro=_ratio_micro(expected, variance))
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from comitia.learning.contract import Learner
 from comitia.learning.metrics import auc_by_class
-from comitia.learning.posterior import NAME_WEIGHT, SCATTER
+from comitia.learning.posterior import NAME_WEIGHT, SCATTER_TENTHS
 from comitia.learning.prototype import Prototype
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.receipt import least_sigma_squared
@@ -108,7 +108,7 @@ def effective_references(codebook: Codebook, learner: Learner, counts: FloatArra
     sensitivity = Fraction(learner.sensitivity_squared(codebook)) * terms.records_per_user**2
     steps = least_sigma_squared(sensitivity, mu_from(terms.epsilon_micro, terms.delta_pico))
     sigma_squared = steps / 4.0**codebook.grid_bits
-    scatter = codebook.pool_variance * 2.0**-VARIANCE_BITS * SCATTER / 10
+    scatter = codebook.pool_variance * 2.0**-VARIANCE_BITS * SCATTER_TENTHS / 10
     documents = np.maximum(counts, 0.0)[:, :, None]
     by_coordinate = (documents**2 * scatter / (documents * scatter + sigma_squared)).sum(axis=0)
     return np.asarray(by_coordinate @ (scatter / scatter.sum()))

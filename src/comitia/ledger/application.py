@@ -48,6 +48,7 @@ from comitia.ledger.transactions import (
     RevokeMember,
     RotateKey,
     SetPolicy,
+    Task,
     Transaction,
     Withdraw,
     block_digest,
@@ -490,8 +491,13 @@ class Application:
 
     def _require_task(self, body: OpenRequest) -> None:
         task, rules = body.task, self.genesis.parameters
-        if self.codebook(task.codebook) is None:
+        codebook = self.codebook(task.codebook)
+        if codebook is None:
             raise ProtocolError("the task's codebook is not on the ledger", code="unknown-codebook")
+        if not all(0 <= leaf < len(codebook.leaf_labels) for leaf in task.leaves):
+            raise ProtocolError(
+                f"the task asks for a leaf outside 0 to {len(codebook.leaf_labels) - 1}", code="unknown-leaf"
+            )
         if task.learner not in LEARNERS or task.kind != LEARNERS[task.learner].kind:
             raise ProtocolError(
                 f"this consortium does not do {task.kind} with {task.learner!r}",
@@ -516,9 +522,8 @@ class Application:
     def _draw(self, body: OpenRequest, context: _Context, beacon: bytes) -> tuple[NodeId, ...]:
         """The providers to ask: those who fit and whose policy allows it, one an organisation, drawn by lot."""
         task = body.task
-        ranked = self._index.rank(task.codebook, self._leaves(body))
-        if task.categories and not self._leaves(body):
-            ranked = ()
+        leaves = self._leaves(task)
+        ranked = self._index.rank(task.codebook, leaves) if leaves or not task.categories else ()
         fitting = [node for node in ranked if self._can_be_drawn(node, context)]
         requester = self._require_member(context.author)
         willing = [
@@ -529,7 +534,7 @@ class Application:
         organisations = {node: self._require_member(node).organisation for node in willing}
         seats = committee.one_per_organisation(willing, organisations)
         if len(seats) < task.providers_min:
-            wanted = ", ".join(task.categories) or "any category"
+            wanted = ", ".join([*task.categories, *(f"leaf {leaf}" for leaf in task.leaves)]) or "any category"
             raise ProtocolError(
                 f"{len(fitting)} providers hold data on {wanted}, {len(seats)} organisations' policies allow this "
                 f"request, {task.providers_min} are needed",
@@ -549,11 +554,12 @@ class Application:
         seats = committee.one_per_organisation(able, {node: self._require_member(node).organisation for node in able})
         return seats[: committee.SMALLEST_TOLERANT_COMMITTEE]
 
-    def _leaves(self, body: OpenRequest) -> tuple[int, ...]:
-        codebook = self.codebook(body.task.codebook)
+    def _leaves(self, task: Task) -> tuple[int, ...]:
+        """Leaves that a task asks for: those of its categories and those it names."""
+        codebook = self.codebook(task.codebook)
         assert codebook is not None
-        wanted = body.task.categories
-        return tuple(leaf for leaf, label in enumerate(codebook.leaf_labels) if label in wanted)
+        wanted = enumerate(codebook.leaf_labels)
+        return tuple(leaf for leaf, label in wanted if label in task.categories or leaf in task.leaves)
 
     def _can_be_drawn(self, node: NodeId, context: _Context) -> bool:
         """Whether a provider with a profile may be asked.

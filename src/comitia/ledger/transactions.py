@@ -113,7 +113,8 @@ class Task:
     Attributes
     ----------
     codebook : digest of the codebook, 32 bytes.
-    categories : which providers to ask, category ids of the codebook; empty: any.
+    categories : which providers to ask, category ids of the codebook; with no leaves either: any.
+    leaves : leaves of the codebook whose providers are asked too, ascending: those that stand for no category.
     kind, learner : "classification" or "regression", as the codebook has it; name in the registry of learners.
     rounds : how often the providers train, each time on the model so far; the budget is for all rounds together.
     chain : one provider trains in each round, in turn, instead of all; Algorithm 1 as it stands.
@@ -130,6 +131,7 @@ class Task:
 
     codebook: bytes
     categories: tuple[str, ...] = ()
+    leaves: tuple[int, ...] = ()
     kind: str = "classification"
     learner: str = "prototype"
     rounds: int = 1
@@ -162,9 +164,9 @@ class Task:
         `reuse`, and the queries: M "can accept any query", so it does not depend on them.
         """
         fields = (
-            self.codebook, list(self.categories), self.kind, self.learner, self.epsilon_micro, self.delta_pico,
-            self.unit.value, self.providers_min, self.providers_max, self.accept_unverified, self.kappa, epoch,
-            self.rounds, self.chain, self.threshold_ppm,
+            self.codebook, list(self.categories), list(self.leaves), self.kind, self.learner, self.epsilon_micro,
+            self.delta_pico, self.unit.value, self.providers_min, self.providers_max, self.accept_unverified,
+            self.kappa, epoch, self.rounds, self.chain, self.threshold_ppm,
         )  # fmt: skip
         return digest(CACHE_DOMAIN + encode(fields))
 
@@ -666,6 +668,9 @@ def _task(task: Task) -> None:
     _size("task.codebook", task.codebook, DIGEST_BYTES)
     _size("task.queries", task.queries, DIGEST_BYTES)
     _distinct("task.categories", task.categories)
+    _range("number of task.leaves", len(task.leaves), 0, MAX_LIST)
+    if list(task.leaves) != sorted(set(task.leaves)):
+        raise _out_of_bounds("task.leaves", "must hold different leaves in ascending order")
     _text("task.purpose", task.purpose, MAX_TEXT)
     _text("task.kind", task.kind, MAX_TEXT, empty=False)
     _text("task.learner", task.learner, MAX_TEXT, empty=False)

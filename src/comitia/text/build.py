@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,25 +15,16 @@ from comitia.text.codebook import (
     MAX_GRID_BITS,
     MEAN_BITS,
     VARIANCE_BITS,
-    WEIGHT_BITS,
     Codebook,
     VectorKind,
     label_index,
-    unit_weights,
 )
+from comitia.text.leaf_graph import draw_leaf_graphs
 from comitia.text.leaves import build_leaves
-from comitia.text.terms import MAX_TOKEN_LENGTH, TermMatrix, count_terms, tokenize
+from comitia.text.terms import TermMatrix
+from comitia.text.vocabulary import FEW_TEXTS, Vocabulary
 
 Progress = Callable[[str], None]
-
-_SMALL_POOL = 20
-"""Below this many documents a word need not occur in two of them, and `kind` cannot be measured."""
-
-_COMMONEST = 0.2
-"""A word in more than this share of the pool says nothing."""
-
-_SPREAD_ENOUGH = 5
-"""...but a word in at most this many documents is never called common."""
 
 _HOLD_OUT_EVERY = 5
 _WHOLE_ENOUGH_PPM = 800_000
@@ -121,69 +111,31 @@ def build_codebook(
     ]
     texts = list(pool_texts) or [text for text, _ in references] + [category.words for category in known]
     progress("counting words")
-    terms = _Terms.of(texts, settings.most_terms)
+    terms = Vocabulary.of(texts, settings.most_terms)
     progress("choosing the kind of vector")
     kind, held_out_norm_ppm = _choose_kind(texts, settings)
     progress(f"finding the {kind} basis")
     basis = _basis(terms.weighted(texts), kind, len(texts), settings)
     book = _bare(known, terms, kind, basis, settings)
     progress("placing names and references")
+    book = _with_public_vectors(book, texts, references, np.asarray(labels, dtype=np.int64), settings)
+    progress("drawing what each leaf is about")
     return replace(
-        _with_public_vectors(book, texts, references, np.asarray(labels, dtype=np.int64), settings),
+        book,
+        leaves=draw_leaf_graphs(book, texts, references),
         pool_documents=len(pool_texts),
         held_out_norm_ppm=held_out_norm_ppm,
         public_only_auc_ppm=public_only_auc_ppm,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Terms:
-    """A vocabulary (sorted) and its weights, int64 in units of ``2**-WEIGHT_BITS``."""
-
-    vocabulary: tuple[str, ...]
-    weights: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, texts: Sequence[str], most: int) -> _Terms:
-        """The words with the largest sums of tf-idf, neither too rare nor too common."""
-        m = len(texts)
-        frequency = Counter(word for text in texts for word in set(tokenize(text)))
-        rarest = 2 if m >= _SMALL_POOL else 1
-        commonest = max(_COMMONEST * m, _SPREAD_ENOUGH)
-        words = sorted(
-            word for word, df in frequency.items() if rarest <= df <= commonest and len(word) <= MAX_TOKEN_LENGTH
-        )
-        if not words:
-            raise InputError(
-                f"the pool of {m} texts has no word that occurs often enough to build a codebook from",
-                code="no-usable-word",
-                hint="Give more text; at least a few dozen documents of the field.",
-                texts=m,
-            )
-        df = np.asarray([frequency[word] for word in words], dtype=np.float64)
-        weights = np.square(np.log((1 + m) / (1 + df)) + 0.5)
-        counts = count_terms(texts, {word: column for column, word in enumerate(words)})
-        sums = np.bincount(counts.columns, unit_weights(counts, weights).values, minlength=len(words))
-        kept = np.sort(np.argsort(-sums, kind="stable")[:most])
-        return cls(
-            vocabulary=tuple(words[column] for column in kept),
-            weights=np.rint(weights[kept] * 2**WEIGHT_BITS).astype(np.int64),
-        )
-
-    def weighted(self, texts: Sequence[str]) -> TermMatrix:
-        """Unit rows of the texts, float32."""
-        counts = count_terms(texts, {word: column for column, word in enumerate(self.vocabulary)})
-        rows = unit_weights(counts, self.weights / 2**WEIGHT_BITS)
-        return rows.with_values(rows.values.astype(np.float32))
-
-
 def _choose_kind(texts: Sequence[str], settings: BuildSettings) -> tuple[VectorKind, int | None]:
     """The kind of vector, and the mean held-out length in millionths that speaks for it."""
-    if len(texts) < _SMALL_POOL:
+    if len(texts) < FEW_TEXTS:
         return settings.kind or VectorKind.LSA, None
     held_out = [text for index, text in enumerate(texts) if index % _HOLD_OUT_EVERY == 0]
     used = [text for index, text in enumerate(texts) if index % _HOLD_OUT_EVERY]
-    terms = _Terms.of(used, settings.most_terms)
+    terms = Vocabulary.of(used, settings.most_terms)
     basis = _basis(terms.weighted(used), VectorKind.TF, len(used), settings)
     vectors = terms.weighted(held_out).times(basis.astype(np.float32) / 2**15)
     norm_ppm = int(1_000_000 * np.sqrt(np.square(vectors).sum(axis=1)).mean())
@@ -199,7 +151,7 @@ def _basis(matrix: TermMatrix, kind: VectorKind, documents: int, settings: Build
 
 def _bare(
     categories: tuple[Category, ...],
-    terms: _Terms,
+    terms: Vocabulary,
     kind: VectorKind,
     basis: NDArray[np.int16],
     settings: BuildSettings,
@@ -208,7 +160,7 @@ def _bare(
     r = basis.shape[1]
     return Codebook(
         categories=categories,
-        vocabulary=terms.vocabulary,
+        vocabulary=terms.words,
         weights=terms.weights,
         kind=kind,
         basis=basis,

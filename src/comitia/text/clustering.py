@@ -5,6 +5,7 @@ What comes out stays with the owner: it is learnt from private text.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,13 +43,18 @@ class Clustering:
     centroids : float64 array (k, terms)
         Arithmetic means of the scaled documents, for ``cosine`` of length 1. (Medians, which would minimise
         the Jaccard distance, are nearly all zero for sparse text, and collapse.)
-    distance : float
-        Mean distance of a document from its centroid, 0 to 1.
+    apart : float64 array (n,)
+        Distance of each document from its centroid, 0 to 1.
     """
 
     labels: NDArray[np.int64]
     centroids: Matrix
-    distance: float
+    apart: NDArray[np.float64]
+
+    @property
+    def distance(self) -> float:
+        """Mean distance of a document from its centroid, 0 to 1."""
+        return float(self.apart.mean())
 
 
 def kmeans(
@@ -58,6 +64,7 @@ def kmeans(
     seed: int,
     distance: Distance = Distance.JACCARD,
     starts: int = STARTS,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Clustering:
     """The best of several runs of k-means.
 
@@ -72,6 +79,8 @@ def kmeans(
     distance : Distance
     starts : int
         How many runs, at least 1.
+    progress : callable
+        Told the number of each run, from 1, as it begins.
 
     Raises
     ------
@@ -84,7 +93,10 @@ def kmeans(
         raise InputError("term weights are finite and not negative", code="bad-weights")
     documents = _scaled(weights, distance)
     generator = np.random.default_rng(seed)
-    runs = [_run(documents, clusters, distance, generator) for _ in range(starts)]
+    runs = []
+    for number in range(1, starts + 1):
+        progress(number)
+        runs.append(_run(documents, clusters, distance, generator))
     return min(runs, key=lambda run: run.distance)
 
 
@@ -93,21 +105,23 @@ def distances(documents: TermMatrix, centroids: Matrix, distance: Distance) -> M
 
     For ``cosine`` rows of either have length 1 or 0; for ``jaccard`` they need not be scaled.
     """
+    # Rows of terms, each in one piece and as narrow as the documents' values: gathering them is what takes the time.
+    by_term = np.ascontiguousarray(centroids.T, dtype=documents.values.dtype)
     if distance is Distance.COSINE:
-        return np.asarray(1.0 - documents.times(centroids.T))
+        return np.asarray(1.0 - documents.times(by_term), dtype=np.float64)
     # max(a, b) = a + b - min(a, b), so only the terms that a document has need be looked at.
-    smaller = documents.overlaps(centroids.T)
+    smaller = documents.overlaps(by_term).astype(np.float64)
     larger = documents.row_sums()[:, None] + centroids.sum(axis=1) - smaller
     return np.asarray(1.0 - smaller / np.where(larger > 0, larger, 1.0))
 
 
 def _scaled(weights: TermMatrix, distance: Distance) -> TermMatrix:
-    """Rows that sum to 1 (jaccard) or have length 1 (cosine)."""
+    """Rows that sum to 1 (jaccard) or have length 1 (cosine), float32."""
     values = weights.values.astype(np.float64)
     power = 1 if distance is Distance.JACCARD else 2
     sizes = weights.row_sums(values**power) ** (1 / power)
     sizes = np.where(sizes > 0, sizes, 1.0)
-    return weights.with_values(values / np.repeat(sizes, np.diff(weights.starts)))
+    return weights.with_values((values / np.repeat(sizes, np.diff(weights.starts))).astype(np.float32))
 
 
 def _run(documents: TermMatrix, clusters: int, distance: Distance, generator: np.random.Generator) -> Clustering:
@@ -121,7 +135,7 @@ def _run(documents: TermMatrix, clusters: int, distance: Distance, generator: np
         labels = nearest
         centroids = _means(documents, labels, apart.min(axis=1), clusters, distance)
         apart = distances(documents, centroids, distance)
-    return Clustering(labels=apart.argmin(axis=1), centroids=centroids, distance=float(apart.min(axis=1).mean()))
+    return Clustering(labels=apart.argmin(axis=1), centroids=centroids, apart=apart.min(axis=1))
 
 
 def _means(

@@ -22,10 +22,11 @@ from comitia.core.codec import decode, decode_plain, digest, encode
 from comitia.core.errors import DamagedError, InputError, ProtocolError
 from comitia.text.basis import BASIS_BITS, is_contraction
 from comitia.text.categories import Category
+from comitia.text.context_graph import ContextGraph
 from comitia.text.terms import TermMatrix, count_terms
 
 FORMAT = "comitia-codebook"
-VERSION = 1
+VERSION = 2
 SIZE_LIMIT = 1 << 28
 """Most bytes of a codebook, 256 MiB."""
 
@@ -73,10 +74,36 @@ class Leaf:
         the longer the start two codes share, the nearer their documents.
     label : str
         Label id of the category it stands for; empty for a leaf without a name.
+    documents : int
+        How many documents of pool and references are nearest to it.
+    terms : tuple of str
+        Key terms of those documents that tell them from the others, the strongest first.
+    term_weights : tuple of int
+        How strong, thousandths of the strongest.
+    edges : tuple of (int, int, int)
+        Key terms that stand together, by their place in `terms`, and how often of the times that they could,
+        in thousandths; the strongest first.
     """
 
     code: str
     label: str
+    documents: int = 0
+    terms: tuple[str, ...] = ()
+    term_weights: tuple[int, ...] = ()
+    edges: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its label, or else its three strongest key terms."""
+        return self.label or f"({', '.join(self.terms[:3])})"
+
+    @property
+    def graph(self) -> ContextGraph:
+        """What its documents are about: key terms and how they stand together."""
+        return ContextGraph(
+            nodes={term: weight / 1000 for term, weight in zip(self.terms, self.term_weights, strict=True)},
+            edges={(self.terms[a], self.terms[b]): weight / 1000 for a, b, weight in self.edges},
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -449,7 +476,7 @@ def _check(book: Codebook) -> None:
     2. All arrays agree on C, k, r and the number of leaves and references.
     3. The grid fits 16 bits.
     4. The basis is proven to have a spectral norm of at most 1.
-    5. Labels are unique; references and leaves refer to categories there are.
+    5. Labels are unique; references and leaves refer to categories there are, edges of leaves to their terms.
     6. Weights are not negative and pool variances positive.
     7. Public vectors keep to the bound that private ones keep to.
     8. Edges of a target, where there are any, ascend and make a bin of each category.
@@ -478,6 +505,8 @@ def _check(book: Codebook) -> None:
         _damaged("two categories have one label")
     if any(leaf.label and leaf.label not in labels for leaf in book.leaves):
         _damaged("a leaf stands for a category that does not exist")
+    if any(not _has_whole_graph(leaf) for leaf in book.leaves):
+        _damaged("the graph of a leaf is not whole")
     if not np.all((book.reference_labels >= 0) & (book.reference_labels < len(labels))):
         _damaged("a reference document belongs to a category that does not exist")
     if np.any(book.weights < 0) or np.any(book.pool_variance < 1):  # 6
@@ -488,6 +517,11 @@ def _check(book: Codebook) -> None:
     ascending = all(a < b for a, b in zip(book.edges, book.edges[1:], strict=False))
     if book.edges and (not ascending or len(book.edges) != len(book.categories) + 1):  # 8
         _damaged("the bins of its target are not those of its categories")
+
+
+def _has_whole_graph(leaf: Leaf) -> bool:
+    weighted = len(leaf.terms) == len(leaf.term_weights) and min(leaf.term_weights, default=0) >= 0
+    return weighted and all(0 <= a < len(leaf.terms) and 0 <= b < len(leaf.terms) and w >= 0 for a, b, w in leaf.edges)
 
 
 def label_index(categories: tuple[Category, ...], label: str, *, origin: str) -> int:

@@ -54,6 +54,25 @@ class ContextGraph:
         return matrix
 
 
+def common_graph(
+    texts: Sequence[str], nodes: Mapping[str, float], *, most_edges: int, window: int = WINDOW
+) -> ContextGraph:
+    """The graph of several texts together over given key terms, with its strongest edges.
+
+    An edge weighs texts in which both terms stand together, over the root of the product of the texts that each
+    occurs in: 1 for two terms that never stand apart, 0 for two that never meet.
+    """
+    alone: Counter[str] = Counter()
+    together: Counter[Edge] = Counter()
+    for text in texts:
+        places = [(place, word) for place, word in enumerate(tokenize(text)) if word in nodes]
+        alone.update({word for _, word in places})
+        together.update(_near_pairs(places, window))
+    weights = {edge: count / (alone[edge[0]] * alone[edge[1]]) ** 0.5 for edge, count in together.items()}
+    strongest = sorted(weights, key=lambda edge: (-weights[edge], edge))[:most_edges]
+    return ContextGraph(nodes=dict(nodes), edges={edge: weights[edge] for edge in strongest})
+
+
 class ContextGraphVectorizer:
     """Texts to the paper's vectors Vec_g: weights of k representative vertices, then of their edges.
 
@@ -190,6 +209,18 @@ class ContextGraphVectorizer:
             transformer_tags=TransformerTags(),
             input_tags=InputTags(string=True, two_d_array=False),
         )
+
+
+def _near_pairs(places: Sequence[tuple[int, str]], window: int) -> set[Edge]:
+    """Different words that stand at most `window` apart somewhere; the places ascend."""
+    near: set[Edge] = set()
+    for index, (place, left) in enumerate(places):
+        for other, right in places[index + 1 :]:
+            if other - place > window:
+                break
+            if left != right:
+                near.add((min(left, right), max(left, right)))
+    return near
 
 
 def _edges(words: Sequence[str], window: int) -> Iterator[tuple[Edge, float]]:

@@ -1,8 +1,8 @@
-"""`comitia codebook build | inspect | publish`."""
+"""`comitia codebook build | inspect | compare | versions`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from comitia.app.output import console, emit, format_option, table
 
 if TYPE_CHECKING:
     from comitia.text.codebook import Codebook
+    from comitia.text.quality import LeafQuality
 
 
 @click.group()
@@ -71,15 +72,122 @@ def build(
 
 @codebook.command()
 @click.argument("file", metavar="CODEBOOK", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--data", help="Documents to try the leaves on; they stay here.")
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--label-column", default="label", show_default=True, help="Of --data; may be missing.")
+@click.option("--leaf", "wanted", multiple=True, help="Draw only the leaf of this category, or of this number; repeat.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw the leaves here (.svg, .png).")
 @format_option
-def inspect(file: Path, output: str) -> None:
-    """Say what is in a codebook."""
+def inspect(
+    file: Path,
+    data: str | None,
+    text_column: str,
+    label_column: str,
+    wanted: tuple[str, ...],
+    picture: Path | None,
+    output: str,
+) -> None:
+    """Say what is in a codebook, and how well its leaves fit documents.
+
+    The picture shows each leaf's key terms and which of them stand together, in the public documents that the
+    codebook was built from.
+    """
+    from comitia.app.codebooks import leaf_number, read_codebook
+    from comitia.app.pictures import require_picture, write_picture
+    from comitia.text.picture import Panel
+
+    if picture is not None:
+        require_picture(picture)
+    book = read_codebook(file)
+    if picture is not None:
+        shown = [leaf_number(book, name) for name in wanted] or range(len(book.leaves))
+        panels = [
+            Panel(title=leaf.title, note=f"leaf {index}, {leaf.documents} public documents", graph=leaf.graph)
+            for index, leaf in enumerate(book.leaves)
+            if index in shown
+        ]
+        write_picture(picture, panels)
+    _show(book, file, output, _assess(book, data, text_column, label_column) if data else None)
+
+
+@codebook.command()
+@click.argument("old", metavar="OLD", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("new", metavar="NEW", type=click.Path(path_type=Path, dir_okay=False))
+@format_option
+def compare(old: Path, new: Path, output: str) -> None:
+    """Say what changed from the codebook OLD to NEW: categories, words, leaves."""
     from comitia.app.codebooks import read_codebook
+    from comitia.text.comparison import compare as compare_codebooks
 
-    _show(read_codebook(file), file, output)
+    change = compare_codebooks(read_codebook(old), read_codebook(new))
+
+    def render() -> None:
+        if change.same:
+            click.echo("The two are the same codebook.")
+            return
+        for word, labels in (("added", change.added), ("removed", change.removed)):
+            click.echo(f"{word + ':':<9} {', '.join(labels) or 'no category'}")
+        for label, before, after in change.renamed:
+            click.echo(f"renamed:  {label}: {before or '(opaque)'!s} -> {after or '(opaque)'}")
+        for before, after, words in change.recoded:
+            click.echo(f"recoded:  {before} -> {after} ({words})")
+        click.echo(
+            f"terms:    {change.terms_shared} shared, {change.terms_added} added, {change.terms_removed} removed "
+            f"(overlap {change.vocabulary_overlap:.2f})"
+        )
+        table(
+            "",
+            ("old leaf", "new leaf", "moved"),
+            [(move.title, move.new_title or "(gone)", round(move.moved, 3)) for move in change.moves],
+        )
+
+    emit(asdict(change), output, render)
 
 
-def _show(book: Codebook, file: Path, output: str) -> None:
+@codebook.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@format_option
+def versions(folder: Path, output: str) -> None:
+    """List the codebooks on the ledger of the node in DIR, and which providers are still on an old one."""
+    from comitia.app.audit import Chronicle
+
+    found = Chronicle(folder).codebooks()
+    value = {
+        "codebooks": found,
+        "lagging": [provider for version in found[:-1] for provider in version["providers"]],
+    }
+
+    def render() -> None:
+        table(
+            "",
+            ("version", "digest", "leaves", "references", "providers"),
+            [
+                (row["version"], row["digest"].hex()[:16], row["leaves"], row["references"], len(row["providers"]))
+                for row in found
+            ],
+        )
+        for version in found[:-1]:
+            for provider in version["providers"]:
+                click.echo(f"{provider} is still on version {version['version']}: newer requests do not find it.")
+
+    emit(value, output, render)
+
+
+def _assess(book: Codebook, data: str, text_column: str, label_column: str) -> LeafQuality:
+    from comitia.core.errors import InputError
+    from comitia.storage.documents import Columns, read_documents
+    from comitia.text.quality import assess
+
+    try:
+        documents = list(read_documents(data, Columns(text=text_column, label=label_column)))
+    except InputError as error:
+        if error.code != "unknown-column":
+            raise
+        documents = list(read_documents(data, Columns(text=text_column)))
+    return assess(book, documents)
+
+
+def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None = None) -> None:
     counted = book.reference_labels.tolist()
     rows = [
         (category.label, category.name or "(opaque)", counted.count(number))
@@ -92,9 +200,14 @@ def _show(book: Codebook, file: Path, output: str) -> None:
         "categories": [{"label": label, "name": name, "references": number} for label, name, number in rows],
         "terms": len(book.vocabulary),
         "rank": book.rank,
-        "leaves": len(book.leaves),
+        "leaves": [
+            {"label": leaf.label, "code": leaf.code, "documents": leaf.documents, "terms": leaf.terms[:8]}
+            for leaf in book.leaves
+        ],
         "pool_documents": book.pool_documents,
+        "held_out_norm_ppm": book.held_out_norm_ppm,
         "bytes": len(book.to_bytes()),
+        "quality": asdict(quality) if quality else None,
     }
 
     def render() -> None:
@@ -103,5 +216,27 @@ def _show(book: Codebook, file: Path, output: str) -> None:
             f"{len(book.vocabulary)} terms, {book.kind} vectors of rank {book.rank}, {len(book.leaves)} leaves, "
             f"from {book.pool_documents} public documents"
         )
+        sizes = quality.sizes if quality else [leaf.documents for leaf in book.leaves]
+        table(
+            "",
+            ("leaf", "stands for", "of your documents" if quality else "public documents", "key terms"),
+            [
+                (number, leaf.label or "(no category)", size, ", ".join(leaf.terms[:8]))
+                for number, (leaf, size) in enumerate(zip(book.leaves, sizes, strict=True))
+            ],
+        )
+        if quality:
+            click.echo(
+                f"{quality.documents} documents: {_percent(quality.coverage)} have a known word; of these "
+                f"{_percent(quality.named)} are nearest to a category's leaf"
+            )
+            click.echo(
+                f"{quality.labelled} labelled: the nearest category is the right one for {_percent(quality.purity)}; "
+                f"{_percent(quality.recall)} are found under their own category"
+            )
 
     emit(value, output, render)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"

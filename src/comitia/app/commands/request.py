@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--category", "categories", multiple=True, help="Whose providers to ask; repeat. Default: all.")
+@click.option("--describe", default="", help="The documents to ask for, in words; only the leaf they lead to is sent.")
+@click.option("--examples", help="Documents like those to ask for (file, folder); only the leaf is sent.")
+@click.option("--text-column", default="text", show_default=True, help="Of --examples.")
+@click.option("--probes", default=1, show_default=True, help="How many leaves words or examples may lead to, 1 or 2.")
 @click.option("--epsilon", default="1", show_default=True, help="Privacy of each provider's release.")
 @click.option("--delta", default="1e-5", show_default=True)
 @click.option("--unit", type=click.Choice(["record", "user"]), default="record", show_default=True)
@@ -36,6 +40,10 @@ if TYPE_CHECKING:
 def request(
     folder: Path,
     categories: tuple[str, ...],
+    describe: str,
+    examples: str | None,
+    text_column: str,
+    probes: int,
     epsilon: str,
     delta: str,
     unit: str,
@@ -55,11 +63,15 @@ def request(
 ) -> None:
     """Ask for a model over many providers' documents; DIR is the requester's node."""
     from comitia.app.asking import ask_for_model
+    from comitia.app.codebooks import read_texts
     from comitia.app.tasks import Wish, whole_ms
     from comitia.ledger.genesis import DAY_MS
 
+    texts = [*([describe] if describe else []), *(read_texts(examples, text_column) if examples else [])]
     wish = Wish(
         categories=categories,
+        texts=tuple(texts),
+        probes=probes,
         epsilon=epsilon,
         delta=delta,
         unit=unit,
@@ -83,6 +95,7 @@ def request(
         answer = ask_for_model(folder, wish, target, progress=lambda session: status.update(_stage(session)))
     value = {
         "model": str(target),
+        "asked": answer.asked,
         "session": answer.verified.session,
         "block_height": answer.verified.height,
         "block_hash": answer.verified.block_hash,
@@ -95,6 +108,9 @@ def request(
 
     def render() -> None:
         how = "from the cache, at no privacy cost" if answer.cached else f"in {answer.latency_s:.2f} s"
+        if texts:
+            asked = ", ".join(f"leaf {item}" if isinstance(item, int) else item for item in answer.asked)
+            click.echo(f"Asked for: {asked}.")
         click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.height}, {how}.")
         click.echo(f'Next: comitia ask {target} "some text"')
 

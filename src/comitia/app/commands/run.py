@@ -33,6 +33,14 @@ def super_node(folder: Path, codebook: Path | None, output: str) -> None:
 @click.option("--unit", type=click.Choice(["record", "user"]), default="record", show_default=True)
 @click.option("--user-column", help="Who a document is of; with --unit user.")
 @click.option("--records-per-user", type=int, default=1, show_default=True, help="More are left out.")
+@click.option(
+    "--self-check",
+    "check_epsilon",
+    metavar="EPSILON",
+    default="0",
+    show_default=True,
+    help="Say no to requests for what this provider hardly holds; costs EPSILON once for these documents. 0: never.",
+)
 @format_option
 def provider(
     folder: Path,
@@ -42,6 +50,7 @@ def provider(
     unit: str,
     user_column: str | None,
     records_per_user: int,
+    check_epsilon: str,
     output: str,
 ) -> None:
     """Run the provider in DIR on its own documents until stopped. They never leave this machine."""
@@ -51,4 +60,11 @@ def provider(
 
     columns = Columns(text=text_column, label=label_column, user=user_column)
     documents = list(read_documents(data, columns))
-    run_provider(folder, documents, unit=Unit(unit), records_per_user=records_per_user, output=output)
+    run_provider(
+        folder,
+        documents,
+        unit=Unit(unit),
+        records_per_user=records_per_user,
+        check_epsilon=check_epsilon,
+        output=output,
+    )

@@ -27,7 +27,7 @@ from comitia.driver.provider import Provider
 from comitia.driver.workbench import Workbench
 from comitia.ledger.transactions import RegisterCodebook
 from comitia.privacy.noise import SystemNoise
-from comitia.privacy.terms import Unit
+from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, node_folder
 from comitia.storage.node import NodeStore
@@ -70,7 +70,9 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     _run(daemon, folder, output, daemon.on_membership)
 
 
-def run_provider(path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, output: str) -> None:
+def run_provider(
+    path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, check_epsilon: str, output: str
+) -> None:
     """Run a provider on its documents."""
     folder = NodeFolder(path)
     daemon = open_daemon(folder, patient=True)
@@ -85,6 +87,7 @@ def run_provider(path: Path, documents: Sequence[Document], *, unit: Unit, recor
         budget,
         unit=unit,
         records_per_user=records_per_user,
+        check_epsilon_micro=0 if check_epsilon == "0" else PrivacyTerms.of(check_epsilon, "0").epsilon_micro,
         noise=SystemNoise(),
     )
     committee = Committee(daemon, library, owner, Workbench())

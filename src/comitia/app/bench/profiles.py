@@ -1,0 +1,148 @@
+"""How well private profiles find providers; the measuring itself is `evaluation.profiles`."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from comitia.app.output import console, emit, format_option, table
+from comitia.core.errors import InputError
+from comitia.evaluation.datasets import Corpus, reuters, together, twenty_news, work_orders
+from comitia.evaluation.profiles import Found, Setting, measure_profiles
+from comitia.privacy.noise import SystemNoise
+from comitia.storage.documents import Columns, read_documents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What `comitia bench profiles` was asked; fields as its options."""
+
+    data: tuple[str, ...]
+    text_column: str
+    label_column: str
+    categories: int
+    setting: Setting
+    seeds: int
+
+
+@click.command()
+@click.option(
+    "--data", multiple=True, required=True, help="FILE, folder, pattern, '20news' or 'reuters'; repeat for several."
+)
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--label-column", default="label", show_default=True)
+@click.option("--categories", default=20, show_default=True, help="The most frequent labels of each.")
+@click.option("--participants", default=2000, show_default=True)
+@click.option("--documents", nargs=2, type=int, default=(50, 500), show_default=True, help="Fewest and most of each.")
+@click.option("--references", default=30, show_default=True, help="Public documents a category.")
+@click.option("--related-share", default=0.2, show_default=True, help="Share of documents that should be found.")
+@click.option("--epsilon", default="1", show_default=True, help="Of a profile; several with commas.")
+@click.option("--check-epsilon", default="1", show_default=True, help="Of the self-check, besides.")
+@click.option("--queries", default=500, show_default=True, help="Text queries.")
+@click.option("--seeds", default=3, show_default=True)
+@format_option
+def profiles(
+    data: tuple[str, ...],
+    text_column: str,
+    label_column: str,
+    categories: int,
+    participants: int,
+    documents: tuple[int, int],
+    references: int,
+    related_share: float,
+    epsilon: str,
+    check_epsilon: str,
+    queries: int,
+    seeds: int,
+    output: str,
+) -> None:
+    """Cut labelled documents into many small providers and find them by their private profiles.
+
+    Recall and precision of category and of text queries, before and after the candidates check themselves. The row
+    `exact` is a check without noise: the best there could be, and not private.
+    """
+    question = Question(
+        data=data,
+        text_column=text_column,
+        label_column=label_column,
+        categories=categories,
+        setting=Setting(
+            participants=participants,
+            documents=documents,
+            references=references,
+            related_share=related_share,
+            epsilons=tuple(epsilon.split(",")),
+            check_epsilon=check_epsilon,
+            queries=queries,
+        ),
+        seeds=seeds,
+    )
+    with console(stderr=True).status("reading documents") as status:
+        found = list(measure(question, say=status.update))
+    for value in found if output == "json" else ():
+        emit(value, output, lambda: None)
+    if output != "json":
+        shown = ("epsilon", "query", "check", "recall", "precision", "related", "found")
+        table(
+            f"{', '.join(data)}: {participants} providers, {seeds} seeds",
+            shown,
+            [[value[name] for name in shown] for value in found],
+        )
+
+
+def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
+    """One set of figures, means over the seeds, for each epsilon, kind of query and check."""
+    if question.seeds < 1:
+        raise InputError("a measurement needs at least one seed", code="bad-option")
+    corpus = _corpus(question)
+    runs = [
+        list(measure_profiles(corpus, question.setting, seed=seed, noise=SystemNoise(), say=say))
+        for seed in range(question.seeds)
+    ]
+    for same in zip(*runs, strict=True):
+        yield _figures(question, corpus, same)
+
+
+def _figures(question: Question, corpus: Corpus, same: Sequence[Found]) -> dict[str, Any]:
+    first = same[0]
+    setting = question.setting
+    means = {
+        name: round(statistics.fmean(getattr(run, name) for run in same), 4)
+        for name in ("recall", "precision", "related", "found")
+    }
+    deviations = {
+        f"{name}_std": round(statistics.pstdev(getattr(run, name) for run in same), 4)
+        for name in ("recall", "precision")
+    }
+    return {
+        "dataset": corpus.name,
+        "participants": setting.participants,
+        "categories": len(corpus.categories),
+        "documents": list(setting.documents),
+        "related_share": setting.related_share,
+        "epsilon": float(first.epsilon),
+        "query": first.query,
+        "check": first.check,
+        "check_epsilon": float(setting.check_epsilon) if first.check == "noised" else None,
+        **means,
+        **deviations,
+        "seeds": question.seeds,
+    }
+
+
+def _corpus(question: Question) -> Corpus:
+    corpora = [_one(name, question) for name in question.data]
+    return together(", ".join(corpus.name for corpus in corpora), corpora)
+
+
+def _one(name: str, question: Question) -> Corpus:
+    if name == "20news":
+        return twenty_news()
+    if name == "reuters":
+        return reuters(topics=question.categories)
+    columns = Columns(text=question.text_column, label=question.label_column)
+    return work_orders(list(read_documents(name, columns)), categories=question.categories)

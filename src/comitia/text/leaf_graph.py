@@ -1,0 +1,43 @@
+"""What a leaf is about, for people: key terms of its public documents and how they stand together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from comitia.text.codebook import DOCUMENT_BITS, Codebook, Leaf
+from comitia.text.context_graph import common_graph
+from comitia.text.key_terms import key_terms
+
+MOST_TERMS = 20
+MOST_EDGES = 30
+
+
+def draw_leaf_graphs(
+    book: Codebook, pool_texts: Sequence[str], references: Sequence[tuple[str, str]]
+) -> tuple[Leaf, ...]:
+    """The leaves of a codebook, each with the graph of the public documents nearest to it. Cf. Definition 1."""
+    texts = [*pool_texts, *(text for text, _ in references)]
+    weights = book.document_weights(texts)
+    nearest = book.leaves_of(book.vectors_of(weights))
+    scaled = weights.with_values(weights.values.astype(np.float32) / 2**DOCUMENT_BITS)
+    found = key_terms(scaled, nearest, len(book.leaves), book.vocabulary, most=MOST_TERMS)
+    return tuple(
+        _with_graph(leaf, [texts[row] for row in np.flatnonzero(nearest == index)], terms)
+        for index, (leaf, terms) in enumerate(zip(book.leaves, found, strict=True))
+    )
+
+
+def _with_graph(leaf: Leaf, texts: Sequence[str], terms: dict[str, float]) -> Leaf:
+    graph = common_graph(texts, terms, most_edges=MOST_EDGES)
+    place = {term: index for index, term in enumerate(terms)}
+    strongest = max(terms.values(), default=1.0)
+    return replace(
+        leaf,
+        documents=len(texts),
+        terms=tuple(terms),
+        term_weights=tuple(round(1000 * weight / strongest) for weight in terms.values()),
+        edges=tuple((place[a], place[b], round(1000 * weight)) for (a, b), weight in graph.edges.items()),
+    )
