@@ -73,7 +73,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
 def run_provider(
     path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, check_epsilon: str, output: str
 ) -> None:
-    """Run a provider on its documents."""
+    """Run a provider on the documents that its unit of privacy leaves (`protected`)."""
     folder = NodeFolder(path)
     daemon = open_daemon(folder, patient=True)
     library = Library(daemon)
