@@ -13,6 +13,7 @@ from comitia.core.ids import NodeId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.application import Application
 from comitia.ledger.genesis import Genesis
+from comitia.ledger.records import Member
 from comitia.ledger.session import Phase, Session
 from comitia.storage.folder import node_folder
 
@@ -50,6 +51,10 @@ class Chronicle:
     @property
     def height(self) -> int:
         return len(self._blocks)
+
+    def members(self) -> dict[str, Member]:
+        """Everybody who was ever admitted, by node id."""
+        return {member.node: member for member in self._application.members()}
 
     def blocks(self) -> Iterator[bytes]:
         """Canonical bytes of every block, lowest first."""
