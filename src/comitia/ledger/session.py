@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from comitia.consensus import committee
 from comitia.consensus.committee import QuorumRule
-from comitia.consensus.quality import Judgement, QualityRules, Score, check_sheet, judge
+from comitia.consensus.quality import Judgement, QualityRules, Score, check_sheet, judge, tally
 from comitia.core import crypto
 from comitia.core.codec import digest, encode
 from comitia.core.errors import ProtocolError
@@ -405,7 +405,7 @@ def _close_score(session: Session, time_ms: int) -> Session:
     judgement = judge(session.scores, rows, rules, beacon(session), frozenset(session.witnesses))
     session = replace(session, judgement=judgement)
     if not judgement.accepted:
-        found = ", ".join(sorted({verdict.value for _, verdict in judgement.verdicts}))
+        found = tally(verdict for _, verdict in judgement.verdicts)
         return _abort(session, time_ms, f"none of {len(rows)} models was accepted ({found})")
     return _move(session, Phase.SEAL, time_ms + session.task.seal_ms)
 

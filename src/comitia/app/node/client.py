@@ -150,7 +150,7 @@ class Client:
         self.daemon.call(lambda: self._ask(request))
         finish = self._finished.get()
         if finish.code:
-            raise failure(finish)
+            raise failure(finish, self.application.session(finish.session))
         return Delivery(
             model=finish.model,
             proof=finish.proof,
