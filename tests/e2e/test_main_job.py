@@ -120,6 +120,7 @@ def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_pat
         folder = local.directory / "plant-1" if words == ["budget"] else local.directory
         folder = local.requester if words[0] == "ledger" else folder
         assert main([*words, str(folder), "--format", "json"]) == 0
+    assert main(["ledger", "audit", str(local.requester)]) == 0
     assert main(["ledger", "show", "1", str(local.requester)]) == 0
     assert main(["ledger", "export", str(local.requester), "-o", str(tmp_path / "export")]) == 0
     assert main(["doctor", str(local.directory)]) == 0
