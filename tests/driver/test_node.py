@@ -15,7 +15,7 @@ from comitia.core.crypto import SealingKey
 from comitia.core.errors import UnavailableError
 from comitia.core.ids import TransactionId
 from comitia.driver.node import Node
-from comitia.driver.requesting import Requesting
+from comitia.driver.requesting import Requesting, failure
 from comitia.ledger.transactions import OpenRequest
 from comitia.roles.effects import Finish
 from comitia.roles.messages import Received, Submitted
@@ -92,3 +92,11 @@ def test_what_the_ledger_refuses_has_failed(asker: tuple[Node, list[Finish], Ope
     made, ended, request = asker
     refuse(made, asked(made, request), "no-provider")
     assert [finish.code for finish in ended] == ["no-provider"]
+
+
+def test_a_wrong_clock_is_told_with_what_to_do(asker: tuple[Node, list[Finish], OpenRequest]) -> None:
+    made, ended, request = asker
+    refuse(made, asked(made, request), "wrong-time")
+    error = failure(ended[0], None)
+    assert "clock" in error.hint
+    assert error.exit_status == 5

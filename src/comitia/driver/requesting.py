@@ -8,7 +8,7 @@ from typing import Final
 
 from comitia.consensus.quality import Verdict
 from comitia.core.codec import digest
-from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, RemoteError, UnavailableError
+from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, UnavailableError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.node import Node
 from comitia.ledger.application import Applied
@@ -140,9 +140,8 @@ def failure(finish: Finish, record: Session | None) -> ComitiaError:
         return UnavailableError(finish.reason, code=finish.code, hint=hint)
     if finish.code == BUSY:
         return UnavailableError(finish.reason, code=finish.code, hint="try again in a moment")
-    if finish.code in _REFUSALS:
-        return RefusedError(finish.reason, code=finish.code, hint=_REFUSALS[finish.code])
-    return RemoteError(f"the super node refused the request: {finish.reason}", code=finish.code)
+    hint = _REFUSALS.get(finish.code, "")
+    return RefusedError(f"the ledger does not take the request: {finish.reason}", code=finish.code, hint=hint)
 
 
 def _unverified_hint(record: Session) -> str:
@@ -155,7 +154,10 @@ def _unverified_hint(record: Session) -> str:
     )
 
 
+_SET_THE_CLOCK: Final = "set this machine's clock; if it is right, the super node's is wrong"
 _REFUSALS: Final = {
+    "wrong-time": _SET_THE_CLOCK,
+    "wrong-epoch": _SET_THE_CLOCK,
     "no-provider": "ask for other categories, another purpose, a smaller epsilon or fewer providers",
     "unknown-member": "wait until the ledger has this node's membership, and try again",
     "not-allowed": "join again with the role of a requester",

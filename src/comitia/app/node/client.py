@@ -140,7 +140,7 @@ class Client:
         ------
         AbortedError
             If the session ended without a model; the message says why.
-        RefusedError, RemoteError
+        RefusedError
             If the ledger would not take the request.
         UnavailableError
             If no answer came in time.
