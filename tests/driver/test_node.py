@@ -97,6 +97,6 @@ def test_what_the_ledger_refuses_has_failed(asker: tuple[Node, list[Finish], Ope
 def test_a_wrong_clock_is_told_with_what_to_do(asker: tuple[Node, list[Finish], OpenRequest]) -> None:
     made, ended, request = asker
     refuse(made, asked(made, request), "wrong-time")
-    error = failure(ended[0], None)
+    error = failure(ended[0])
     assert "clock" in error.hint
     assert error.exit_status == 5

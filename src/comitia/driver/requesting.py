@@ -130,7 +130,7 @@ def broken(error: ComitiaError) -> Finish:
     return Finish(session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message)
 
 
-def failure(finish: Finish, record: Session | None) -> ComitiaError:
+def failure(finish: Finish, record: Session | None = None) -> ComitiaError:
     """The error that stands for a request that failed; `record` is what the ledger has of its session."""
     if finish.code == "session-aborted":
         hint = _unverified_hint(record) if record else ""
