@@ -83,7 +83,7 @@ def test_a_cached_model_costs_nothing_and_is_recorded(local: LocalConsortium, wi
     assert [spent_micro(local, node.name) for node in local.providers] == before
     events = Chronicle(local.consortium.path).events()
     served = [event for event in events if event["event"] == "served again"]
-    assert len(served) >= 6
+    assert len(served) >= 2 * len(first.verified.accepted)
     assert {event["purpose"] for event in served} >= {"testing", "another purpose"}
 
 
