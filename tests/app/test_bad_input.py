@@ -164,6 +164,23 @@ def test_a_node_that_was_not_approved_does_not_start(
     assert str(node) in message
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--unit", "user"], "no-user"),
+        (["--unit", "user", "--user-column", "author"], "unknown-column"),
+        (["--unit", "user", "--user-column", "label"], "no-user"),
+        (["--unit", "user", "--user-column", "label", "--records-per-user", "0"], "bad-records-per-user"),
+        (["--records-per-user", "3"], "bad-records-per-user"),
+        (["--user-column", "label"], "bad-unit"),
+    ],
+)
+def test_a_unit_that_does_not_hold_is_refused_before_the_node_starts(
+    capsys: pytest.CaptureFixture[str], node: Path, orders: Path, options: list[str], code: str
+) -> None:
+    fails(capsys, 3, code, "provider", node, "--data", orders, *options)
+
+
 def test_settings_that_are_not_settings_are_named(capsys: pytest.CaptureFixture[str], node: Path, orders: Path) -> None:
     settings = node / "node.toml"
     settings.write_text(settings.read_text() + 'colour = "red"\n')

@@ -30,6 +30,7 @@ from comitia.text.categories import Category
 from comitia.text.codebook import Codebook, VectorKind
 from comitia.text.documents import Document
 
+DAY_MS = 86_400_000
 ASKER = NodeId("b" * 32)
 RULE = PolicyRule(
     requesters=("*",),
@@ -65,10 +66,12 @@ class Node:
         self.posted: list[Any] = []
         self.clock = 1_000_000
         self.store = NodeStore(self.folder.store)
-        change_settings(
-            self.store, OwnerSettings(policy=Policy(version=1, rules=(RULE,)), total_epsilon_micro=40_000_000)
-        )
+        self.allow(RULE)
         self.budget: BudgetFile | None = None
+
+    def allow(self, rule: PolicyRule) -> None:
+        settings = OwnerSettings(policy=Policy(version=1, rules=(rule,)), total_epsilon_micro=40_000_000)
+        change_settings(self.store, settings)
 
     def start(self, documents: list[Document] = DOCUMENTS, noise: Any = None) -> Provider:
         if self.budget is not None:
@@ -243,6 +246,20 @@ def test_what_cannot_be_trained_is_refused_before_budget_is_reserved(node: Node,
     assert decided is not None
     assert not decided.answer
     assert node.standings == [Standing.SPENT]
+
+
+@pytest.mark.parametrize("ledger_ahead_ms", [(0, 10 * DAY_MS), (-10 * DAY_MS, 0)], ids=["runs ahead", "ran behind"])
+def test_a_ledger_whose_clock_is_wrong_frees_no_period(node: Node, ledger_ahead_ms: tuple[int, int]) -> None:
+    rule = replace(RULE, epsilon_period_micro=1_000_000, period_ms=DAY_MS)
+    node.clock = 100 * DAY_MS
+    node.allow(rule)
+    owner = node.start()
+    answers = []
+    for number, ahead_ms in enumerate(ledger_ahead_ms):
+        decided = owner.decide(replace(node.session(number), opened_ms=node.clock + ahead_ms))
+        assert decided is not None
+        answers.append(decided.answer)
+    assert answers == [True, False]
 
 
 def test_a_refusal_on_the_ledger_names_no_file_of_the_provider(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

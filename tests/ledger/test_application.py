@@ -99,8 +99,8 @@ def test_check_changes_nothing_and_agrees_with_apply(world: World) -> None:
 
 def test_a_transaction_is_taken_once(world: World) -> None:
     data = world.signed("asker", request(world))
-    assert [result.code for result in world.block(data, data).results] == ["", "already-there"]
-    assert world.block(data).results[0].code == "already-there"
+    assert [result.code for result in world.block(data, data).results] == ["", "on-ledger"]
+    assert world.block(data).results[0].code == "on-ledger"
 
 
 def test_garbage_in_a_block_stops_nothing(world: World) -> None:
@@ -195,7 +195,7 @@ def test_membership_needs_the_administrators(world: World) -> None:
     membership = world.membership("mallory", ("provider",))
     forged = replace(membership, signatures=(sign_as_admin(key("mallory"), membership.credential.digest),))
     assert world.code("mallory", RegisterMember(membership=forged)) == "too-few-admin-signatures"
-    assert world.code("a", RegisterMember(membership=world.membership("a", ("provider",)))) == "already-there"
+    assert world.code("a", RegisterMember(membership=world.membership("a", ("provider",)))) == "on-ledger"
 
 
 def test_a_revoked_member_is_out_from_the_next_epoch_on(world: World) -> None:

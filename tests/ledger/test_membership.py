@@ -181,7 +181,7 @@ def test_a_request_is_answered_once_by_a_session_or_by_the_cache(world: World) -
     record = RecordReuse(request=request, source=sealed.id)
     assert world.code("a", record) == "not-allowed"
     world.post("super", record)
-    assert world.code("super", record) == "already-there"
+    assert world.code("super", record) == "on-ledger"
     assert world.block(request).results[0].code == "already-there"
     other = asked(world, b"3" * 16)
     assert world.block(other).results[0].code == ""

@@ -19,6 +19,7 @@ from comitia.ledger.transactions import (
     EvidenceKind,
     OpenRequest,
     Policy,
+    PostScores,
     ReportEvidence,
     SealBlock,
     SetPolicy,
@@ -55,6 +56,20 @@ def test_a_session_goes_through_all_its_stages_and_is_sealed(world: World) -> No
     assert sealed.block.chain == world.genesis.chain
     assert world.application.conduct(node("a")).epsilon_micro == 10**6
     assert world.application.conduct(node("a")).accepted == 1
+
+
+def test_a_session_without_an_accepted_model_says_how_many_met_which_verdict(world: World) -> None:
+    session = world.open(world.task(accept_unverified=False))
+    world.consent(session)
+    world.commit(session)
+    for name in (*world.providers, "super"):
+        sheet = world.sheet(session, name)
+        unknown = tuple(replace(score, signal_micro=None, expected_micro=None) for score in sheet.scores)
+        world.post(name, PostScores(scores=unknown), world.session(session))
+    ended = world.session(session)
+    assert ended.phase is Phase.ABORTED
+    count = len(world.providers)
+    assert ended.abort_reason == f"none of {count} models was accepted ({count} unverifiable)"
 
 
 def test_a_second_block_for_a_session_is_refused(world: World) -> None:

@@ -142,6 +142,14 @@ def test_a_clock_set_back_frees_nothing() -> None:
         refusal(book, limits(LIFE, cap), ask("b", at_ms=5 * DAY))
 
 
+def test_of_two_clocks_that_differ_neither_frees_anything() -> None:
+    under = limits(LIFE, Cap(span=Span.PERIOD, epsilon_micro=MICRO, period_ms=DAY))
+    book = reserved(ask("a", at_ms=5 * DAY, earliest_ms=0), under=under)
+    refusal(book, under, ask("b", at_ms=20 * DAY, earliest_ms=5 * DAY))
+    refusal(book, under, ask("b", at_ms=6 * DAY - 1, earliest_ms=6 * DAY - 1))
+    assert budget.reserve(book, under, ask("b", at_ms=6 * DAY, earliest_ms=6 * DAY))
+
+
 def test_a_cap_can_hold_for_one_requester_or_category() -> None:
     under = limits(
         LIFE,

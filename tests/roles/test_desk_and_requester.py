@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from world import World, node
 
+from comitia.consensus.quality import Verdict
 from comitia.core.envelope import Envelope
 from comitia.core.ids import SessionId, TransactionId
+from comitia.driver.requesting import failure
 from comitia.ledger.session import Phase
 from comitia.ledger.transactions import AbortRequest, OpenRequest, Policy, RecordReuse, SetPolicy, Tick
 from comitia.roles import requester, super_node
@@ -44,6 +46,17 @@ def step(
 ) -> tuple[super_node.DeskState, list[object]]:
     state, effects = super_node.step(state, event, world.application, world.now_ms)
     return state, list(effects)
+
+
+@pytest.mark.parametrize(("willing", "hinted"), [(False, True), (True, False)])
+def test_who_could_have_had_a_model_of_unverified_work_is_told(world: World, willing: bool, hinted: bool) -> None:
+    session = world.run(world.open())
+    assert session.judgement is not None
+    unknown = tuple((author, Verdict.UNVERIFIABLE) for author, _ in session.judgement.verdicts)
+    task = replace(session.task, accept_unverified=willing)
+    record = replace(session, task=task, judgement=replace(session.judgement, verdicts=unknown))
+    ended = Finish(session=session.id, model=b"", proof=b"", cached=False, code="session-aborted", reason="none")
+    assert ("--accept-unverified" in failure(ended, record).hint) is hinted
 
 
 def test_a_new_request_is_ordered(world: World) -> None:

@@ -61,16 +61,23 @@ def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "x", "label": "y"}\n{oops\n', "bad-row", "2"),
         ("a.jsonl", b'{"text": ["x"], "label": "y"}\n', "bad-row", "1"),
         ("a.jsonl", b"[1]\n", "bad-row", "1"),
-        ("a.parquet", b"PAR1 not really", "unreadable-file", "a.parquet"),
+        ("a.parquet", b"PAR1 not really", "unreadable-file", "cut short"),
+        ("a.parquet", b"PAR1" + bytes(100) + (101).to_bytes(4, "little") + b"PAR1", "unreadable-file", "cut short"),
+        ("a.parquet", b"text,label", "unreadable-file", "begin"),
+        ("a.parquet", b"PK", "unreadable-file", "begin"),
+        ("a.parquet", b"", "empty-input", "a.parquet"),
         ("a.log", b"", "empty-input", "a.log"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, code: str, named: str) -> None:
+def test_what_is_wrong_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, content: bytes, code: str, named: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError) as caught:
         read(tmp_path / name)
     assert caught.value.code == code, caught.value.message
     assert named in caught.value.message + caught.value.hint
+    assert not capfd.readouterr().err
 
 
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:

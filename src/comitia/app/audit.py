@@ -13,6 +13,7 @@ from comitia.core.ids import NodeId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.application import Application
 from comitia.ledger.genesis import Genesis
+from comitia.ledger.records import Member
 from comitia.ledger.session import Phase, Session
 from comitia.storage.folder import node_folder
 
@@ -50,6 +51,10 @@ class Chronicle:
     @property
     def height(self) -> int:
         return len(self._blocks)
+
+    def members(self) -> dict[str, Member]:
+        """Everybody who was ever admitted, by node id."""
+        return {member.node: member for member in self._application.members()}
 
     def blocks(self) -> Iterator[bytes]:
         """Canonical bytes of every block, lowest first."""
@@ -93,16 +98,17 @@ class Chronicle:
         )
 
     def events(self) -> list[dict[str, Any]]:
-        """Every use of a provider's data, by time."""
+        """Every use of a provider's data, by time; `session` made the model, `reason` is why it made none."""
         listed = [event for session in self._application.sessions() for event in self._session_events(session)]
         for _, reuse in self._application.reuses():
             source = self._application.session(reuse.source)
             assert source is not None and source.judgement is not None
             listed += [
                 self._event(reuse.time_ms, "served again", reuse.requester, node, reuse.purpose, 0, "")
+                | {"session": reuse.source.hex()}
                 for node in source.judgement.accepted
             ]
-        return sorted(listed, key=lambda event: (event["time_ms"], event["provider"]))
+        return sorted(listed, key=lambda event: (event["time_ms"], event["session"], event["event"], event["provider"]))
 
     def _sealed(self, session: Session) -> dict[str, Any]:
         entry = self._application.poq_entry(session.poq_height)
@@ -142,23 +148,15 @@ class Chronicle:
         }
 
     def _session_events(self, session: Session) -> Iterator[dict[str, Any]]:
-        verdicts = dict(session.judgement.verdicts) if session.judgement else {}
-        what = {Phase.SEALED: "model made", Phase.ABORTED: f"aborted: {session.abort_reason}"}.get(
-            session.phase, f"running: {session.phase.value}"
-        )
-        for node, commit in session.commits.items():
-            verdict = verdicts[node].value if node in verdicts else ""
-            yield self._event(
-                session.closed_ms or session.opened_ms,
-                what,
-                session.requester,
-                node,
-                session.task.purpose,
-                commit.epsilon_micro,
-                verdict,
-            )
-        if not session.commits:
-            yield self._event(session.opened_ms, what, session.requester, NodeId(""), session.task.purpose, 0, "")
+        verdicts = {node: str(verdict) for node, verdict in session.judgement.verdicts} if session.judgement else {}
+        what = {Phase.SEALED: "model made", Phase.ABORTED: "aborted"}.get(session.phase, session.phase.value)
+        time_ms, asker, purpose = session.closed_ms or session.opened_ms, session.requester, session.task.purpose
+        uses = [
+            self._event(time_ms, what, asker, node, purpose, commit.epsilon_micro, verdicts.get(node, ""))
+            for node, commit in session.commits.items()
+        ]
+        for event in uses or [self._event(time_ms, what, asker, NodeId(""), purpose, 0, "")]:
+            yield event | {"session": session.id.hex(), "reason": session.abort_reason}
 
     def _event(
         self, time_ms: int, event: str, requester: NodeId, provider: NodeId, purpose: str, epsilon: int, verdict: str
@@ -171,6 +169,8 @@ class Chronicle:
             "purpose": purpose,
             "epsilon": epsilon / 1e6,
             "verdict": verdict,
+            "session": "",
+            "reason": "",
         }
 
     def _name(self, node: NodeId) -> str:

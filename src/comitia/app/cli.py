@@ -33,7 +33,7 @@ _VERBS: Final[dict[str, tuple[str, str]]] = {
     "verify": ("comitia.app.commands.request", "Check a model's proof; offline."),
     "export": ("comitia.app.commands.export", "A model as ONNX, with a card that says where it comes from."),
     "ledger": ("comitia.app.commands.ledger", "Blocks, sharing events, audit, export."),
-    "budget": ("comitia.app.commands.policy", "Privacy spent, reserved and left."),
+    "budget": ("comitia.app.commands.budget", "Privacy spent, reserved and left."),
     "status": ("comitia.app.commands.health", "What is up."),
     "find": ("comitia.app.commands.network", "Who is found under a category; nothing is asked of them."),
     "network": ("comitia.app.commands.network", "Communities of providers with data alike, and who is there."),

@@ -44,6 +44,12 @@ class Verdict(StrEnum):
     NOT_RECEIVED = "not-received"
 
 
+def tally(verdicts: Iterable[str]) -> str:
+    """How often each verdict was given, such as "2 accept, 1 unverifiable"; empty for none."""
+    counts = Counter(verdicts)
+    return ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One line of a judge's score sheet: what it measured on one committed model.

@@ -46,6 +46,8 @@ log = logging.getLogger("comitia.node")
 RESUBMIT_MS: Final = 1_000
 FOLLOW_MS: Final = 2_000
 HEARTBEAT_MS: Final = 500
+_ON_LEDGER: Final = frozenset({"on-ledger", "already-posted"})
+"""How the ledger refuses what it has taken from this node before: it was brought again, and its block is on the way."""
 STOP_FACT: Final = "stop"
 """What `comitia stop` writes into a node's store."""
 
@@ -224,7 +226,7 @@ class Node:
                 self._wire.send(packed.to, packed.data)
                 self.sent_bytes += len(packed.data)
             except UnavailableError as error:
-                log.info("not sent: %s", error.message)
+                log.debug("not sent: %s", error.message)
 
     @property
     def backlog(self) -> int:
@@ -383,6 +385,10 @@ class Node:
 
     def _refused(self, transaction: TransactionId, code: str, message: str) -> None:
         if transaction not in self._outbox:
+            return
+        if code in _ON_LEDGER:
+            self._drop(transaction)
+            self._follow()
             return
         log.info("the ledger refused a transaction: %s (%s)", message, code)
         self._drop(transaction)

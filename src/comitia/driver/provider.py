@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from comitia.core.codec import decode, digest, encode
@@ -267,7 +268,7 @@ class Provider:
                 return Decided(answer=True, reason="")
             self._confirm(session)
             limits = self._settings.limits(self._unit, session.requester, rule)
-            self._budget.reserve(limits, self._session_ask(session))
+            self._budget.reserve(limits, self._by_both_clocks(self._session_ask(session)))
         except StorageError as error:
             log.error("session %s: %s", session.id.hex()[:12], error.message)
             return Decided(answer=False, reason="the provider's budget cannot be read or written")
@@ -367,6 +368,11 @@ class Provider:
     def _session_ask(self, session: Session) -> Ask:
         category = ",".join(session.task.categories)
         return self._ask(session.id, session.id, session.requester, category, self._terms(session), session.opened_ms)
+
+    def _by_both_clocks(self, ask: Ask) -> Ask:
+        """The ask judged by the ledger's clock, which a super node sets, and by the own one: whichever counts more."""
+        clocks = (ask.at_ms, self._node.now_ms())
+        return replace(ask, at_ms=max(clocks), earliest_ms=min(clocks))
 
     def _ask(
         self,

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from comitia.consensus.quality import Verdict
 from comitia.core.codec import digest
-from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, RemoteError, UnavailableError
+from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, UnavailableError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.node import Node
 from comitia.ledger.application import Applied
@@ -130,21 +131,34 @@ def broken(error: ComitiaError) -> Finish:
     return Finish(session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message)
 
 
-def failure(finish: Finish) -> ComitiaError:
-    """The error that stands for a request that failed."""
+def failure(finish: Finish, record: Session | None = None) -> ComitiaError:
+    """The error that stands for a request that failed; `record` is what the ledger has of its session."""
     if finish.code == "session-aborted":
-        return AbortedError(f"no model was made: {finish.reason}", code=finish.code, session=finish.session)
+        hint = _unverified_hint(record) if record else ""
+        return AbortedError(f"no model was made: {finish.reason}", code=finish.code, hint=hint, session=finish.session)
     if finish.code == "no-answer":
         hint = "is the super node running? `comitia status` shows what is up"
         return UnavailableError(finish.reason, code=finish.code, hint=hint)
     if finish.code == BUSY:
         return UnavailableError(finish.reason, code=finish.code, hint="try again in a moment")
-    if finish.code in _REFUSALS:
-        return RefusedError(finish.reason, code=finish.code, hint=_REFUSALS[finish.code])
-    return RemoteError(f"the super node refused the request: {finish.reason}", code=finish.code)
+    hint = _REFUSALS.get(finish.code, "")
+    return RefusedError(f"the ledger does not take the request: {finish.reason}", code=finish.code, hint=hint)
 
 
+def _unverified_hint(record: Session) -> str:
+    verdicts = [verdict for _, verdict in record.judgement.verdicts] if record.judgement else []
+    if record.task.accept_unverified or Verdict.UNVERIFIABLE not in verdicts:
+        return ""
+    return (
+        f"{verdicts.count(Verdict.UNVERIFIABLE)} of {len(verdicts)} models could not be judged on what is public: "
+        "--accept-unverified uses them, marked in the block; a larger epsilon lets more be judged"
+    )
+
+
+_SET_THE_CLOCK: Final = "set this machine's clock; if it is right, the super node's is wrong"
 _REFUSALS: Final = {
+    "wrong-time": _SET_THE_CLOCK,
+    "wrong-epoch": _SET_THE_CLOCK,
     "no-provider": "ask for other categories, another purpose, a smaller epsilon or fewer providers",
     "unknown-member": "wait until the ledger has this node's membership, and try again",
     "not-allowed": "join again with the role of a requester",

@@ -242,7 +242,7 @@ class Application:
         self._authenticate(envelope, body, session, time_ms)  # 2
         transaction = transaction_id(envelope)
         if self._state.get("seen", transaction.hex()) is not None:  # 3
-            raise ProtocolError("the transaction is on the ledger already", code="already-there")
+            raise ProtocolError("the transaction is on the ledger already", code="on-ledger")
         context = _Context(
             transaction=transaction,
             author=header.sender,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from comitia.core.ids import NodeId
 from comitia.ledger.transactions import ANYONE, Policy, PolicyRule, Task
 
@@ -15,10 +17,16 @@ def fitting_rule(policy: Policy | None, *, requester: NodeId, organisation: str,
     if policy is None:
         return None
     for rule in policy.rules:
-        who = ANYONE in rule.requesters or requester in rule.requesters or organisation in rule.requesters
-        named = bool(task.categories) and not task.leaves
-        what = ANYONE in rule.categories or (named and set(task.categories) <= set(rule.categories))
         why = ANYONE in rule.purposes or task.purpose in rule.purposes
-        if who and what and why and task.epsilon_micro <= rule.epsilon_session_micro:
+        named = () if task.leaves else task.categories
+        covered = covers(rule, requester=requester, organisation=organisation, categories=named)
+        if covered and why and task.epsilon_micro <= rule.epsilon_session_micro:
             return rule
     return None
+
+
+def covers(rule: PolicyRule, *, requester: NodeId, organisation: str, categories: Sequence[str]) -> bool:
+    """Whether a rule is for this requester and all of these categories, whatever the purpose; none is any."""
+    who = ANYONE in rule.requesters or requester in rule.requesters or organisation in rule.requesters
+    what = ANYONE in rule.categories or (bool(categories) and set(categories) <= set(rule.categories))
+    return who and what

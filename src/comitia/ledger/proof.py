@@ -95,6 +95,7 @@ class Verified:
     ----------
     session, requester, purpose, codebook, learner : what was asked, by whom.
     accepted, leader, members, quorum, signed : who contributed, led, sat in the committee, signed.
+    verdicts : what the committee said of every committed model (`consensus.quality.Verdict`), by author.
     epsilon_micro : epsilon of each contributor's release, millionths.
     model : SHA-256 of the model's bytes.
     block_hash : digest of the sealed block.
@@ -107,6 +108,7 @@ class Verified:
     codebook: bytes
     learner: str
     accepted: tuple[NodeId, ...]
+    verdicts: dict[NodeId, str]
     leader: NodeId
     members: tuple[NodeId, ...]
     quorum: int
@@ -203,6 +205,7 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
         codebook=block.codebook,
         learner=block.learner,
         accepted=block.accepted,
+        verdicts={t.author: t.verdict for t in block.transactions},
         leader=block.leader,
         members=block.members,
         quorum=block.quorum,

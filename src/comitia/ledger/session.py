@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from comitia.consensus import committee
 from comitia.consensus.committee import QuorumRule
-from comitia.consensus.quality import Judgement, QualityRules, Score, check_sheet, judge
+from comitia.consensus.quality import Judgement, QualityRules, Score, check_sheet, judge, tally
 from comitia.core import crypto
 from comitia.core.codec import digest, encode
 from comitia.core.errors import ProtocolError
@@ -494,7 +494,7 @@ def _close_score(session: Session, time_ms: int) -> Session:
     if not judgement.accepted and session.earlier:
         return _rest(session, time_ms)
     if not judgement.accepted:
-        found = ", ".join(sorted({verdict.value for _, verdict in judgement.verdicts}))
+        found = tally(verdict for _, verdict in judgement.verdicts)
         return _abort(session, time_ms, f"none of {len(rows)} models was accepted ({found})")
     if session.round < session.task.rounds:
         return _next_round(session, time_ms)

@@ -146,7 +146,11 @@ class Ask:
     slots : Slots
         The document slots that it reads.
     at_ms : int
-        When it was asked, ms since 1970, UTC.
+        When it was asked, ms since 1970, UTC; by the latest clock where several tell. A period's cap counts it
+        from then on.
+    earliest_ms : int or None
+        The same by the earliest clock: a period's cap on this release adds up what was asked since its length
+        before. None is `at_ms`.
     """
 
     reservation: bytes
@@ -158,6 +162,12 @@ class Ask:
     unit: Unit = Unit.RECORD
     slots: Slots = Slots.ALL
     at_ms: int
+    earliest_ms: int | None = None
+
+    @property
+    def judged_ms(self) -> int:
+        """The time at which the most of what was asked before counts."""
+        return self.at_ms if self.earliest_ms is None else min(self.at_ms, self.earliest_ms)
 
 
 class Standing(StrEnum):
@@ -437,7 +447,7 @@ def _scope(cap: Cap, session: bytes, now_ms: int) -> Callable[[Entry], bool]:
 
 def _hold(book: Book, limits: Limits, cap: Cap, ask: Ask) -> None:
     """Refuse if one more release would pass a cap."""
-    counts = _scope(cap, ask.session, ask.at_ms)
+    counts = _scope(cap, ask.session, ask.judged_ms)
     before = book.total(counts)
     after = before.add(cost_of(ask.epsilon_micro, ask.delta_pico), ask.slots)
     if after.within(cap.epsilon_micro, limits.delta_pico):

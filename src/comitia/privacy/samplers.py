@@ -19,8 +19,8 @@ Overflow
 
 Time
     The number of rounds depends on the noise. Whoever can time a release to the microsecond may learn
-    something about the noise of the whole batch; a release is sent at a phase's end, not when its noise is
-    ready.
+    something about the noise of the whole batch. Nothing here hides that: a commitment leaves a provider as
+    soon as its noise is drawn and its bytes are hashed.
 """
 
 from __future__ import annotations

@@ -316,7 +316,7 @@ def _close(state: MemberState) -> tuple[MemberState, tuple[MemberEffect, ...]] |
     if state.settled:
         return _catch_up(state) if session.phase is Phase.SEALED else None
     effects: list[MemberEffect] = []
-    if state.node in session.drawn:
+    if state.memory.answer:
         effects.append(SettleBudget(session=session.id, released=state.memory.revealed))
     if session.phase is Phase.SEALED and leader(session) == state.node and state.model is not None:
         effects.append(DeliverModel(session=session))

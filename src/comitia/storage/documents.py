@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import glob
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ LARGEST_DOCUMENT = 4 << 20
 
 _BOM = b"\xef\xbb\xbf"
 _TABLES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_PARQUET_MAGIC = b"PAR1"
 _PARQUET_ROWS = 256
 _REPORT_EVERY = 256
 
@@ -276,6 +278,7 @@ def _read_jsonl(lines: _Lines, columns: Columns, _delimiter: str) -> Iterator[Do
 def _read_parquet(path: Path, columns: Columns, largest: int) -> Iterator[Document]:
     from arro3.io import read_parquet
 
+    _require_footer(path)
     try:
         batches = read_parquet(str(path), batch_size=_PARQUET_ROWS)
         places = _places(list(batches.schema.names), columns, path)
@@ -287,11 +290,39 @@ def _read_parquet(path: Path, columns: Columns, largest: int) -> Iterator[Docume
                 yield _parquet_row({field: column[index] for field, column in values.items()}, path, row, largest)
     except (InputError, GeneratorExit, KeyboardInterrupt):
         raise
+    except Exception as error:
+        raise _not_parquet(path, str(error)) from error
     except BaseException as error:
-        # The reader gives up on a damaged file with a panic, which is no Exception.
-        raise InputError(
-            f"{path} is not a Parquet file that can be read: {error}", code="unreadable-file", file=str(path)
-        ) from error
+        # The reader gives up on a damaged footer with a panic, which is no Exception.
+        raise _not_parquet(path, "its footer is damaged") from error
+
+
+def _require_footer(path: Path) -> None:
+    """Refuse what is plainly no Parquet file, or one cut short: the reader would write a panic on standard error.
+
+    A file is PAR1, data, the footer, the footer's length in 4 bytes, little-endian, PAR1.
+    """
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        if size == 0:
+            raise _empty(path)
+        stream.seek(0)
+        start = stream.read(4)
+        stream.seek(max(0, size - 8))
+        end = stream.read(8)
+    if start != _PARQUET_MAGIC:
+        raise _not_parquet(path, "it does not begin as one")
+    if end[4:] != _PARQUET_MAGIC or int.from_bytes(end[:4], "little") > size - 12:
+        raise _not_parquet(path, "its end is missing; it was cut short")
+
+
+def _not_parquet(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path} is not a Parquet file that can be read: {reason}",
+        code="unreadable-file",
+        hint="write it again, or give the documents as CSV or JSONL",
+        file=str(path),
+    )
 
 
 def _parquet_row(values: Mapping[str, Any], path: Path, row: int, largest: int) -> Document:

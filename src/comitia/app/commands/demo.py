@@ -114,6 +114,8 @@ def _facts(outcome: Outcome, dataset: str, directory: Path) -> dict[str, object]
 
 
 def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
+    from comitia.consensus.quality import tally
+
     session, verified = outcome.session, outcome.answer.verified
     judgement = session.judgement
     assert judgement is not None
@@ -134,6 +136,9 @@ def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
             )
         )
     table("Who took part", ("node", "documents (noised)", "signal", "verdict", "rank", "epsilon spent"), rows)
+    click.echo(
+        f"Verdicts on the models: {tally(verdicts.values())}; {len(judgement.accepted)} entered the shared model."
+    )
     quality = [("all codes", outcome.public_only.auc, outcome.shared.auc)]
     if outcome.shared.auc_new is not None and outcome.public_only.auc_new is not None:
         quality.append(("the new codes", outcome.public_only.auc_new, outcome.shared.auc_new))

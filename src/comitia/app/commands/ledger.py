@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -70,26 +72,7 @@ def show(height: int, folder: Path, output: str) -> None:
 def audit(folder: Path, output: str) -> None:
     """List every use of every provider's data: models made, models served again, requests that came to nothing."""
     value = _open(folder).events()
-    emit(
-        value,
-        output,
-        lambda: table(
-            "",
-            ("time", "event", "requester", "provider", "purpose", "epsilon", "verdict"),
-            [
-                (
-                    _when(event["time_ms"]),
-                    event["event"],
-                    event["requester"],
-                    event["provider"],
-                    event["purpose"],
-                    event["epsilon"],
-                    event["verdict"],
-                )
-                for event in value
-            ],
-        ),
-    )
+    emit(value, output, lambda: _tell_uses(value))
 
 
 @ledger.command()
@@ -104,6 +87,17 @@ def export(folder: Path, target: Path, output: str) -> None:
             file.write(len(data).to_bytes(8, "big") + data)
     value = {"blocks": chronicle.height, "file": str(target)}
     emit(value, output, lambda: click.echo(f"{chronicle.height} blocks are in {target}"))
+
+
+def _tell_uses(events: list[dict[str, Any]]) -> None:
+    """A paragraph a session or reuse: what came of it, for whom; then each provider whose data took part."""
+    of_one = itemgetter("time_ms", "event", "session", "requester", "purpose", "reason")
+    for (time_ms, event, session, requester, purpose, reason), uses in groupby(events, key=of_one):
+        click.echo(f"{_when(time_ms)}  {event}{': ' if reason else ''}{reason}")
+        click.echo(f"    for {requester}, purpose {purpose!r}, session {session[:16]}")
+        for use in uses:
+            if use["provider"]:
+                click.echo(f"    {use['provider']}  epsilon {use['epsilon']:g}  {use['verdict']}".rstrip())
 
 
 def _open(folder: Path) -> Chronicle:

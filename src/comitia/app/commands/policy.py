@@ -1,4 +1,4 @@
-"""`comitia policy show | set | questions | answer`, `comitia budget`."""
+"""`comitia policy show | set | questions | answer | withdraw`."""
 
 from __future__ import annotations
 
@@ -134,84 +134,6 @@ def answer(ctx: click.Context, session: str, answer: str, output: str) -> None:
     finally:
         store.close()
     emit({"session": fitting[0].hex(), "answer": answer}, output, lambda: click.echo(f"answered {answer}"))
-
-
-@click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@format_option
-def budget(folder: Path, output: str) -> None:
-    """Privacy spent, reserved and left at the provider in DIR, by cap and by requester."""
-    import time
-
-    from comitia.driver.owner_settings import read_settings
-    from comitia.privacy.budget import statement, usage
-    from comitia.privacy.terms import Unit, in_units
-    from comitia.storage.budget import BudgetFile
-    from comitia.storage.folder import NodeFolder
-    from comitia.storage.node import NodeStore
-
-    node = NodeFolder(folder)
-    book = BudgetFile.read(node.budget)
-    store = NodeStore(node.store)
-    try:
-        settings = read_settings(store)
-    finally:
-        store.close()
-    limits = settings.limits(Unit.RECORD)
-    lines = statement(book, limits, time.time_ns() // 1_000_000)
-    parties = [
-        (requester or "(own profile)", category or "all", spent, reserved)
-        for (requester, category), (spent, reserved) in usage(book).items()
-    ]
-    value = {
-        "caps": [
-            {
-                "cap": str(line.cap),
-                "spent_micro": line.spent_micro,
-                "reserved_micro": line.reserved_micro,
-                "left_micro": line.left_micro,
-            }
-            for line in lines
-        ],
-        "requesters": [
-            {
-                "requester": requester,
-                "category": category,
-                "spent_micro": spent.epsilon_micro(limits.delta_pico),
-                "reserved_micro": reserved.epsilon_micro(limits.delta_pico),
-            }
-            for requester, category, spent, reserved in parties
-        ],
-    }
-
-    def render() -> None:
-        table(
-            "Caps",
-            ("cap", "spent", "reserved", "left"),
-            [
-                (str(line.cap), in_units(line.spent_micro), in_units(line.reserved_micro), in_units(line.left_micro))
-                for line in lines
-            ],
-        )
-        table(
-            "By requester",
-            ("requester", "category", "spent", "reserved"),
-            [
-                (
-                    requester,
-                    category,
-                    in_units(spent.epsilon_micro(limits.delta_pico)),
-                    in_units(reserved.epsilon_micro(limits.delta_pico)),
-                )
-                for requester, category, spent, reserved in parties
-            ],
-        )
-        click.echo(
-            "Whoever sees everything this provider ever released learns almost the same whether or not any one\n"
-            "record was different: no conclusion becomes more than e^epsilon times as likely (up to delta)."
-        )
-
-    emit(value, output, render)
 
 
 @policy.command()

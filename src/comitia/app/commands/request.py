@@ -65,6 +65,7 @@ def request(
     from comitia.app.asking import ask_for_model
     from comitia.app.codebooks import read_texts
     from comitia.app.tasks import Wish, whole_ms
+    from comitia.consensus.quality import Verdict, tally
     from comitia.ledger.genesis import DAY_MS
 
     texts = [*([describe] if describe else []), *(read_texts(examples, text_column) if examples else [])]
@@ -101,6 +102,7 @@ def request(
         "block_hash": answer.verified.block_hash,
         "model_sha256": answer.verified.model,
         "providers": answer.verified.accepted,
+        "verdicts": answer.verified.verdicts,
         "leader": answer.verified.leader,
         "cached": answer.cached,
         "latency_s": round(answer.latency_s, 4),
@@ -112,6 +114,12 @@ def request(
             asked = ", ".join(f"leaf {item}" if isinstance(item, int) else item for item in answer.asked)
             click.echo(f"Asked for: {asked}.")
         click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.height}, {how}.")
+        verdicts = list(answer.verified.verdicts.values())
+        if set(verdicts) != {Verdict.ACCEPT}:
+            click.echo(f"Verdicts on the models: {tally(verdicts)}.")
+        left_out = len(verdicts) - len(answer.verified.accepted)
+        if left_out and Verdict.UNVERIFIABLE in verdicts and not accept_unverified:
+            click.echo("--accept-unverified uses those that nobody can judge, marked in the block, too.")
         click.echo(f'Next: comitia ask {target} "some text"')
 
     emit(value, output, render)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from comitia.app.output import format_option
+
+if TYPE_CHECKING:
+    from comitia.privacy.terms import Unit
 
 # A node's sums are small and several nodes may share a machine: threads that wait for work by spinning cost
 # more than they bring. Read by numpy's library when it is loaded, which no module has done yet.
@@ -54,17 +58,40 @@ def provider(
     output: str,
 ) -> None:
     """Run the provider in DIR on its own documents until stopped. They never leave this machine."""
+    from comitia.app.node.holdings import protected
     from comitia.app.node.running import run_provider
-    from comitia.privacy.terms import Unit
     from comitia.storage.documents import Columns, read_documents
 
+    what = _unit(unit, user_column, records_per_user)
     columns = Columns(text=text_column, label=label_column, user=user_column)
-    documents = list(read_documents(data, columns))
+    documents = protected(read_documents(data, columns), what, records_per_user)
     run_provider(
         folder,
         documents,
-        unit=Unit(unit),
+        unit=what,
         records_per_user=records_per_user,
         check_epsilon=check_epsilon,
         output=output,
     )
+
+
+def _unit(unit: str, user_column: str | None, records_per_user: int) -> Unit:
+    """The unit, where the options about it agree: none may only seem to protect."""
+    from comitia.core.errors import InputError
+    from comitia.privacy.terms import PrivacyTerms, Unit
+
+    what = Unit(unit)
+    if what is Unit.USER and user_column is None:
+        raise InputError(
+            "protecting users needs the column that says whose a document is",
+            code="no-user",
+            hint="name it with --user-column, or protect single documents with --unit record",
+        )
+    if what is Unit.RECORD and user_column is not None:
+        raise InputError(
+            f"--user-column {user_column} is of no use while single documents are protected",
+            code="bad-unit",
+            hint="add --unit user to protect all documents of a user together",
+        )
+    PrivacyTerms.of(1, unit=what, records_per_user=records_per_user)
+    return what

@@ -140,7 +140,7 @@ class Client:
         ------
         AbortedError
             If the session ended without a model; the message says why.
-        RefusedError, RemoteError
+        RefusedError
             If the ledger would not take the request.
         UnavailableError
             If no answer came in time.
@@ -150,7 +150,7 @@ class Client:
         self.daemon.call(lambda: self._ask(request))
         finish = self._finished.get()
         if finish.code:
-            raise failure(finish)
+            raise failure(finish, self.application.session(finish.session))
         return Delivery(
             model=finish.model,
             proof=finish.proof,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def make_holdings(
     unit: Unit = Unit.RECORD,
     records_per_user: int = 1,
 ) -> Holdings:
-    """Make a provider's vectors, or load them if these documents' were made before.
+    """Make vectors of a provider's `protected` documents, or load them if these documents' were made before.
 
     Source: III.C step 1
 
@@ -34,12 +35,11 @@ def make_holdings(
     Raises
     ------
     InputError
-        If no document has a label of the codebook, or the unit is the user and a document has none.
+        If no document has a label of the codebook.
     StorageError
         If the vectors cannot be kept.
     """
-    kept = _at_most(documents, records_per_user) if unit is Unit.USER else list(documents)
-    classes = classes_of(codebook, [document.label for document in kept])
+    classes = classes_of(codebook, [document.label for document in documents])
     labels = classes.labels
     labelled = np.flatnonzero(labels >= 0)
     if not labelled.size:
@@ -48,10 +48,10 @@ def make_holdings(
             code="no-known-label",
             hint=f"it knows: {', '.join(codebook.labels[:20])}; check --label-column",
         )
-    version = _version(kept, codebook, unit, records_per_user)
-    vectors = _load(folder / f"{version.hex()}.npy", len(kept), codebook.rank)
+    version = _version(documents, codebook, unit, records_per_user)
+    vectors = _load(folder / f"{version.hex()}.npy", len(documents), codebook.rank)
     if vectors is None:
-        vectors = codebook.vectorize([document.text for document in kept])
+        vectors = codebook.vectorize([document.text for document in documents])
         _keep(folder, version, vectors)
     return Holdings(
         vectors=np.ascontiguousarray(vectors[labelled]),
@@ -65,20 +65,28 @@ def make_holdings(
     )
 
 
-def _at_most(documents: Sequence[Document], most: int) -> list[Document]:
-    """The first `most` documents of each user."""
-    seen: dict[str, int] = {}
+def protected(documents: Iterable[Document], unit: Unit, records_per_user: int) -> list[Document]:
+    """The documents that a unit of privacy leaves: all, or the first `records_per_user` of each user.
+
+    Raises
+    ------
+    InputError
+        `no-user`: the unit is the user, and a document has none.
+    """
+    if unit is Unit.RECORD:
+        return list(documents)
+    seen: Counter[str] = Counter()
     kept = []
     for row, document in enumerate(documents, start=1):
         if document.user is None:
             raise InputError(
                 f"document {row} has no user",
                 code="no-user",
-                hint="name the column with --user-column, or protect records with --unit record",
+                hint="give it one in the file, leave it out, or protect single documents with --unit record",
                 row=row,
             )
-        seen[document.user] = seen.get(document.user, 0) + 1
-        if seen[document.user] <= most:
+        seen[document.user] += 1
+        if seen[document.user] <= records_per_user:
             kept.append(document)
     return kept
 

@@ -9,6 +9,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -32,9 +33,12 @@ from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, node_folder
 from comitia.storage.node import NodeStore
 from comitia.text.documents import Document
-from comitia.transport.zenoh import ZenohRouter
+from comitia.transport.zenoh import ZenohClient, ZenohRouter
 
 BUDGET_FACT: Final = "budget"
+PATIENCE_S: Final = 3.0
+
+log = logging.getLogger("comitia.node")
 
 
 def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
@@ -73,7 +77,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
 def run_provider(
     path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, check_epsilon: str, output: str
 ) -> None:
-    """Run a provider on its documents."""
+    """Run a provider on the documents that its unit of privacy leaves (`protected`)."""
     folder = NodeFolder(path)
     daemon = open_daemon(folder, patient=True)
     library = Library(daemon)
@@ -104,6 +108,8 @@ def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: daemon.stop())
+    if isinstance(daemon.transport, ZenohClient):
+        daemon.on_heartbeat(LinkWatch(daemon.transport).look)
     mark = RunningMark(folder)
     daemon.on_heartbeat(lambda: mark.refresh(daemon.sent_bytes))
 
@@ -118,6 +124,31 @@ def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[
         daemon.run()
     finally:
         mark.remove()
+
+
+class LinkWatch:
+    """Says once that the super node stays out of reach, and why, and once that it is back.
+
+    A link that is gone for a moment is nothing to tell of: a super node opens anew whenever a member joins.
+    """
+
+    def __init__(self, transport: ZenohClient) -> None:
+        self._transport = transport
+        self._seen_s = time.monotonic()
+        self._told = False
+
+    def look(self) -> None:
+        """Look at the link; to be called every now and then."""
+        now_s = time.monotonic()
+        if self._transport.connected:
+            if self._told:
+                log.info("the super node is back")
+            self._seen_s, self._told = now_s, False
+        elif not self._told and now_s - self._seen_s > PATIENCE_S:
+            trouble = self._transport.trouble
+            why = f"{trouble.message} {trouble.hint}" if trouble else "its link is down."
+            log.warning("waiting for the super node: %s", why)
+            self._told = True
 
 
 def _open_budget(folder: NodeFolder, store: NodeStore) -> BudgetFile:
