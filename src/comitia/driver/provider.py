@@ -176,7 +176,7 @@ class Provider:
 
     def _kept(self, name: str, holdings: Holdings) -> bytes | None:
         """What was released before of the same documents under this name."""
-        return self._node.store.fact(f"{name}/{holdings.version.hex()}")
+        return self._node.store.fact(fact_of(name, holdings.version))
 
     def _paid_once(
         self, name: str, kind: type[T], holdings: Holdings, terms: PrivacyTerms, make: Callable[[], Released[T]]
@@ -195,7 +195,7 @@ class Provider:
         )
         released = make()
         self._budget.spend(reservation, released.receipt)
-        self._node.store.note(f"{name}/{holdings.version.hex()}", encode(released.value))
+        self._node.store.note(fact_of(name, holdings.version), encode(released.value))
         return released.value
 
     def _pure_terms(self, epsilon_micro: int) -> PrivacyTerms:
@@ -408,3 +408,8 @@ class Provider:
         version = self._holdings[task.codebook].version
         released_as = learner(task.learner).release_name
         return digest(encode([version, released_as, task.kind, task.epsilon_micro, task.delta_pico]))
+
+
+def fact_of(name: str, version: bytes) -> str:
+    """Under which name a node's store keeps a release of documents of this version."""
+    return f"{name}/{version.hex()}"

@@ -20,7 +20,7 @@ from comitia.core.ids import NodeId, node_id
 from comitia.driver.holdings import Holdings
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
-from comitia.driver.provider import PROFILE_FACT
+from comitia.driver.provider import PROFILE_FACT, fact_of
 from comitia.driver.workbench import Workbench
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
@@ -246,7 +246,7 @@ def _facts(node: NodeId, codebook: Codebook, held: Holdings) -> dict[str, bytes]
     record = RetrievalRecord(
         provider=node, codebook=codebook.digest, epsilon_micro=1_000_000, histogram=(DOCUMENTS // 3,) * len(LABELS)
     )
-    return {PROFILE_FACT: held.version + encode(record), SETTINGS_FACT: encode(OWNER)}
+    return {fact_of(PROFILE_FACT, held.version): encode(record), SETTINGS_FACT: encode(OWNER)}
 
 
 def _registrations(
