@@ -14,6 +14,7 @@ from comitia.app.cli import main
 from comitia.simulator.adversaries import STRATEGIES
 from comitia.simulator.campaign import Tally, run
 from comitia.simulator.faults import ALL
+from comitia.simulator.founding import found
 from comitia.simulator.world import Setting, World
 
 SEEDS = 200
@@ -97,3 +98,13 @@ def test_a_fault_that_never_happened_fails_the_run(capsys: pytest.CaptureFixture
 def test_bad_options_meet_a_clear_error(option: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", *option]) == code
     assert "hint" in capsys.readouterr().err
+
+
+def test_who_catches_up_begins_nothing_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I3 where answers change with time: each says no, with what was left of its budget when it was asked."""
+    monkeypatch.setattr("comitia.simulator.world.found", found.__wrapped__)
+    monkeypatch.setattr("comitia.simulator.founding.fact_of", lambda name, version: name)
+    setting = Setting(providers=5, faults=ALL, adversaries=tuple(STRATEGIES))
+    outcome = World(125, setting).run()
+    assert not outcome.violations
+    assert not outcome.sealed

@@ -102,6 +102,7 @@ class Committee:
         self._releases: dict[tuple[SessionId, int, NodeId], Released[LocalModel] | None] = {}
         self._models: dict[tuple[SessionId, int], GlobalModel] = {}
         self._resumed = False
+        self._changed: dict[SessionId, None] = {}
 
     def resume(self) -> None:
         """Begin to take part, first in the sessions that were open when this node last ran.
@@ -139,7 +140,11 @@ class Committee:
     def on_block(self, block: Block, applied: Applied) -> None:
         if not self._resumed:
             return
-        for session_id in applied.changed_sessions:
+        self._changed.update(dict.fromkeys(applied.changed_sessions))
+        if self._node.is_behind:
+            return
+        changed, self._changed = self._changed, {}
+        for session_id in changed:
             session = self._node.application.session(session_id)
             if session is None or not self._takes_part(session):
                 continue

@@ -136,6 +136,11 @@ class Node:
         self._at_heartbeat: list[Callable[[], None]] = []
 
     @property
+    def is_behind(self) -> bool:
+        """Whether the super node has told of blocks that are not here yet: what they end must not be begun anew."""
+        return self.ordering is None and self.engine.height < self._known_head
+
+    @property
     def application(self) -> Application:
         """This node's copy of the ledger's state."""
         return self.engine.application
