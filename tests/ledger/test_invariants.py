@@ -11,7 +11,7 @@ from world import MODEL, World, key, node
 from comitia.core.codec import digest
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
-from comitia.ledger.application import NO_BLOCK
+from comitia.ledger.records import NO_BLOCK
 from comitia.ledger.session import TRANSITIONS, Phase, Session, block_digest, expected_block
 from comitia.ledger.transactions import AbortRequest, Consent, SealBlock, Tick, Transaction
 

@@ -10,11 +10,11 @@ from world import ADMIN, START_MS, World, key, node
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.errors import DamagedError
-from comitia.ledger.application import MAX_OPEN_REQUESTS
 from comitia.ledger.block import BlockHeader
 from comitia.ledger.genesis import DAY_MS, Parameters, Role, codebook_digest, revocation_digest, sign_as_admin
 from comitia.ledger.merkle import root
 from comitia.ledger.proof import Proof, make_proof, verify_proof
+from comitia.ledger.requests import MAX_OPEN_REQUESTS
 from comitia.ledger.session import Phase, block_digest, expected_block
 from comitia.ledger.transactions import (
     AbortRequest,

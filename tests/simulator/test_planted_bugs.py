@@ -22,8 +22,9 @@ from comitia.driver import node
 from comitia.driver.provider import Provider
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.wire import release_bytes
-from comitia.ledger import session
+from comitia.ledger import membership, session
 from comitia.ledger.application import Application
+from comitia.ledger.authentication import Authentication
 from comitia.ledger.session import Phase
 from comitia.ledger.state import State
 from comitia.privacy import budget
@@ -89,21 +90,21 @@ def debit_after_sending(patch: MonkeyPatch) -> None:
 
 
 def epoch_unchecked(patch: MonkeyPatch) -> None:
-    real = Application._authenticate
+    real = Authentication.require_author
 
-    def authenticate(self: Application, envelope: Any, *others: Any) -> None:
+    def authenticate(self: Authentication, envelope: Any, *others: Any) -> None:
         try:
             real(self, envelope, *others)
         except ProtocolError as error:
             if error.code != "wrong-epoch":
                 raise
 
-    patch.setattr(Application, "_authenticate", authenticate)
+    patch.setattr(Authentication, "require_author", authenticate)
 
 
 def cache_ignores_policy(patch: MonkeyPatch) -> None:
     def lookup(self: Application, key: bytes, requester: Any, purpose: str, time_ms: int) -> Any:
-        entry = self._state.get("cache", key.hex())
+        entry = self.state.get("cache", key.hex())
         return entry.session if entry is not None else None
 
     patch.setattr(Application, "cache_lookup", lookup)
@@ -193,11 +194,11 @@ def anybody_can_abort(patch: MonkeyPatch) -> None:
 
 
 def evidence_unchecked(patch: MonkeyPatch) -> None:
-    def report(self: Application, body: Any) -> None:
-        accused = self._require_member(body.accused)
-        self._state.put("member", accused.node, replace(accused, suspended=True))
+    def exclude(tables: Application, body: Any, _: Authentication) -> None:
+        accused = tables.require_member(body.accused)
+        tables.state.put("member", accused.node, replace(accused, suspended=True))
 
-    patch.setattr(Application, "_report_evidence", report)
+    patch.setattr(membership, "exclude", exclude)
 
 
 def block_published_before_it_is_durable(patch: MonkeyPatch) -> None:

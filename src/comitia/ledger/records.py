@@ -10,6 +10,8 @@ from comitia.ledger.genesis import Membership, Role
 from comitia.retrieval.profile import RetrievalRecord
 
 NEVER = -1
+NO_BLOCK = bytes(32)
+"""Stands for the block before the first."""
 POQ_ENTRY_DOMAIN = b"comitia poq entry\x00"
 
 

@@ -1,0 +1,67 @@
+"""What members put on the ledger for retrieval: codebooks, profiles, policies. III.A, III.B."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from comitia.core.errors import ProtocolError
+from comitia.ledger.context import Context
+from comitia.ledger.genesis import Role, codebook_digest, require_admins
+from comitia.ledger.records import CodebookEntry, Holding
+from comitia.ledger.tables import Tables
+from comitia.ledger.transactions import RegisterCodebook, RegisterProfile, SetPolicy
+from comitia.retrieval.profile import require_fitting
+
+
+def add_codebook(tables: Tables, body: RegisterCodebook, context: Context) -> None:
+    if not tables.require_member(context.author).has(Role.SUPER_NODE):
+        wanted = codebook_digest(tables.genesis.chain, body.digest)
+        require_admins(tables.genesis, wanted, body.signatures, what="the codebook")
+    if tables.codebook(body.digest) is not None:
+        raise ProtocolError("the codebook is on the ledger already", code="already-there")
+    entry = CodebookEntry(
+        digest=body.digest,
+        size=body.size,
+        references=body.references,
+        leaf_labels=body.leaf_labels,
+        number=len(tables.codebooks()) + 1,
+    )
+    tables.state.put("codebook", body.digest.hex(), entry)
+
+
+def add_profile(tables: Tables, body: RegisterProfile, context: Context) -> None:
+    record = body.record
+    tables.require_role(context.author, Role.PROVIDER)
+    require_fitting(record, context.author)
+    codebook = tables.codebook(record.codebook)
+    if codebook is None or len(codebook.leaf_labels) != len(record.histogram):
+        raise ProtocolError(
+            f"the profile counts {len(record.histogram)} leaves of a codebook that the ledger does not know so",
+            code="unknown-codebook",
+            hint="make the profile with a codebook that is on the ledger",
+        )
+    held = tables.holding(context.author)
+    holding = Holding(
+        record=record,
+        registered_ms=context.time_ms,
+        withdrawn_ms=held.withdrawn_ms if held else 0,
+    )
+    tables.state.put("holding", context.author, holding)
+
+
+def withdraw(tables: Tables, context: Context) -> None:
+    held = tables.holding(context.author)
+    if held is None or held.record is None:
+        raise ProtocolError(f"{context.author} has no profile to withdraw", code="no-profile")
+    gone = replace(held, record=None, withdrawn_ms=context.time_ms)
+    tables.state.put("holding", context.author, gone)
+
+
+def set_policy(tables: Tables, body: SetPolicy, context: Context) -> None:
+    known = tables.policy(context.author)
+    if known is not None and body.policy.version <= known.version:
+        raise ProtocolError(
+            f"version {body.policy.version} of the policy comes after version {known.version}",
+            code="old-policy",
+        )
+    tables.state.put("policy", context.author, body.policy)
