@@ -131,6 +131,19 @@ def test_an_overdue_stage_is_ticked_once(world: World) -> None:
     assert step(world, desk, super_node.Ticked())[1] == []
 
 
+def test_a_stage_is_ticked_again_when_the_clock_was_set_back_after_the_first_tick(world: World) -> None:
+    session = world.session(world.open())
+    late = session.deadline_ms + super_node.TICK_GRACE_MS + 1
+    world.now_ms = late + 60_000
+    desk, _ = step(world, DESK, super_node.Ticked())
+    world.now_ms = late
+    desk, effects = step(world, desk, super_node.Ticked())
+    assert [type(effect) for effect in effects] == [super_node.OrderTick]
+    assert step(world, desk, super_node.Ticked())[1] == []
+    world.now_ms = late + super_node.TICK_AGAIN_MS
+    assert [type(effect) for effect in step(world, desk, super_node.Ticked())[1]] == [super_node.OrderTick]
+
+
 def test_questions_are_answered(world: World) -> None:
     asked = super_node.Asked(sender=node("a"), question=Follow(height=3))
     assert step(world, DESK, asked)[1] == [super_node.Answer(to=node("a"), question=Follow(height=3))]

@@ -21,6 +21,9 @@ from comitia.roles.messages import AskArtefact, Follow
 TICK_GRACE_MS: Final = 50
 """How long past a deadline the super node waits before it moves a session on."""
 
+TICK_AGAIN_MS: Final = 1_000
+"""After this a tick that moved nothing is ordered anew: the clock may have been set back, so that it came too early."""
+
 
 class LedgerView(Protocol):
     """What the desk asks of the ledger's state."""
@@ -136,13 +139,13 @@ class DeskState:
     held : ids of the sessions whose model this node can serve.
     coalesced : requests that wait for an identical one in flight, by its session.
     hits : cache hits posted and not yet on the ledger: request -> (requester, source).
-    ticked : the phase and view of each session for which a tick was ordered.
+    ticked : the phase and view of each session for which a tick was ordered, and when.
     """
 
     held: frozenset[SessionId] = frozenset()
     coalesced: Mapping[SessionId, tuple[Arrived, ...]] = field(default_factory=dict)
     hits: Mapping[TransactionId, tuple[NodeId, SessionId]] = field(default_factory=dict)
-    ticked: Mapping[SessionId, tuple[Phase, int]] = field(default_factory=dict)
+    ticked: Mapping[SessionId, tuple[Phase, int, int]] = field(default_factory=dict)
 
 
 def step(
@@ -222,18 +225,24 @@ def _release_coalesced(
 
 
 def _tick(state: DeskState, ledger: LedgerView, now_ms: int) -> tuple[DeskState, tuple[DeskEffect, ...]]:
-    overdue = dict(_overdue(state, ledger, now_ms))
+    overdue = tuple(_overdue(state, ledger, now_ms))
     effects = tuple(
-        OrderTick(session=session, body=Tick(phase=phase, view=view)) for session, (phase, view) in overdue.items()
+        OrderTick(session=session.id, body=Tick(phase=session.phase, view=session.view)) for session in overdue
     )
-    return replace(state, ticked={**state.ticked, **overdue}), effects
+    ticked = {session.id: (session.phase, session.view, now_ms) for session in overdue}
+    return replace(state, ticked={**state.ticked, **ticked}), effects
 
 
-def _overdue(state: DeskState, ledger: LedgerView, now_ms: int) -> Iterator[tuple[SessionId, tuple[Phase, int]]]:
+def _overdue(state: DeskState, ledger: LedgerView, now_ms: int) -> Iterator[Session]:
     for session in ledger.open_sessions():
-        stage = (session.phase, session.view)
-        if now_ms > session.deadline_ms + TICK_GRACE_MS and state.ticked.get(session.id) != stage:
-            yield session.id, stage
+        if now_ms > session.deadline_ms + TICK_GRACE_MS and not _was_ticked(state, session, now_ms):
+            yield session
+
+
+def _was_ticked(state: DeskState, session: Session, now_ms: int) -> bool:
+    """Whether a tick for this stage is on its way. A time still to come was noted before the clock was set back."""
+    phase, view, at_ms = state.ticked.get(session.id, (None, 0, 0))
+    return (phase, view) == (session.phase, session.view) and at_ms <= now_ms < at_ms + TICK_AGAIN_MS
 
 
 def holding(state: DeskState, session: SessionId) -> DeskState:
