@@ -57,7 +57,7 @@ def test_a_request_in_words_asks_the_providers_of_its_leaf(
     local: LocalConsortium, wish: Wish, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Client(local.requester) as client:
-        answer = ask_with(client, replace(wish, texts=tuple(texts("engine", 3, 77))), tmp_path / "m.comitia")
+        answer = ask_with(client, replace(wish, texts=tuple(texts("bucket", 3, 77))), tmp_path / "m.comitia")
         session = client.application.session(answer.verified.session)
         assert session is not None
         assert answer.asked == (*session.task.categories, *session.task.leaves)

@@ -1,7 +1,7 @@
 """Scores of documents against the posterior means, in integers: the same on every processor.
 
-They are what `GlobalModel` scores by before any head: products with the unit means, standardised over public points,
-seen from each document's own average.
+What heads rest on: products with the unit means, standardised over public points, seen from each document's own
+average. (`GlobalModel` itself scores in floats, from the pool's mean, which no digest depends on.)
 """
 
 from __future__ import annotations
