@@ -64,6 +64,16 @@ def book() -> Codebook:
 
 
 @pytest.mark.parametrize("distance", Distance)
+def test_starts_tried_on_a_part_group_all_documents(distance: Distance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comitia.text.clustering.SAMPLE", 40)
+    documents = posts()
+    found = group_documents([document.text for document in documents], 3, distance=distance)
+    assert [len(group.members) for group in found.groups] == [30, 30, 30]
+    for group in found.groups:
+        assert len({documents[int(row)].label for row in group.members}) == 1
+
+
+@pytest.mark.parametrize("distance", Distance)
 def test_groups_are_the_topics_and_named_by_their_words(distance: Distance) -> None:
     documents = posts()
     texts = [*(document.text for document in documents), "", "the"]

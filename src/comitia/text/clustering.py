@@ -18,6 +18,9 @@ from comitia.text.terms import TermMatrix
 ITERATIONS = 25
 STARTS = 4
 
+SAMPLE = 5000
+"""Documents that the starts are tried on, where there are more; the best goes on with all."""
+
 Matrix = NDArray[np.float64]
 
 
@@ -66,7 +69,7 @@ def kmeans(
     starts: int = STARTS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Clustering:
-    """The best of several runs of k-means.
+    """The best of several runs of k-means; of more than `SAMPLE` documents the runs are made on a part.
 
     Parameters
     ----------
@@ -93,11 +96,15 @@ def kmeans(
         raise InputError("term weights are finite and not negative", code="bad-weights")
     documents = _scaled(weights, distance)
     generator = np.random.default_rng(seed)
+    tried = documents
+    if documents.rows > max(SAMPLE, clusters):
+        tried = documents.select(np.sort(generator.choice(documents.rows, max(SAMPLE, clusters), replace=False)))
     runs = []
     for number in range(1, starts + 1):
         progress(number)
-        runs.append(_run(documents, clusters, distance, generator))
-    return min(runs, key=lambda run: run.distance)
+        runs.append(_run(tried, _spread_out(tried, clusters, distance, generator), distance))
+    best = min(runs, key=lambda run: run.distance)
+    return best if tried is documents else _run(documents, best.centroids, distance)
 
 
 def distances(documents: TermMatrix, centroids: Matrix, distance: Distance) -> Matrix:
@@ -124,8 +131,9 @@ def _scaled(weights: TermMatrix, distance: Distance) -> TermMatrix:
     return weights.with_values((values / np.repeat(sizes, np.diff(weights.starts))).astype(np.float32))
 
 
-def _run(documents: TermMatrix, clusters: int, distance: Distance, generator: np.random.Generator) -> Clustering:
-    centroids = _spread_out(documents, clusters, distance, generator)
+def _run(documents: TermMatrix, centroids: Matrix, distance: Distance) -> Clustering:
+    """Move centroids to the means of what is nearest to them until nothing changes."""
+    clusters = len(centroids)
     labels = np.full(documents.rows, -1, dtype=np.int64)
     apart = distances(documents, centroids, distance)
     for _ in range(ITERATIONS):

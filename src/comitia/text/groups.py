@@ -24,6 +24,9 @@ NO_GROUP = -1
 _MOST_WORDS = 8000
 _TERMS_OF_GROUP = 16
 _EDGES_OF_GROUP = 24
+_DOCUMENTS_DRAWN = 200
+"""Documents, the nearest to a group's centre, that its graph is drawn from."""
+
 _NAME_TERMS = 3
 _FEWEST, _MOST = 2, 40
 _DOCUMENTS_EACH = 25
@@ -136,7 +139,7 @@ def group_documents(
         groups=tuple(
             Group(
                 name=name,
-                graph=common_graph([texts[row] for row in rows], nodes, most_edges=_EDGES_OF_GROUP),
+                graph=common_graph([texts[row] for row in rows[:_DOCUMENTS_DRAWN]], nodes, most_edges=_EDGES_OF_GROUP),
                 members=rows,
             )
             for name, nodes, rows in zip(names, terms, members, strict=True)
