@@ -25,7 +25,7 @@ from comitia.privacy.terms import MICRO
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.text.codebook import Codebook
 
-A_BLOCK: Final = 1_000
+A_BLOCK: Final = 2_000
 EPOCHS: Final = 60
 """The transactions are spread over so many epochs before `until_ms`."""
 
