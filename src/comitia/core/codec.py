@@ -141,9 +141,7 @@ def _plain(value: object) -> Plain:
         return [item if type(item) in _ATOMS else _plain(item) for item in cast(Sequence[object], value)]
     names = _field_names(cast(Hashable, kind))
     if names is not None:
-        return {
-            name: item if type(item := getattr(value, name)) in _ATOMS else _plain(item) for name in names
-        }
+        return {name: item if type(item := getattr(value, name)) in _ATOMS else _plain(item) for name in names}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):

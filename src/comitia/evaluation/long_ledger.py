@@ -106,7 +106,7 @@ class LongLedger:
             name=f"made up {number}",
             roles=(Role.PROVIDER.value,),
             signing_key=key.public,
-            sealing_key=bytes(32),
+            sealing_key=digest(key.public),
             issued_ms=self._now_ms,
         )
         membership = Membership(credential=credential, signatures=(sign_as_admin(self._admin, credential.digest),))
