@@ -203,6 +203,7 @@ def test_a_consortium_is_founded_once(capsys: pytest.CaptureFixture[str], tmp_pa
         ("kappa = 1", "kappa = 0", "too-few-admin-signatures"),
         ("threshold = 1", "threshold = 'one'", "bad-setting"),
         ("threshold = 1", "", "bad-setting"),
+        ("threshold = 1", f"threshold = {2**2_000}", "bad-setting"),
         ("threshold = 1", "threshold = 1\nbeauty = 9", "unknown-key"),
     ],
 )

@@ -97,3 +97,9 @@ def test_sealed_bytes_open_for_their_reader_in_their_place(plaintext: bytes, inf
 def test_sealing_the_same_twice_gives_other_bytes() -> None:
     reader = SealingKey.from_bytes(b"\x03" * 32)
     assert seal(reader.public, b"x", info=b"") != seal(reader.public, b"x", info=b"")
+
+
+def test_nothing_is_sealed_for_a_key_that_is_no_key() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        seal(bytes(32), b"text", info=b"")
+    assert caught.value.code == "bad-key"

@@ -22,7 +22,7 @@ from comitia.driver.requesting import failure
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import OpenRequest, Policy, SetPolicy
 from comitia.roles.effects import Finish
-from comitia.roles.messages import BUSY, Received, Submit, Submitted, unpack
+from comitia.roles.messages import BUSY, Probe, Received, Submit, Submitted, unpack
 from comitia.storage.node import NodeStore
 
 
@@ -154,6 +154,21 @@ def test_a_request_that_was_turned_away_ends_with_try_again(world: EngineWorld, 
     assert isinstance(error, UnavailableError)
     assert (error.exit_status, error.hint) == (6, "try again in a moment")
     asker.store.close()
+
+
+def test_a_member_with_an_unusable_sealing_key_loses_its_own_messages_only(world: EngineWorld, tmp_path: Path) -> None:
+    """The members of this world registered 32 zero bytes, for which nothing can be sealed."""
+    super_node, wire = make(world, "super", tmp_path / "super.db")
+
+    def both() -> None:
+        super_node.store.note("meant", b"to be kept")
+        super_node.send(node("a"), b"", Probe(nonce=bytes(16)))
+        super_node.send(node("b"), b"", Submitted(transaction=TransactionId(bytes(32)), code=BUSY, message=""))
+
+    super_node.take(both)
+    assert [to for to, _ in wire.sent] == [node("b")]
+    assert super_node.store.fact("meant") == b"to be kept"
+    super_node.store.close()
 
 
 def test_the_inbox_is_bounded_and_blocks_are_made_while_messages_keep_coming(

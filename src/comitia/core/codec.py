@@ -125,20 +125,23 @@ def to_plain(value: object) -> Plain:
     return _plain(value)
 
 
-_ATOMS = frozenset({type(None), bool, int, bytes, str})
+_ATOMS = frozenset({type(None), bool, bytes, str})
+"""What stands for itself; the loops look here before they call, since most values are of these."""
 
 
 def _plain(value: object) -> Plain:
     kind = type(value)
-    if kind is int and cast(int, value).bit_length() > MAX_INTEGER_BITS:
-        raise ValueError(f"an integer has more than {MAX_INTEGER_BITS} bits")
     if kind in _ATOMS:
         return value
+    if kind is int:
+        if cast(int, value).bit_length() > MAX_INTEGER_BITS:
+            raise ValueError(f"an integer has more than {MAX_INTEGER_BITS} bits")
+        return value
     if kind is tuple or kind is list:
-        return [_plain(item) for item in cast(Sequence[object], value)]
+        return [item if type(item) in _ATOMS else _plain(item) for item in cast(Sequence[object], value)]
     names = _field_names(cast(Hashable, kind))
     if names is not None:
-        return {name: _plain(getattr(value, name)) for name in names}
+        return {name: item if type(item := getattr(value, name)) in _ATOMS else _plain(item) for name in names}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
@@ -155,7 +158,7 @@ def _field_names(cls: Hashable) -> tuple[str, ...] | None:
 
 
 def _check_plain(value: Plain, path: str, depth: int) -> None:
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or (depth == MAX_DEPTH and isinstance(value, list | dict) and value):
         raise ProtocolError(f"nested more than {MAX_DEPTH} deep", code="malformed", path=path)
     if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
         raise ProtocolError(f"an integer has more than {MAX_INTEGER_BITS} bits", code="malformed", path=path)
@@ -163,12 +166,14 @@ def _check_plain(value: Plain, path: str, depth: int) -> None:
         return
     if isinstance(value, list):
         for index, item in enumerate(value):
-            _check_plain(item, f"{path}[{index}]", depth + 1)
+            if type(item) not in _ATOMS:
+                _check_plain(item, f"{path}[{index}]", depth + 1)
     elif isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise ProtocolError("a map has a key that is not text", code="malformed", path=path)
-            _check_plain(item, f"{path}.{key}", depth + 1)
+            if type(item) not in _ATOMS:
+                _check_plain(item, f"{path}.{key}", depth + 1)
     else:
         raise ProtocolError(f"{type(value).__name__} is not a canonical value", code="malformed", path=path)
 

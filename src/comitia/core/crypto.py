@@ -99,5 +99,13 @@ def seal(public: bytes, plaintext: bytes, *, info: bytes) -> bytes:
     """Encrypt `plaintext` so that only the owner of the X25519 key `public` reads it.
 
     `info` binds the ciphertext to its context (chain, session, stage, sender, recipient).
+
+    Raises
+    ------
+    ProtocolError
+        Code ``bad-key``: nothing can be sealed for this key, for instance 32 zero bytes.
     """
-    return _SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(public), info=info)
+    try:
+        return _SUITE.encrypt(plaintext, X25519PublicKey.from_public_bytes(public), info=info)
+    except ValueError as error:
+        raise ProtocolError("nothing can be sealed for this key", code="bad-key") from error

@@ -87,7 +87,9 @@ class Envelope:
             raise ProtocolError(
                 f"version {header.version} of the envelope is not known, {VERSION} is", code="unknown-version"
             )
-        return cls(header=header, payload=payload, signature=signature)
+        envelope = cls(header=header, payload=payload, signature=signature)
+        envelope.__dict__["_protected"] = protected  # canonical: encoding the header again would give these bytes
+        return envelope
 
     def verify(self, public: bytes) -> None:
         """Check the signature against the sender's public key.

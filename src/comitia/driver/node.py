@@ -175,16 +175,20 @@ class Node:
 
     def send(self, to: NodeId, session: bytes, message: Message) -> None:
         """Send a message once what was written so far is durable; it may be lost."""
-        data = pack(
-            message,
-            chain=self.genesis.chain,
-            epoch=self.genesis.epoch_at(self.now_ms()),
-            session=session,
-            sender=self.node,
-            recipient=to,
-            key=self.keys.signing,
-            recipient_keys=self._keys_of(to),
-        )
+        try:
+            data = pack(
+                message,
+                chain=self.genesis.chain,
+                epoch=self.genesis.epoch_at(self.now_ms()),
+                session=session,
+                sender=self.node,
+                recipient=to,
+                key=self.keys.signing,
+                recipient_keys=self._keys_of(to),
+            )
+        except ProtocolError as error:  # the recipient's own fault, and no other's loss
+            log.warning("not sent to %s: %s (%s)", to, error.message, error.code)
+            return
         self._outgoing.append(Packed(to=to, data=data))
 
     def publish_block(self, block: Block) -> None:

@@ -25,7 +25,7 @@ from comitia.privacy.terms import MICRO
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.text.codebook import Codebook
 
-A_BLOCK: Final = 1_000
+A_BLOCK: Final = 2_000
 EPOCHS: Final = 60
 """The transactions are spread over so many epochs before `until_ms`."""
 
@@ -106,7 +106,7 @@ class LongLedger:
             name=f"made up {number}",
             roles=(Role.PROVIDER.value,),
             signing_key=key.public,
-            sealing_key=bytes(32),
+            sealing_key=digest(key.public),
             issued_ms=self._now_ms,
         )
         membership = Membership(credential=credential, signatures=(sign_as_admin(self._admin, credential.digest),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ CREATE TABLE IF NOT EXISTS fact     (name TEXT PRIMARY KEY, value BLOB NOT NULL)
 CREATE TABLE IF NOT EXISTS question (session BLOB PRIMARY KEY, request TEXT NOT NULL, answer INTEGER)
                                      WITHOUT ROWID;
 """
+
+FULL_BELOW_BYTES: Final = 1 << 20
+"""Free space below which a failed write is put down to a full disk."""
 
 
 class NodeStore:
@@ -162,9 +166,23 @@ class NodeStore:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged text as it is
+            if self._is_full(error):
+                raise StorageError(
+                    f"the disk of {self.path} is full; nothing was changed",
+                    code="disk-full",
+                    hint="free some space, then start the node again",
+                    path=str(self.path),
+                ) from error
             raise StorageError(
                 f"{self.path} cannot be read or written: {error}",
-                code="disk-full" if "full" in str(error) else "node-storage",
-                hint="free some space" if "full" in str(error) else "check the file and its permissions",
+                code="node-storage",
+                hint="check the disk, the file and its permissions",
                 path=str(self.path),
             ) from error
+
+    def _is_full(self, error: Exception) -> bool:
+        """Whether this comes of a full disk, for which SQLite says "disk I/O error" when its log cannot grow."""
+        name = getattr(error, "sqlite_errorname", None) or ""
+        if name == "SQLITE_FULL":
+            return True
+        return name.startswith("SQLITE_IOERR") and shutil.disk_usage(self.path.parent).free < FULL_BELOW_BYTES

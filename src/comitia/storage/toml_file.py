@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, cast
 
 import tomlkit
 
-from comitia.core.codec import to_plain
+from comitia.core.codec import MAX_INTEGER_BITS, to_plain
 from comitia.core.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -99,6 +99,8 @@ def _read(hint: Any, value: Any, file: str, key: str) -> object:
             return hint(value)
     except ValueError as error:
         raise _wrong(file, key, str(error)) from error
+    if hint is int and type(value) is int and value.bit_length() > MAX_INTEGER_BITS:
+        raise _wrong(file, key, f"a number of more than {MAX_INTEGER_BITS} bits has no canonical form")
     if isinstance(hint, type) and type(value) is hint:
         return value
     raise _wrong(file, key, f"{getattr(hint, '__name__', hint)} was expected, not {value!r}")
