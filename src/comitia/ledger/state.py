@@ -47,7 +47,6 @@ class State:
     def __init__(self, schema: dict[str, type]) -> None:
         self._schema = schema
         self._values: dict[str, dict[str, Any]] = {table: {} for table in schema}
-        self._bytes: dict[Key, bytes] = {}
         self._before: dict[Key, Any] = {}
         self._savepoint: dict[Key, Any] = {}
         self._sum: NDArray[np.uint16] = np.zeros(LANES, dtype=np.uint16)
@@ -61,7 +60,6 @@ class State:
         """A copy of what is committed that goes its own way; values are immutable and shared."""
         copy = State(self._schema)
         copy._values = {table: dict(values) for table, values in self._values.items()}
-        copy._bytes = dict(self._bytes)
         copy._sum = self._sum.copy()
         return copy
 
@@ -108,9 +106,9 @@ class State:
         """Close the block: bring the root up to date, and say what changed, by table and key."""
         self.keep()
         writes = []
-        for table, key in sorted(self._before):
-            value = self._values[table].get(key)
-            old, new = self._bytes.get((table, key)), None if value is None else encode(value)
+        for (table, key), before in sorted(self._before.items(), key=lambda item: item[0]):
+            # A value has one form only, so the bytes that were added to the root need not be kept.
+            old, new = _encoded(before), _encoded(self._values[table].get(key))
             if old == new:
                 continue
             self._change(table, key, old, new)
@@ -146,9 +144,10 @@ class State:
             self._sum -= _expand(table, key, old)
         if new is not None:
             self._sum += _expand(table, key, new)
-            self._bytes[table, key] = new
-        else:
-            self._bytes.pop((table, key), None)
+
+
+def _encoded(value: object) -> bytes | None:
+    return None if value is None else encode(value)
 
 
 def _expand(table: str, key: str, value: bytes) -> NDArray[np.uint16]:
