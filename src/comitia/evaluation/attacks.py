@@ -286,8 +286,7 @@ def _judged(
     gains = [(gain(book, release, *kept_back), None) for release in releases]
     by_gain = _verdicts(releases, gains, bad, 0)
     return tuple(
-        Verdict.REJECT if found is Verdict.REJECT else verdict
-        for verdict, found in zip(verdicts, by_gain, strict=True)
+        Verdict.REJECT if found is Verdict.REJECT else verdict for verdict, found in zip(verdicts, by_gain, strict=True)
     )
 
 
