@@ -39,7 +39,7 @@ def test_every_learner_keeps_its_promise_and_is_caught_without_noise(kind: Vecto
 
 
 def test_halved_noise_of_the_sums_is_caught() -> None:
-    book = audited_codebook(categories=100, rank=32)
+    book = audited_codebook(categories=100, rank=128)
     terms = PrivacyTerms.of("2", "1e-5")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("comitia.evaluation.privacy_audit.LEARNERS", {"prototype": LEARNERS["prototype"]})

@@ -34,8 +34,12 @@ Coins = NDArray[np.bool_]
 
 MISTAKE = 0.05
 """How often a release that keeps its promise may be called broken."""
-SHARES = (1, 4, 16, 64)
-"""Guesses are made on all canaries, on every fourth, and so on; `MISTAKE` is divided among them."""
+SHARES = (1, 32)
+"""Guesses are made on all canaries, and on one in so many; `MISTAKE` is divided among them.
+
+Chosen on simulated Gaussian noise, not on audits: at epsilon 2 the surest 32nd of 12,800 canaries finds halved noise
+in 12 of 12 tries, a 64th likewise; all of them find noise that is off.
+"""
 LARGEST_EPSILON = 64.0
 
 

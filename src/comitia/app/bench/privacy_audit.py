@@ -19,7 +19,7 @@ DELTA = "1e-5"
 
 @click.command()
 @click.option("--epsilon", default="2", show_default=True, help="What the releases claim.")
-@click.option("--categories", default=24, show_default=True, type=click.IntRange(2, 200))
+@click.option("--categories", default=150, show_default=True, type=click.IntRange(2, 200))
 @click.option("--rank", default=128, show_default=True, type=click.IntRange(2, 512))
 @click.option(
     "--leaves", default=1024, show_default=True, type=click.IntRange(16, 2048), help="Canaries of a histogram."
