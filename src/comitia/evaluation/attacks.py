@@ -12,7 +12,7 @@ from comitia.consensus.committee import faults_tolerated, quorum
 from comitia.consensus.quality import QualityRules, Score, Verdict, judge
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
-from comitia.evaluation.datasets import Corpus
+from comitia.evaluation.learning import Prepared
 from comitia.evaluation.partitions import share_out
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
@@ -24,8 +24,6 @@ from comitia.learning.signal import Signal, gain, signal
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
-from comitia.text.build import BuildSettings, build_codebook
-from comitia.text.categories import Category
 from comitia.text.codebook import Codebook
 
 Release = Released[LocalModel]
@@ -80,7 +78,7 @@ class Outcome:
     auc_drop: float
 
 
-def run_attacks(corpus: Corpus, battle: Battle, *, noise: Noise, build: BuildSettings | None = None) -> Outcome:
+def run_attacks(prepared: Prepared, battle: Battle, *, noise: Noise) -> Outcome:
     """Share out, train, attack, judge and combine, once for each seed.
 
     Raises
@@ -92,21 +90,15 @@ def run_attacks(corpus: Corpus, battle: Battle, *, noise: Noise, build: BuildSet
         raise InputError(
             f"there is no attack {battle.attack!r}", code="unknown-attack", hint=f"known: {', '.join(ATTACKS)}"
         )
-    if not 0 < battle.malicious < battle.providers or battle.kept_back == 1:
+    if not 0 < battle.malicious < battle.providers or battle.kept_back == 1 or not battle.seeds:
         raise InputError(
-            f"{battle.malicious} of {battle.providers} providers, {battle.kept_back} documents kept back: not possible",
+            f"{battle.malicious} of {battle.providers} providers, {battle.kept_back} documents kept back, "
+            f"{len(battle.seeds)} seeds: not possible",
             code="bad-battle",
             hint="some providers attack, some do not; documents kept back are none, or two and more a category",
         )
-    categories = [c if battle.names else Category(label=c.label) for c in corpus.categories]
-    bare = build_codebook(corpus.pool, categories, settings=build)
-    index = {label: number for number, label in enumerate(bare.labels)}
-    vectors = bare.vectorize([document.text for document in corpus.private])
-    labels = np.array([index[document.label or ""] for document in corpus.private], dtype=np.int64)
-    queries = bare.vectorize([document.text for document in corpus.evaluated])
-    truth = np.array([index[document.label or ""] for document in corpus.evaluated], dtype=np.int64)
-    rows = [_seed(corpus, battle, bare, (vectors, labels), (queries, truth), seed, noise) for seed in battle.seeds]
-    return _outcome(rows)
+    bare = prepared.named if battle.names else prepared.bare
+    return _outcome([_seed(prepared, battle, bare, seed, noise) for seed in battle.seeds])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -223,26 +215,18 @@ class _Row:
     honest_auc: float
 
 
-def _seed(
-    corpus: Corpus,
-    battle: Battle,
-    bare: Codebook,
-    private: tuple[Vectors, Labels],
-    evaluated: tuple[Vectors, Labels],
-    seed: int,
-    noise: Noise,
-) -> _Row:
+def _seed(prepared: Prepared, battle: Battle, bare: Codebook, seed: int, noise: Noise) -> _Row:
     generator = np.random.Generator(np.random.PCG64(seed))
-    vectors, labels = private
+    vectors, labels = prepared.private, prepared.private_labels
     open_rows, kept_back = _public_rows(labels, battle, generator)
     book = replace(bare, references=vectors[open_rows], reference_labels=labels[open_rows])
     remaining = np.setdiff1d(np.arange(len(labels)), np.concatenate([open_rows, kept_back]))
-    documents = [corpus.private[row] for row in remaining]
+    documents = [prepared.corpus.private[row] for row in remaining]
     shares = [
         remaining[share]
         for share in share_out(documents, battle.partition, providers=battle.providers, generator=generator)
     ]
-    queries, truth = evaluated
+    queries, truth = prepared.evaluated, prepared.evaluated_labels
     if not len(truth):
         mixed = [generator.permutation(share) for share in shares]
         held_out = np.concatenate([share[: len(share) // 4] for share in mixed])
@@ -291,14 +275,19 @@ def _public_rows(
 def _judged(
     book: Codebook, releases: Sequence[Release], bad: set[int], kept_back: tuple[Vectors, Labels], references: int
 ) -> tuple[Verdict, ...]:
-    """The committee's verdicts: by what is public, and by what the witnesses kept back; the stricter one holds."""
+    """The committee's verdicts by what is public; what the witnesses kept back can only reject.
+
+    Where a gain says too little either way, what was found in the open stands.
+    """
     open_figures = [(signal(book, release), reference_loss_ppm(book, release)) for release in releases]
     verdicts = _verdicts(releases, open_figures, bad, references)
     if not len(kept_back[1]):
         return verdicts
     gains = [(gain(book, release, *kept_back), None) for release in releases]
     by_gain = _verdicts(releases, gains, bad, 0)
-    return tuple(by_gain[number] if verdict is Verdict.ACCEPT else verdict for number, verdict in enumerate(verdicts))
+    return tuple(
+        Verdict.REJECT if found is Verdict.REJECT else verdict for verdict, found in zip(verdicts, by_gain, strict=True)
+    )
 
 
 def _verdicts(

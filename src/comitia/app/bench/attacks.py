@@ -12,6 +12,8 @@ from comitia.app.output import console, emit, format_option, table
 from comitia.evaluation import datasets
 from comitia.evaluation.attacks import ATTACKS, Battle, run_attacks
 from comitia.evaluation.datasets import Corpus
+from comitia.evaluation.learning import Prepared
+from comitia.evaluation.own_data import OwnData
 from comitia.privacy.noise import SystemNoise
 from comitia.storage.documents import Columns, read_documents
 
@@ -28,8 +30,15 @@ SHOWN = (
 
 @click.command()
 @click.option(
-    "--data", type=click.Choice(["20news", "reuters", "work-orders"]), default="work-orders", show_default=True
+    "--data",
+    default="work-orders",
+    show_default=True,
+    help="FILE, folder or pattern; '20news', 'reuters' or 'work-orders' for those.",
 )
+@click.option("--text-column", default="text", show_default=True)
+@click.option("--label-column", default="label", show_default=True, help="A list of several labels counts as none.")
+@click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
+@click.option("--categories", default=8, show_default=True, help="Of a file: the most frequent labels.")
 @click.option("--attack", "attacks", multiple=True, type=click.Choice(list(ATTACKS)), help="Several; else all.")
 @click.option("--partition", default="sorted", show_default=True, help="sorted, iid or dirichlet:A.")
 @click.option("--providers", default=9, show_default=True)
@@ -42,6 +51,10 @@ SHOWN = (
 @format_option
 def attacks(
     data: str,
+    text_column: str,
+    label_column: str,
+    split_column: str | None,
+    categories: int,
     attacks: tuple[str, ...],
     partition: str,
     providers: int,
@@ -68,12 +81,14 @@ def attacks(
         kept_back=kept_back,
         seeds=tuple(range(seeds)),
     )
-    corpus, found = _corpus(data), []
+    own = OwnData(source=data, text=text_column, label=label_column, split=split_column)
+    found = []
     with console(stderr=True).status("reading documents") as status:
+        prepared = Prepared.of(_corpus(own, categories))
         for attack in attacks or tuple(ATTACKS):
             status.update(f"{attack}, {seeds} seeds")
             battle = replace(asked, attack=attack)
-            found.append(_figures(corpus, battle))
+            found.append(_figures(prepared, battle))
             if output == "json":
                 emit(found[-1], output, lambda: None)
     if output != "json":
@@ -81,16 +96,19 @@ def attacks(
         table(title, SHOWN, [[str(line[name]) for name in SHOWN] for line in found])
 
 
-def _figures(corpus: Corpus, battle: Battle) -> dict[str, Any]:
-    outcome = run_attacks(corpus, battle, noise=SystemNoise())
+def _figures(prepared: Prepared, battle: Battle) -> dict[str, Any]:
+    outcome = run_attacks(prepared, battle, noise=SystemNoise())
     asked = {**asdict(battle), "seeds": len(battle.seeds)}
-    return {"dataset": corpus.name, **asked, **{name: round(value, 4) for name, value in asdict(outcome).items()}}
+    figures = {name: round(value, 4) for name, value in asdict(outcome).items()}
+    return {"dataset": prepared.corpus.name, **asked, **figures}
 
 
-def _corpus(data: str) -> Corpus:
-    if data == "20news":
+def _corpus(own: OwnData, categories: int) -> Corpus:
+    if own.source == "20news":
         return datasets.twenty_news()
-    if data == "reuters":
+    if own.source == "reuters":
         return datasets.reuters()
+    if own.source != "work-orders":
+        return own.read(most=categories, known=None)
     columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
     return datasets.work_orders(list(read_documents(work_orders(), columns)))

@@ -11,6 +11,10 @@ bench: Final = LazyGroup(
     help="Measure Comitia on your data and machine.",
     verbs={
         "request": ("comitia.app.bench.request", "Whole requests over real processes: time, CPU, bytes, memory."),
+        "privacy-audit": (
+            "comitia.app.bench.privacy_audit",
+            "Canaries: whether releases keep the privacy they claim.",
+        ),
         "attacks": ("comitia.app.bench.attacks", "Which bad work is found, and what slips into the model."),
         "learning": ("comitia.app.bench.learning", "What sharing is worth on your documents, before it costs."),
         "figures": ("comitia.app.bench.figures", "The paper's Figs. 9 to 12 measured anew, beside baselines."),
