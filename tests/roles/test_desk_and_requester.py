@@ -92,6 +92,20 @@ def test_a_recorded_hit_whose_answer_was_lost_is_served_again_without_a_second_r
     assert isinstance(effects[0], super_node.Order), "nobody may have it any more"
 
 
+def test_a_lost_answer_is_the_recorded_model_though_the_cache_holds_a_newer_one(world: World) -> None:
+    first = world.run(world.open())
+    event = arrived(world)
+    world.post("super", RecordReuse(request=event.data, source=first.id))
+    second = world.run(world.open(world.task(reuse=False), nonce=b"2" * 16))
+    desk = super_node.holding(super_node.holding(DESK, first.id), second.id)
+    assert (
+        world.application.cache_lookup(event.request.task.cache_key(0), node("asker"), "testing", world.now_ms)
+        == second.id
+    )
+    _, effects = step(world, desk, event)
+    assert effects == [super_node.ServeCached(request=event.transaction, requester=node("asker"), source=first.id)]
+
+
 def test_no_hit_without_the_model_or_where_a_fresh_one_is_wanted(world: World) -> None:
     sealed = world.run(world.open())
     assert isinstance(step(world, DESK, arrived(world))[1][0], super_node.Order)

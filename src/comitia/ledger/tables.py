@@ -113,32 +113,38 @@ class Tables:
         return found if isinstance(found, PoqEntry) else None
 
     def cache_lookup(self, key: bytes, requester: NodeId, purpose: str, time_ms: int) -> SessionId | None:
-        """The session whose model answers this request, if it may still be served to this requester.
+        """The newest session whose model answers this request, if it may be served to this requester."""
+        entry = self.state.get("cache", key.hex())
+        if entry is None or not self.may_be_served(entry.session, requester, purpose, time_ms):
+            return None
+        source: SessionId = entry.session
+        return source
+
+    def may_be_served(self, source: SessionId, requester: NodeId, purpose: str, time_ms: int) -> bool:
+        """Whether the model of an earlier session may be handed to this requester now.
 
         1. It is fresh. 2. Every contributor is an active member and has not withdrawn since. 3. The *current*
         policy of every contributor allows this requester and purpose.
         """
-        entry = self.state.get("cache", key.hex())
-        session = self.session(entry.session) if entry is not None else None
-        asking = self.member(requester)
+        session, asking = self.session(source), self.member(requester)
         if session is None or session.judgement is None or asking is None:
-            return None
+            return False
         epoch = self.genesis.epoch_at(time_ms)
         if not asking.is_active(epoch):
-            return None
+            return False
         if time_ms - session.closed_ms > self.genesis.parameters.cache_ms:  # 1
-            return None
+            return False
         task = replace(session.task, purpose=purpose)
         for node in session.contributors:
             member, held = self.member(node), self.holding(node)
             if member is None or not member.is_active(epoch):  # 2
-                return None
+                return False
             if held is None or held.record is None or held.withdrawn_ms >= session.closed_ms:  # 2
-                return None
+                return False
             rule = fitting_rule(self.policy(node), requester=requester, organisation=asking.organisation, task=task)
             if rule is None:  # 3
-                return None
-        return session.id
+                return False
+        return True
 
     def holding(self, node: NodeId) -> Holding | None:
         found = self.state.get("holding", node)

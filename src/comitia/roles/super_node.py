@@ -36,6 +36,8 @@ class LedgerView(Protocol):
 
     def cache_lookup(self, key: bytes, requester: NodeId, purpose: str, now_ms: int) -> SessionId | None: ...
 
+    def may_be_served(self, source: SessionId, requester: NodeId, purpose: str, now_ms: int) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
@@ -186,13 +188,16 @@ def _request(
         return state, (order,)
     if arrived.transaction in state.hits:
         return state, ()
+    recorded = ledger.reuse(arrived.transaction)
+    if recorded is not None:
+        # The answer was lost on its way. It is the recorded model or none: the cache may hold a newer one by now.
+        kept = recorded.source in state.held
+        if not kept or not ledger.may_be_served(recorded.source, arrived.author, task.purpose, now_ms):
+            return state, (order,)
+        return state, (ServeCached(request=arrived.transaction, requester=arrived.author, source=recorded.source),)
     key = task.cache_key(arrived.epoch)
     source = ledger.cache_lookup(key, arrived.author, task.purpose, now_ms)
     if source is not None and source in state.held:
-        if ledger.reuse(arrived.transaction) is not None:
-            # On record already: the answer was lost on its way, and the model may still be had.
-            again = ServeCached(request=arrived.transaction, requester=arrived.author, source=source)
-            return state, (again,)
         hits = {**state.hits, arrived.transaction: (arrived.author, source)}
         hit = RecordCacheHit(request=arrived.transaction, data=arrived.data, source=source)
         return replace(state, hits=hits), (hit,)

@@ -42,6 +42,7 @@ PROBE_S = 5.0
 PROBE_ANSWER_S = 3.0
 ROUTER_PATIENCE_S = 2.0
 CLIENT_PATIENCE_S = 10.0  # longer than the router's, or who sends to a member that stopped reading is cut off with it
+SILENCE_S = 8.0
 CLOSE_S = 0.5
 REOPEN_S = 2.0
 RETRY_FIRST_MS = 20
@@ -214,6 +215,8 @@ class ZenohClient(_ZenohTransport):
                 self._probe()
             else:
                 self._note(linked and self._wait_for_super_node())
+                if linked and not self._ready.is_set() and self._links.empty():
+                    self._dial_anew()
 
     def _note(self, linked: bool) -> None:
         if linked == self._ready.is_set():
@@ -228,6 +231,10 @@ class ZenohClient(_ZenohTransport):
         """Dial anew if the super node no longer answers although its link is up."""
         if not self._ready.is_set() or self._is_answered(PROBE_ANSWER_S) or not self._links.empty():
             return
+        self._dial_anew()
+
+    def _dial_anew(self) -> None:
+        """Give up a session whose link is up and leads nowhere."""
         self._note(False)
         super().close()
         self._dial()
@@ -246,13 +253,14 @@ class ZenohClient(_ZenohTransport):
             self.trouble = None
 
     def _wait_for_super_node(self) -> bool:
-        """Ask until the super node hears this node; false if the link is gone before.
+        """Ask until the super node hears this node; false if the link is gone before, or nobody answers for long.
 
         A router listens a moment before it has subscribed to its own inbox, and what arrives then is lost. It begins to
         answer after that; and an answer has come behind this node's own subscriptions.
         """
         wait_ms = 1
-        while self._links.empty():
+        patience = time.monotonic() + SILENCE_S
+        while self._links.empty() and time.monotonic() < patience:
             if self._is_answered(ANSWER_S):
                 return True
             self._closing.wait(wait_ms / 1000)
