@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from comitia.core.errors import ProtocolError
 
-PUBLIC_KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)

@@ -28,7 +28,6 @@ from comitia.simulator.replica import Step
 if TYPE_CHECKING:
     from comitia.simulator.machine import Letter, Machine
 
-CLOSED: Final = (Phase.SCORE, Phase.SEAL, Phase.SEALED)
 ENDED: Final = (Phase.SEALED, Phase.ABORTED)
 SPENT: Final = (Standing.SPENT, Standing.ABANDONED)
 

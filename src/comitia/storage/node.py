@@ -136,9 +136,6 @@ class NodeStore:
     def answer_question(self, session: SessionId, answer: bool) -> None:
         self._write("UPDATE question SET answer = ? WHERE session = ?", int(answer), session)
 
-    def close_question(self, session: SessionId) -> None:
-        self._write("DELETE FROM question WHERE session = ?", session)
-
     def questions(self) -> tuple[Question, ...]:
         rows = self._all("SELECT session, request, answer FROM question ORDER BY session")
         return tuple(
