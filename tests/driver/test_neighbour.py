@@ -37,6 +37,8 @@ class Stand:
     application = SimpleNamespace(
         member=lambda node: node if node in (A, B) else None,
         profiles=lambda: (record(A), record(B)),
+        profiles_before=lambda _: (),
+        epoch=0,
         codebooks=lambda: (),
     )
 

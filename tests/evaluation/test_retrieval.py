@@ -14,14 +14,16 @@ from comitia.app.network import District, Resident
 from comitia.app.network_picture import draw
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
-from comitia.evaluation.retrieval import Setting, Way, index_of, measure
-from comitia.evaluation.retrieval_churn import churned
-from comitia.evaluation.retrieval_documents import collect, deal, field_of
-from comitia.evaluation.retrieval_profiles import publish
-from comitia.evaluation.retrieval_synthetic import synthetic
-from comitia.evaluation.retrieval_world import CODEBOOK, World, draw_fates
+from comitia.evaluation.datasets import Corpus
+from comitia.evaluation.retrieval.churn import churned
+from comitia.evaluation.retrieval.documents import collect, deal
+from comitia.evaluation.retrieval.lookups import Setting, Way, index_of, measure
+from comitia.evaluation.retrieval.published import publish
+from comitia.evaluation.retrieval.synthetic import synthetic
+from comitia.evaluation.retrieval.world import CODEBOOK, World, draw_fates
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.retrieval.trie import unpack
+from comitia.text.categories import Category
 from comitia.text.documents import Document
 
 
@@ -97,6 +99,16 @@ def test_churn_keeps_the_directory_at_its_size_and_the_answers_whole() -> None:
     assert figures.completeness >= 0.99
 
 
+def labelled(documents: list[Document], labels: list[str]) -> Corpus:
+    return Corpus(
+        name="made up",
+        categories=tuple(Category(label=label, name=label) for label in labels),
+        pool=tuple(document.text for document in documents[::5]),
+        private=tuple(documents),
+        evaluated=(),
+    )
+
+
 def test_participants_cut_from_documents_are_found() -> None:
     draw_words = np.random.default_rng(0)
     labels = [f"kind{number}" for number in range(5)]
@@ -106,7 +118,7 @@ def test_participants_cut_from_documents_are_found() -> None:
         for _ in range(60)
     ]
     generator = np.random.default_rng(1)
-    collection = collect(field_of(documents, "made up", 5), generator)
+    collection = collect(labelled(documents, labels), generator)
     figures = measure(deal(collection, 100, "1", generator), Setting(lookups=20), generator)
     assert figures.recall > 0.9
     assert figures.precision > 0.8
@@ -115,7 +127,7 @@ def test_participants_cut_from_documents_are_found() -> None:
 def test_too_few_documents_of_a_category_are_refused() -> None:
     documents = [Document(text=f"word{number} other", label="a" if number else "b") for number in range(40)]
     with pytest.raises(InputError) as caught:
-        collect(field_of(documents, "few", 2), np.random.default_rng(0))
+        collect(labelled(documents, ["a", "b"]), np.random.default_rng(0))
     assert caught.value.code == "too-few-documents"
 
 

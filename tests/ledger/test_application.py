@@ -162,6 +162,24 @@ def test_the_categories_asked_for_decide_who_is_drawn(world: World) -> None:
     assert set(drawn) == {node("a"), node("b")}
 
 
+def test_an_epoch_keeps_the_profiles_that_stood_when_it_began(world: World) -> None:
+    first = world.application.profiles()
+    assert world.application.profiles_before(0) == ()
+    assert world.application.profiles_before(1) == first
+    world.now_ms += DAY_MS
+    (a, b, c) = first
+    newer, newest = (replace(a, histogram=(10, count, 0)) for count in (90, 95))
+    world.post("a", RegisterProfile(record=newer))
+    world.post("a", RegisterProfile(record=newest))
+    world.post("b", Withdraw())
+    assert world.application.profiles() == (newest, c)
+    assert world.application.profiles_before(1) == first
+    assert world.application.profiles_before(2) == (newest, c)
+    world.now_ms += DAY_MS
+    world.post("b", RegisterProfile(record=b))
+    assert world.application.profiles_before(2) == (newest, c)
+
+
 def test_one_seat_an_organisation_and_none_for_the_requester(world: World) -> None:
     world.admit("both", Role.PROVIDER, Role.REQUESTER)
     record = replace(world.application.profile(node("a")), provider=node("both"))  # type: ignore[type-var]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from overlay_world import BEACON, BOOK, CODES, SmallWorld, members_of, records
+from overlay_world import BOOK, CODES, SmallWorld, members_of, records
 
 from comitia.core.codec import decode, encode
 from comitia.core.errors import ProtocolError
@@ -18,7 +18,6 @@ from comitia.retrieval.literal import LiteralLookup, record_counts
 from comitia.retrieval.lookup import Alive, Ask, HybridLookup, Query, Reply
 from comitia.retrieval.overlay import PATIENCE, OverlayLookup, expected_buckets
 from comitia.retrieval.profile import RetrievalRecord
-from comitia.retrieval.routing_id import require_place
 from comitia.retrieval.table import CONTACTS, Find, Found
 from comitia.retrieval.trie import (
     BUCKET_SIZE,
@@ -94,22 +93,6 @@ def test_a_bucket_of_another_epoch_is_refused(world: SmallWorld) -> None:
     earlier = SmallWorld.of(records(900, seed=4))
     with pytest.raises(ProtocolError, match="another epoch"):
         require_bucket(earlier.trie.bucket(earlier.members[0].path), world.digest.root)
-
-
-def test_a_profile_that_does_not_match_its_ids(world: SmallWorld) -> None:
-    record = world.listed[0]
-    member = members_of(record)[0]
-    key = record.provider.encode()
-    require_place(record, member.place, CODES, key, BEACON)
-    better = (int.from_bytes(member.place, "big") ^ 1).to_bytes(32, "big")
-    for wrong in (
-        lambda: require_place(record, better, CODES, key, BEACON),
-        lambda: require_place(record, member.place, CODES, b"another key", BEACON),
-        lambda: require_place(record, member.place, CODES, key, b"the next epoch's"),
-    ):
-        with pytest.raises(ProtocolError) as caught:
-            wrong()
-        assert caught.value.code == "forged-id"
 
 
 # --- tables -------------------------------------------------------------------------------------------------

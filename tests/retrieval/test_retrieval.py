@@ -190,7 +190,7 @@ def test_a_self_check_is_a_pure_release_of_sensitivity_two() -> None:
 
 
 def test_a_fair_share_is_counted_over_all_that_is_asked_for() -> None:
-    check = SelfCheck(documents=100, histogram=(10, 8, -4))
+    check = SelfCheck(documents=100, histogram=(15, 12, -4))
     assert not check.confirms([0])
     assert check.confirms([0, 1])
     assert not check.confirms([0, 1, 2])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,11 @@ from comitia.core.ids import NodeId
 from comitia.driver.directory import LedgerDirectory
 from comitia.driver.neighbour import NONCE_BYTES
 from comitia.ledger.application import Application
-from comitia.retrieval.communities import communities
+from comitia.retrieval.communities import Change, Community, changes, communities
 from comitia.retrieval.index import Index
 from comitia.retrieval.lookup import HybridLookup, IndexLookup, Lookup, Query
 from comitia.retrieval.overlay import OverlayLookup
+from comitia.retrieval.profile import RetrievalRecord
 from comitia.storage.folder import node_folder
 from comitia.storage.node import NodeStore
 from comitia.text.codebook import Codebook
@@ -48,11 +50,13 @@ class District:
     prefix : what its leaves' codes begin with.
     categories : labels of its leaves.
     residents : the best fitting first.
+    change : what became of it since the epoch began; None for nothing.
     """
 
     prefix: str
     categories: tuple[str, ...]
     residents: tuple[Resident, ...]
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,9 +163,11 @@ def _nonce() -> bytes:
 def districts(application: Application, codebook: Codebook, alive: set[NodeId] | None) -> tuple[District, ...]:
     """Communities of the providers whose profile is by a codebook; those without members are left out."""
     records = [record for record in application.profiles() if record.codebook == codebook.digest]
-    members = [sum(leaf in record.published for record in records) for leaf in range(len(codebook.leaves))]
+    now = _communities(codebook, records)
+    before = _communities(codebook, application.profiles_before(application.epoch))
+    changed = {community.prefix: change for change, community in changes(before, now)}
     found = []
-    for community in communities([leaf.code for leaf in codebook.leaves], members):
+    for community in now:
         here = [r for r in records if set(r.published) & set(community.leaves)]
         shares = {r.provider: sum(r.share_ppm(leaf) for leaf in community.leaves) / 1e6 for r in here}
         residents = (
@@ -176,9 +182,16 @@ def districts(application: Application, codebook: Codebook, alive: set[NodeId] |
                     prefix=community.prefix,
                     categories=_categories(codebook, community.leaves),
                     residents=tuple(residents),
+                    change=changed.get(community.prefix),
                 )
             )
     return tuple(found)
+
+
+def _communities(codebook: Codebook, records: Iterable[RetrievalRecord]) -> tuple[Community, ...]:
+    """The communities of those of some records that count in a codebook."""
+    published = Counter(leaf for r in records if r.codebook == codebook.digest for leaf in r.published)
+    return communities([leaf.code for leaf in codebook.leaves], [published[i] for i in range(len(codebook.leaves))])
 
 
 def _categories(codebook: Codebook, leaves: Sequence[int]) -> tuple[str, ...]:

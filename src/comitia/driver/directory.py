@@ -1,17 +1,20 @@
 """The directory of the overlay by this node's copy of the ledger, and this node's own tables in it.
 
-Every node here follows the whole ledger, so it can compute the directory and need not join by asking. Two nodes have
-the same directory when they stand at the same profiles; while they do not, their buckets refuse each other's root, and
-the one who asks tries again.
+Every node here follows the whole ledger, so it can compute the directory and need not join by asking. It lists the
+profiles that stood when the epoch began, so that all nodes have the same for a whole epoch, at whatever block they
+are. Only in a consortium's first epoch with profiles it follows each of them, since it would be empty (ADR 0055).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.driver.node import Node
+from comitia.ledger.records import CodebookEntry
 from comitia.retrieval.directory import Directory, make_directory, table_of
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.retrieval.table import Table
@@ -20,7 +23,7 @@ from comitia.text.codebook import Codebook
 
 
 class LedgerDirectory:
-    """Directory and tables, computed anew when epoch, codebook or profiles have changed.
+    """Directory and tables, computed anew when an epoch begins.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ class LedgerDirectory:
         self._tables: dict[bytes, Table] = {}
 
     def current(self) -> Directory:
-        """The directory by the newest block.
+        """The directory of the epoch of the newest block.
 
         Raises
         ------
@@ -44,12 +47,11 @@ class LedgerDirectory:
             Code ``no-codebook``, if there is none on the ledger, or this node has not got it yet.
         """
         application = self._node.application
-        codebooks = application.codebooks()
-        if not codebooks:
-            raise InputError("no codebook is on the ledger", code="no-codebook")
-        standing = (application.epoch, codebooks[-1].digest, application.profiles())
+        epoch = application.epoch
+        records = application.profiles_before(epoch) or application.profiles()
+        standing = (epoch, _newest(application.codebooks(), records), records)
         if standing != self._standing:
-            epoch, codebook, records = standing
+            _, codebook, _ = standing
             self._made = make_directory(
                 records,
                 codebook,
@@ -96,3 +98,11 @@ class LedgerDirectory:
             last = next((header.digest for header in earlier if header.epoch < epoch), self._node.genesis.digest)
             self._beacons = {epoch: last}
         return self._beacons[epoch]
+
+
+def _newest(codebooks: Sequence[CodebookEntry], records: Sequence[RetrievalRecord]) -> bytes:
+    """Digest of the newest codebook that a record counts in; of the newest of all where there are no records."""
+    if not codebooks:
+        raise InputError("no codebook is on the ledger", code="no-codebook")
+    used = {record.codebook for record in records}
+    return next((entry.digest for entry in reversed(codebooks) if entry.digest in used), codebooks[-1].digest)

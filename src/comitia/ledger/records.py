@@ -105,11 +105,23 @@ class Holding:
     record : its profile; None once it has withdrawn.
     registered_ms : time of the block that brought the profile.
     withdrawn_ms : when it last withdrew; 0 for never.
+    bordering : the profile that stood when the epoch of the last change began; None for none.
+    changed_epoch : that epoch.
     """
 
     record: RetrievalRecord | None
     registered_ms: int
     withdrawn_ms: int = 0
+    bordering: RetrievalRecord | None = None
+    changed_epoch: int = 0
+
+    def changed(self, record: RetrievalRecord | None, epoch: int) -> Holding:
+        """The holding with another profile, or none, from now on; `registered_ms` and `withdrawn_ms` stay."""
+        return replace(self, record=record, bordering=self.record_before(epoch), changed_epoch=epoch)
+
+    def record_before(self, epoch: int) -> RetrievalRecord | None:
+        """The profile that stood when an epoch began, the current or a later one."""
+        return self.record if epoch > self.changed_epoch else self.bordering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,12 +40,9 @@ def add_profile(tables: Tables, body: RegisterProfile, context: Context) -> None
             code="unknown-codebook",
             hint="make the profile with a codebook that is on the ledger",
         )
-    held = tables.holding(context.author)
-    holding = Holding(
-        record=record,
-        registered_ms=context.time_ms,
-        withdrawn_ms=held.withdrawn_ms if held else 0,
-    )
+    epoch = tables.genesis.epoch_at(context.time_ms)
+    held = tables.holding(context.author) or Holding(record=None, registered_ms=0, changed_epoch=epoch)
+    holding = replace(held.changed(record, epoch), registered_ms=context.time_ms)
     tables.state.put("holding", context.author, holding)
 
 
@@ -53,7 +50,8 @@ def withdraw(tables: Tables, context: Context) -> None:
     held = tables.holding(context.author)
     if held is None or held.record is None:
         raise ProtocolError(f"{context.author} has no profile to withdraw", code="no-profile")
-    gone = replace(held, record=None, withdrawn_ms=context.time_ms)
+    left = held.changed(None, tables.genesis.epoch_at(context.time_ms))
+    gone = replace(left, withdrawn_ms=context.time_ms)
     tables.state.put("holding", context.author, gone)
 
 

@@ -73,6 +73,11 @@ class Tables:
         """All retrieval records, by provider."""
         return tuple(held.record for _, held in self.state.items("holding") if held.record is not None)
 
+    def profiles_before(self, epoch: int) -> tuple[RetrievalRecord, ...]:
+        """The retrieval records that stood when an epoch began, the current or the next one, by provider."""
+        standing = (held.record_before(epoch) for _, held in self.state.items("holding"))
+        return tuple(record for record in standing if record is not None)
+
     def policy(self, node: NodeId) -> Policy | None:
         found = self.state.get("policy", node)
         return found if isinstance(found, Policy) else None

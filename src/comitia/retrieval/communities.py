@@ -33,7 +33,7 @@ class Community:
 
 
 class Change(StrEnum):
-    """What became of a community at the border of an epoch."""
+    """What became of a community between two epochs, or since the last one began."""
 
     FORMED = "formed"
     SPLIT = "split"

@@ -80,7 +80,7 @@ def table_of(
     Parameters
     ----------
     distance : callable
-        How far away another is, physically.
+        How far away another is, physically; infinitely far, who is known not to be there.
     generator : numpy Generator
         Draws the candidates of each level.
     """
@@ -90,6 +90,6 @@ def table_of(
             continue
         count = min(CANDIDATES, sibling.size)
         rows = sibling.start + generator.choice(sibling.size, count, replace=False)
-        candidates = [m for row in rows.tolist() for m in unpack(trie.packed(row, row + 1))]
+        candidates = tuple(unpack(trie.rows[rows].tobytes()))
         levels.append(b"".join(m.to_bytes() for m in nearest(candidates, distance)))
     return Table(path=member.path, bucket=trie.bucket(member.path), levels=tuple(levels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from comitia.core.codec import digest
-from comitia.core.errors import ProtocolError
 from comitia.retrieval.profile import RetrievalRecord
 
 ID_BITS = 256
@@ -36,24 +35,6 @@ def routing_ids(
     """
     suffix = id_suffix(public_key, beacon)
     return tuple(place(leaf_codes[leaf], record.band(leaf), suffix) for leaf in record.published)
-
-
-def require_place(
-    record: RetrievalRecord, claimed: bytes, leaf_codes: tuple[str, ...], public_key: bytes, beacon: bytes
-) -> None:
-    """Refuse an id that does not follow from its owner's record.
-
-    Raises
-    ------
-    ProtocolError
-        Code ``forged-id``.
-    """
-    if claimed not in routing_ids(record, leaf_codes, public_key, beacon):
-        raise ProtocolError(
-            f"the id {claimed.hex()[:12]} does not follow from the profile of {record.provider}",
-            code="forged-id",
-            provider=record.provider,
-        )
 
 
 def id_suffix(public_key: bytes, beacon: bytes) -> bytes:

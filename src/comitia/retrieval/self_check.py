@@ -21,8 +21,9 @@ from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
 from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, MICRO
 
-LEAST_SHARE_PPM: Final = 150_000
-"""Share of the documents, in millionths, from which on a provider holds what is asked for."""
+RELATED_PPM: Final = 250_000
+"""Share of its documents, in millionths, from which on a provider is related to a category: it should be found for it.
+The one definition there is; whatever is measured is measured by it (ADR 0054)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +42,9 @@ class SelfCheck:
     histogram: tuple[int, ...]
 
     def confirms(self, categories: Sequence[int]) -> bool:
-        """Whether documents of these categories together are a fair share of all."""
+        """Whether documents of these categories together are as large a share of all as makes it related."""
         held = sum(self.histogram[category] for category in categories)
-        return held * MICRO >= LEAST_SHARE_PPM * self.documents
+        return held * MICRO >= RELATED_PPM * self.documents
 
 
 def make_self_check(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from comitia.retrieval.trie import MEMBER_BYTES, Bucket, Member, Prefix, shared_bits
@@ -78,5 +79,6 @@ class Table:
 
 
 def nearest(candidates: Sequence[Member], distance: Callable[[Member], float]) -> tuple[Member, ...]:
-    """The contacts to keep of those drawn for a level."""
-    return tuple(sorted(candidates, key=distance)[:CONTACTS])
+    """The contacts to keep of those drawn for a level; nobody who is infinitely far away."""
+    far = sorted((distance(candidate), number) for number, candidate in enumerate(candidates))
+    return tuple(candidates[number] for away, number in far[:CONTACTS] if away < inf)

@@ -1,4 +1,4 @@
-"""What an observer of the ledger learns from profiles; the attacks are `evaluation.profile_attacks`."""
+"""What an observer of the ledger learns from profiles; the attacks are `evaluation.retrieval.attacks`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from dataclasses import asdict
 
 import click
 
-from comitia.app.demo.work_orders import LABEL_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.bench.corpora import read_corpora
 from comitia.app.output import console, emit, format_option, table
-from comitia.evaluation import datasets
-from comitia.evaluation.datasets import Corpus
-from comitia.evaluation.profile_attacks import attack_profiles
+from comitia.evaluation.retrieval.attacks import attack_profiles
 from comitia.privacy.noise import SystemNoise
-from comitia.storage.documents import Columns, read_documents
 
 
 @click.command()
@@ -46,7 +43,7 @@ def profile_attacks(
         leaks = [
             {"dataset": data, "providers": providers, "documents": documents, **asdict(leak)}
             for leak in attack_profiles(
-                _corpus(data, Columns(text=text_column, label=label_column), categories),
+                read_corpora([data], text_column, label_column, categories),
                 providers=providers,
                 documents=documents,
                 epsilons=tuple(epsilon.split(",")),
@@ -67,14 +64,3 @@ def profile_attacks(
             [name.replace("_", " ") for name in shown],
             [[value[name] for name in shown] for value in rounded],
         )
-
-
-def _corpus(data: str, columns: Columns, categories: int) -> Corpus:
-    if data == "20news":
-        return datasets.twenty_news()
-    if data == "reuters":
-        return datasets.reuters(topics=categories)
-    if data == "work-orders":
-        columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN)
-        return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=categories)
-    return datasets.work_orders(list(read_documents(data, columns)), categories=categories)

@@ -1,4 +1,4 @@
-"""How well private profiles find providers; the measuring itself is `evaluation.profiles`."""
+"""How well private profiles find providers; the measuring itself is `evaluation.retrieval.profiles`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from comitia.app.bench.corpora import read_corpora
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
-from comitia.evaluation.datasets import Corpus, reuters, together, twenty_news, work_orders
-from comitia.evaluation.profiles import Found, Setting, measure_profiles
+from comitia.evaluation.datasets import Corpus
+from comitia.evaluation.retrieval.documents import DOCUMENTS, REFERENCES
+from comitia.evaluation.retrieval.profiles import Found, Setting, measure_profiles
 from comitia.privacy.noise import SystemNoise
-from comitia.storage.documents import Columns, read_documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +38,8 @@ class Question:
 @click.option("--label-column", default="label", show_default=True)
 @click.option("--categories", default=20, show_default=True, help="The most frequent labels of each.")
 @click.option("--participants", default=2000, show_default=True)
-@click.option("--documents", nargs=2, type=int, default=(50, 500), show_default=True, help="Fewest and most of each.")
-@click.option("--references", default=30, show_default=True, help="Public documents a category.")
-@click.option("--related-share", default=0.2, show_default=True, help="Share of documents that should be found.")
+@click.option("--documents", nargs=2, type=int, default=DOCUMENTS, show_default=True, help="Fewest and most of each.")
+@click.option("--references", default=REFERENCES, show_default=True, help="Public documents a category.")
 @click.option("--epsilon", default="1", show_default=True, help="Of a profile; several with commas.")
 @click.option("--check-epsilon", default="1", show_default=True, help="Of the self-check, besides.")
 @click.option("--queries", default=500, show_default=True, help="Text queries.")
@@ -53,7 +53,6 @@ def profiles(
     participants: int,
     documents: tuple[int, int],
     references: int,
-    related_share: float,
     epsilon: str,
     check_epsilon: str,
     queries: int,
@@ -62,8 +61,7 @@ def profiles(
 ) -> None:
     """Cut labelled documents into many small providers and find them by their private profiles.
 
-    Recall and precision of category and of text queries, before and after the candidates check themselves. The row
-    `exact` is a check without noise: the best there could be, and not private.
+    Recall and precision of category and of text queries, before and after the candidates check themselves.
     """
     question = Question(
         data=data,
@@ -74,7 +72,6 @@ def profiles(
             participants=participants,
             documents=documents,
             references=references,
-            related_share=related_share,
             epsilons=tuple(epsilon.split(",")),
             check_epsilon=check_epsilon,
             queries=queries,
@@ -98,7 +95,7 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
     """One set of figures, means over the seeds, for each epsilon, kind of query and check."""
     if question.seeds < 1:
         raise InputError("a measurement needs at least one seed", code="bad-option")
-    corpus = _corpus(question)
+    corpus = read_corpora(question.data, question.text_column, question.label_column, question.categories)
     runs = [
         list(measure_profiles(corpus, question.setting, seed=seed, noise=SystemNoise(), say=say))
         for seed in range(question.seeds)
@@ -123,7 +120,6 @@ def _figures(question: Question, corpus: Corpus, same: Sequence[Found]) -> dict[
         "participants": setting.participants,
         "categories": len(corpus.categories),
         "documents": list(setting.documents),
-        "related_share": setting.related_share,
         "epsilon": float(first.epsilon),
         "query": first.query,
         "check": first.check,
@@ -132,17 +128,3 @@ def _figures(question: Question, corpus: Corpus, same: Sequence[Found]) -> dict[
         **deviations,
         "seeds": question.seeds,
     }
-
-
-def _corpus(question: Question) -> Corpus:
-    corpora = [_one(name, question) for name in question.data]
-    return together(", ".join(corpus.name for corpus in corpora), corpora)
-
-
-def _one(name: str, question: Question) -> Corpus:
-    if name == "20news":
-        return twenty_news()
-    if name == "reuters":
-        return reuters(topics=question.categories)
-    columns = Columns(text=question.text_column, label=question.label_column)
-    return work_orders(list(read_documents(name, columns)), categories=question.categories)

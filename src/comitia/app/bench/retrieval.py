@@ -1,4 +1,4 @@
-"""What finding providers reaches and costs, from a hundred participants to a million; see `evaluation.retrieval`."""
+"""What finding providers reaches and costs, from a hundred participants to a million; cf. `evaluation.retrieval`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Final
 import click
 import numpy as np
 
+from comitia.app.bench.corpora import read_corpora
 from comitia.app.bench.retrieval_plot import plot_costs, require_plots
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
-from comitia.evaluation import retrieval_documents
-from comitia.evaluation.retrieval import Setting, Way, measure
-from comitia.evaluation.retrieval_synthetic import Population, synthetic
+from comitia.evaluation.retrieval.documents import collect, deal
+from comitia.evaluation.retrieval.lookups import Setting, Way, measure
+from comitia.evaluation.retrieval.population import Population
+from comitia.evaluation.retrieval.synthetic import synthetic
 from comitia.privacy.terms import PrivacyTerms
-from comitia.storage.documents import Columns, read_documents
 
 SYNTHETIC: Final = "synthetic"
-NEWS: Final = "news"
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,7 @@ class Question:
     """What `comitia bench retrieval` was asked; fields as its options."""
 
     participants: tuple[int, ...]
-    data: str
+    data: tuple[str, ...]
     text_column: str
     label_column: str
     categories: int
@@ -57,15 +57,16 @@ class Question:
 @click.option("--participants", default="10000", show_default=True, help="How many; several with commas.")
 @click.option(
     "--data",
-    default=SYNTHETIC,
+    multiple=True,
+    default=(SYNTHETIC,),
     show_default=True,
-    help="synthetic; news: 20 Newsgroups and Reuters; or a FILE, folder or pattern of labelled documents.",
+    help="synthetic; FILE, folder, pattern, '20news' or 'reuters'; repeat for several.",
 )
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
-@click.option("--categories", default=20, show_default=True, help="Of a FILE: the most frequent labels.")
+@click.option("--categories", default=20, show_default=True, help="The most frequent labels of each.")
 @click.option("--leaves", default=128, show_default=True, help="Of the synthetic codebook, at least 4.")
-@click.option("--epsilon", default="1", show_default=True, help="Of each profile.")
+@click.option("--epsilon", default="1", show_default=True, help="Of each profile, and of each self-check besides.")
 @click.option("--lookup", "way", type=click.Choice([way.value for way in Way]), default="overlay", show_default=True)
 @click.option("--most", type=click.IntRange(min=1), help="How many providers are enough. Default: all.")
 @click.option("--dead", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share that is silent.")
@@ -78,7 +79,7 @@ class Question:
 @format_option
 def retrieval(
     participants: str,
-    data: str,
+    data: tuple[str, ...],
     text_column: str,
     label_column: str,
     categories: int,
@@ -131,7 +132,7 @@ def retrieval(
         plot_costs(found, plot)
     if output == "text":
         headings = [name.replace("_", " ") for name in _SHOWN]
-        table(f"{data}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
+        table(f"{', '.join(data)}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
 
 
 def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[dict[str, Any]]:
@@ -154,7 +155,7 @@ def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[di
             figures = asdict(measure(population, setting, generator, say=say))
             yield {
                 "participants": count,
-                "data": Path(question.data).name,
+                "data": ", ".join(Path(name).name for name in question.data),
                 "leaves": len(population.codes),
                 "epsilon": float(question.epsilon),
                 "lookup": setting.way.value,
@@ -172,17 +173,12 @@ def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[di
 
 def _drawer(question: Question, generator: np.random.Generator, say: Say) -> Callable[[int], Population]:
     """Draws participants of the data in question; a codebook is built only once."""
-    if question.data == SYNTHETIC:
+    if question.data == (SYNTHETIC,):
         epsilon_micro = PrivacyTerms.of(question.epsilon).epsilon_micro
         return lambda count: synthetic(count, question.leaves, epsilon_micro, generator)
-    if question.data == NEWS:
-        corpus = retrieval_documents.news()
-    else:
-        columns = Columns(text=question.text_column, label=question.label_column)
-        documents = list(read_documents(question.data, columns))
-        corpus = retrieval_documents.field_of(documents, Path(question.data).name, question.categories)
-    collection = retrieval_documents.collect(corpus, generator, say)
-    return lambda count: retrieval_documents.deal(collection, count, question.epsilon, generator)
+    corpus = read_corpora(question.data, question.text_column, question.label_column, question.categories)
+    collection = collect(corpus, generator, say=say)
+    return lambda count: deal(collection, count, question.epsilon, generator)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

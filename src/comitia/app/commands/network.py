@@ -37,6 +37,7 @@ def network(folder: Path, probe: bool, picture: Path | None, output: str) -> Non
         rows = [
             (
                 ", ".join(district.categories) if not number else "",
+                district.change or "" if not number else "",
                 resident.name,
                 f"{resident.share:.0%}",
                 _STANDING[resident.alive],
@@ -44,7 +45,8 @@ def network(folder: Path, probe: bool, picture: Path | None, output: str) -> Non
             for district in districts
             for number, resident in enumerate(district.residents)
         ]
-        table(f"{len(districts)} communities", ("categories", "provider", "of its documents", "is there"), rows)
+        headings = ("categories", "this epoch", "provider", "of its documents", "is there")
+        table(f"{len(districts)} communities", headings, rows)
 
     emit([asdict(district) for district in districts], output, render)
 

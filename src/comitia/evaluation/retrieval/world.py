@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 
 from comitia.core.codec import encode
 from comitia.core.errors import ProtocolError
-from comitia.evaluation.retrieval_profiles import Profiles
+from comitia.evaluation.retrieval.published import Profiles
+from comitia.retrieval.directory import table_of
 from comitia.retrieval.lookup import Alive, Ask, Probe, Reply
 from comitia.retrieval.routing_id import id_suffix, place
-from comitia.retrieval.table import CANDIDATES, CONTACTS, Find, Found, Table
-from comitia.retrieval.trie import MEMBER_BYTES, Branch, Bucket, EpochDigest, Trie, shared_bits
+from comitia.retrieval.table import CONTACTS, Find, Found, Table
+from comitia.retrieval.trie import MEMBER_BYTES, Bucket, EpochDigest, Member, Trie, shared_bits, unpack
 
 CODEBOOK = bytes(32)
 
@@ -168,33 +170,14 @@ class World:
 
     def _table(self, row: int) -> Table:
         """The table of the participant with id number `row`, after it joined and filled every level."""
-        path = format(int.from_bytes(self.trie.rows[row, :32].tobytes(), "big"), "0256b")
-        way = list(self.trie.descend(path))
-        siblings = [sibling for _, sibling in way if sibling is not None]
-        last = way[-1][0]
-        bucket = Bucket(
-            prefix=last.prefix,
-            members=self.trie.packed(last.start, last.end),
-            siblings=tuple(sibling.hash for sibling in siblings),
-        )
-        return Table(path=path, bucket=bucket, levels=self._levels(row, siblings))
+        (member,) = unpack(self.trie.packed(row, row + 1))
+        here = self.position[self.owner[row]]
 
-    def _levels(self, row: int, siblings: list[Branch]) -> tuple[bytes, ...]:
-        """Packed contacts of each level: the nearest of those drawn, none of whom it has noticed to be dead."""
-        starts = np.array([sibling.start for sibling in siblings], dtype=np.int64)[:, None]
-        sizes = np.array([sibling.size for sibling in siblings], dtype=np.int64)[:, None]
-        drawn = np.random.default_rng((self._seed, row)).random((len(siblings), CANDIDATES))
-        turns = np.arange(CANDIDATES)
-        rows = starts + np.where(sizes > CANDIDATES, (drawn * sizes).astype(np.int64), turns)
-        real = turns < np.maximum(sizes, CANDIDATES * (sizes > CANDIDATES))
-        rows = np.minimum(rows, len(self.owner) - 1)
-        apart = np.square(self.position[self.owner[rows]] - self.position[self.owner[row]]).sum(axis=2)
-        ranked = np.argsort(np.where(real & ~self.fates.noticed[self.owner[rows]], apart, np.inf), axis=1)
-        kept = [
-            list(dict.fromkeys(rows[level, order[real[level, order]]].tolist()))[:CONTACTS]
-            for level, order in enumerate(ranked)
-        ]
-        return tuple(self.trie.rows[contacts].tobytes() for contacts in kept)
+        def distance(other: Member) -> float:
+            participant = int(other.node, 16)
+            return inf if self.fates.noticed[participant] else float(np.square(self.position[participant] - here).sum())
+
+        return table_of(self.trie, member, distance=distance, generator=np.random.default_rng((self._seed, row)))
 
 
 def _rows(profiles: Profiles, codes: tuple[str, ...], beacon: bytes) -> NDArray[np.uint8]:

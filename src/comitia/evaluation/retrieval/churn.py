@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from comitia.evaluation.retrieval_synthetic import Population
-from comitia.evaluation.retrieval_world import Fates, draw_fates
+from comitia.evaluation.retrieval.population import Population
+from comitia.evaluation.retrieval.world import Fates, draw_fates
 from comitia.retrieval.liveness import SILENCES
 
 PROBES: Final = 10

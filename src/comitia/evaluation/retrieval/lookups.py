@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.ids import NodeId
-from comitia.evaluation.retrieval_churn import churned
-from comitia.evaluation.retrieval_literal import LiteralWorld
-from comitia.evaluation.retrieval_profiles import Profiles
-from comitia.evaluation.retrieval_synthetic import Population
-from comitia.evaluation.retrieval_world import CODEBOOK, Fates, Traffic, World, draw_fates, perform
+from comitia.evaluation.retrieval.churn import churned
+from comitia.evaluation.retrieval.literal import LiteralWorld
+from comitia.evaluation.retrieval.population import Population
+from comitia.evaluation.retrieval.published import Profiles
+from comitia.evaluation.retrieval.world import CODEBOOK, Fates, Traffic, World, draw_fates, perform
 from comitia.retrieval.index import Index
 from comitia.retrieval.joining import Joining
 from comitia.retrieval.lookup import HybridLookup, IndexLookup, Lookup, Query
@@ -73,7 +73,7 @@ class Figures:
 
     related : participants whose true share is enough.
     recall, precision : against those.
-    recall_checked, precision_checked : once candidates have looked at their own counts without noise.
+    recall_checked, precision_checked : of those whose self-check confirms.
     completeness : share of what the index answers; of `most`, where that is set.
     messages, messages_max, rounds, bytes : of one lookup; questions and answers both count.
     table_entries_mean, table_entries_max : participants named in a participant's tables.
@@ -233,7 +233,7 @@ def _look_up(
     generator: np.random.Generator,
     say: Callable[[str], None],
 ) -> tuple[list[tuple[float, ...]], list[Traffic]]:
-    related, checked = _by_leaf(population.related), _by_leaf(population.checked)
+    related, confirmed = _by_leaf(population.related), _by_leaf(population.confirmed)
     living = np.flatnonzero(world.fates.alive)
     answers, traffic = [], []
     for number in range(setting.lookups):
@@ -251,7 +251,7 @@ def _look_up(
         listed = np.array([int(node, 16) for node in index.lookup(CODEBOOK, leaf, None)], dtype=np.int64)
         expected = len(listed) if setting.most is None else min(setting.most, len(listed))
         whole = int(np.isin(found, listed).sum()) / expected if expected else 1.0
-        answers.append((*_quality(found, related.get(leaf, _NOBODY), checked.get(leaf, _NOBODY)), whole))
+        answers.append((*_quality(found, related.get(leaf, _NOBODY), confirmed.get(leaf, _NOBODY)), whole))
     return answers, traffic
 
 

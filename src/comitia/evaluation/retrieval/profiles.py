@@ -15,20 +15,17 @@ from numpy.typing import NDArray
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.evaluation.datasets import Corpus
+from comitia.evaluation.retrieval.documents import DOCUMENTS, REFERENCES, Collection, collect, draw_hands
+from comitia.evaluation.retrieval.population import related
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.retrieval.index import Index
-from comitia.retrieval.profile import MICRO, make_profile
-from comitia.retrieval.self_check import LEAST_SHARE_PPM, SelfCheck, make_self_check
-from comitia.text.build import build_codebook
+from comitia.retrieval.profile import make_profile
+from comitia.retrieval.self_check import SelfCheck, make_self_check
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 from comitia.text.probe import MOST_PROBES, probe
 
-_BACKGROUND = 0.1
-"""Share of a provider's documents that are drawn from all categories alike."""
-
-_TOPICS = 3
 _LEAST_QUERY_WORDS = 20
 
 
@@ -42,9 +39,7 @@ class Setting:
     documents : tuple of int
         Fewest and most documents of a provider; their logarithm is uniform in between.
     references : int
-        Public labelled documents of each category, at most a third of what there is.
-    related_share : float
-        Share of a provider's documents, by their labels, from which on a request for that category should find it.
+        Public labelled documents of each category, at most half of what there is.
     epsilons : tuple of str
         What a profile costs.
     check_epsilon : str
@@ -54,9 +49,8 @@ class Setting:
     """
 
     participants: int = 2000
-    documents: tuple[int, int] = (50, 500)
-    references: int = 30
-    related_share: float = 0.2
+    documents: tuple[int, int] = DOCUMENTS
+    references: int = REFERENCES
     epsilons: tuple[str, ...] = ("1",)
     check_epsilon: str = "1"
     queries: int = 500
@@ -71,8 +65,7 @@ class Found:
     query : str
         ``category``, or ``text`` for documents of the category.
     check : str
-        Who of the found confirms: ``none`` (all), ``noised`` (`retrieval.self_check`), or ``exact`` (by the true
-        share: what no noise would give, and not private).
+        Who of the found confirms: ``none`` (all) or ``noised`` (`retrieval.self_check`).
     epsilon : str
         Of the profile.
     recall, precision : float
@@ -91,11 +84,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Participants:
-    """Providers by row. leaves, labels: of each one's documents; share, related: float64 and bool (n, C)."""
+    """Providers by row: leaves and labels of each one's documents, and how related it is, bool (n, C)."""
 
     leaves: list[NDArray[np.int64]]
     labels: list[NDArray[np.int64]]
-    share: NDArray[np.float64]
     related: NDArray[np.bool_]
 
 
@@ -104,8 +96,7 @@ def measure_profiles(
 ) -> Iterator[Found]:
     """Build a codebook, make the providers, register them at each epsilon and look them up.
 
-    A provider has one to three main categories with random shares, and a tenth of its documents from anywhere. No
-    document comes twice with one provider; one may come with several providers, there are too few for all.
+    Providers hold documents as those of `documents` do.
 
     Raises
     ------
@@ -115,10 +106,9 @@ def measure_profiles(
     if setting.participants < 1 or not 1 <= setting.documents[0] <= setting.documents[1] or setting.queries < 0:
         raise InputError("there must be participants, with documents", code="bad-option")
     generator = np.random.default_rng(seed)
-    say("building the codebook")
-    book, private = _codebook(corpus, setting, generator)
-    say("assigning documents to leaves")
-    participants = _participants(book, private, setting, generator)
+    collection = collect(corpus, generator, references=setting.references, say=say)
+    book = collection.book
+    participants = _participants(collection, setting, generator)
     checks = _checks(book, participants, setting, noise)
     queries = _text_queries(book, corpus.evaluated, setting.queries, generator)
     for epsilon in setting.epsilons:
@@ -127,51 +117,13 @@ def measure_profiles(
         yield from _look_up(book, index, participants, checks, queries, epsilon)
 
 
-def _codebook(corpus: Corpus, setting: Setting, generator: np.random.Generator) -> tuple[Codebook, Sequence[Document]]:
-    """The codebook, and the private documents that are not references in it."""
-    labels = np.array([document.label for document in corpus.private], dtype=object)
-    chosen: list[int] = []
-    for category in corpus.categories:
-        rows = generator.permutation(np.flatnonzero(labels == category.label))
-        chosen += rows[: min(setting.references, len(rows) // 3)].tolist()
-    references = [(corpus.private[row].text, corpus.private[row].label or "") for row in sorted(chosen)]
-    taken = set(chosen)
-    private = [document for row, document in enumerate(corpus.private) if row not in taken]
-    return build_codebook(corpus.pool, corpus.categories, references=references), private
-
-
-def _participants(
-    book: Codebook, private: Sequence[Document], setting: Setting, generator: np.random.Generator
-) -> _Participants:
-    index = {label: number for number, label in enumerate(book.labels)}
-    labels = np.array([index[document.label or ""] for document in private], dtype=np.int64)
-    leaves = book.leaves_of(book.vectorize([document.text for document in private]))
-    rows_of = [np.flatnonzero(labels == category) for category in range(len(book.labels))]
-    least, most = np.log(setting.documents)
-    held = [
-        _holdings(rows_of, len(private), round(float(np.exp(generator.uniform(least, most)))), generator)
-        for _ in range(setting.participants)
-    ]
-    counts = np.array([np.bincount(labels[rows], minlength=len(rows_of)) for rows in held])
-    share = counts / counts.sum(axis=1, keepdims=True)
-    return _Participants(
-        leaves=[leaves[rows] for rows in held],
-        labels=[labels[rows] for rows in held],
-        share=share,
-        related=share >= setting.related_share,
-    )
-
-
-def _holdings(
-    rows_of: Sequence[NDArray[np.int64]], documents: int, wanted: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Rows of one provider's documents."""
-    topics = generator.choice(len(rows_of), int(generator.integers(1, _TOPICS + 1)), replace=False)
-    shares = generator.dirichlet(np.full(len(topics), 3.0)) * (1 - _BACKGROUND)
-    parts = [generator.choice(documents, min(documents, max(1, round(_BACKGROUND * wanted))), replace=False)]
-    for topic, share in zip(topics.tolist(), shares, strict=True):
-        parts.append(generator.permutation(rows_of[topic])[: round(share * wanted)])
-    return np.unique(np.concatenate(parts))
+def _participants(collection: Collection, setting: Setting, generator: np.random.Generator) -> _Participants:
+    hands = draw_hands(collection, setting.participants, setting.documents, generator)
+    labels = [collection.categories[hand] for hand in hands]
+    counts = np.array([np.bincount(held, minlength=len(collection.book.labels)) for held in labels])
+    wanted = np.zeros(counts.shape, dtype=np.bool_)
+    wanted[tuple(related(counts).T)] = True
+    return _Participants(leaves=[collection.leaves[hand] for hand in hands], labels=labels, related=wanted)
 
 
 def _register(book: Codebook, participants: _Participants, epsilon: str, noise: Noise) -> Index:
@@ -213,11 +165,6 @@ def _look_up(
         if kind == "category":
             confirmed = [(c, {node for node in nodes if checks[node].confirms([c])}) for c, nodes in found]
             yield _figures(kind, "noised", epsilon, confirmed, participants)
-            true = [
-                (c, {node for node in nodes if participants.share[node, c] * MICRO >= LEAST_SHARE_PPM})
-                for c, nodes in found
-            ]
-            yield _figures(kind, "exact", epsilon, true, participants)
 
 
 def _figures(
