@@ -38,6 +38,7 @@ from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedSt
 from comitia.simulator.faults import Fault
 from comitia.simulator.founding import Party, ReadyLearner, RememberingBench, SimulatedNoise
 from comitia.simulator.replica import Orderer, Replica, begin
+from comitia.text.codebook import Codebook
 
 if TYPE_CHECKING:
     from comitia.simulator.adversaries import Strategy
@@ -84,6 +85,11 @@ class Letter:
 @cache
 def _block_from(data: bytes) -> Block:
     return Block.from_bytes(data)
+
+
+@cache
+def _read_codebook(data: bytes) -> Codebook:
+    return Codebook.from_bytes(data)
 
 
 class SimulatedNode(Node):
@@ -228,7 +234,7 @@ class Machine:
             draw=lambda count: world.random.randbytes(count),
         )
         node.machine = self
-        library = Library(node)
+        library = Library(node, _read_codebook)
         node.add(library)
         roles = self.party.roles
         if Role.PROVIDER in roles:
