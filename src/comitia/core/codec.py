@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -133,19 +133,18 @@ _Names = Callable[[Hashable], tuple[str, ...] | None]
 """Names of a dataclass' fields; None for another type."""
 
 
-def _plain(value: object, names_of: _Names) -> Plain:
+def _plain(value: Any, names_of: _Names) -> Plain:
     """The plain form of a value, the fields of a dataclass in the order that `names_of` gives."""
     kind = type(value)
     if kind in _ATOMS:
         return value
     if kind is int:
-        if cast(int, value).bit_length() > MAX_INTEGER_BITS:
+        if value.bit_length() > MAX_INTEGER_BITS:
             raise ValueError(f"an integer has more than {MAX_INTEGER_BITS} bits")
         return value
     if kind is tuple or kind is list:
-        items = cast(Sequence[object], value)
-        return [item if type(item) in _ATOMS else _plain(item, names_of) for item in items]
-    names = names_of(cast(Hashable, kind))
+        return [item if type(item) in _ATOMS else _plain(item, names_of) for item in value]
+    names = names_of(kind)
     if names is not None:
         return {
             name: item
@@ -156,7 +155,7 @@ def _plain(value: object, names_of: _Names) -> Plain:
         }
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("a canonical map has text keys only")
         return {str(key): _plain(value[key], names_of) for key in sorted(value, key=_place)}

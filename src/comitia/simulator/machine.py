@@ -50,6 +50,8 @@ _AROUND: Final = (
     "commit", "budget-reserve", "budget-spend", "budget-give-back", "budget-reuse", "budget-abandon", "block", "append",
 )  # fmt: skip
 
+_WRITES: Final = ("write", "commit", "budget", "block", "append")
+
 _IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, AskReveal, Vote, Deliver, AskModel)
 
 CRASH_POINTS: Final = (
@@ -164,7 +166,8 @@ class Machine:
         self.journal: list[bytes] = []
         self.kept: list[bytes] = [world.history.first]
         self.blocks = SimulatedBlocks(self.touch)
-        begin(self.blocks, world.founding)
+        if self.is_super:
+            begin(self.blocks, world.founding)
         self.node: SimulatedNode | None = None
         self.budget: SimulatedBudget | None = None
         self.requesting: Requesting | None = None
@@ -365,10 +368,11 @@ class Machine:
     def touch(self, point: str) -> None:
         """Pass a point at which the node can be killed, or find the disk full."""
         world = self.world
-        writes = point.startswith(("write", "commit", "budget", "block", "append"))
-        if self.full_until > world.now and writes and not point.endswith(":after"):
+        if self.full_until > world.now and point.startswith(_WRITES) and not point.endswith(":after"):
             world.fired[Fault.DISK_FULL] += 1
             raise StorageError("the disk is full", code="disk-full", hint="free some space")
+        if not self.plans:
+            return
         plan = next((plan for plan in self.plans if plan.point == point), None)
         if plan is not None:
             plan.left -= 1
