@@ -129,7 +129,7 @@ _ATOMS = frozenset({type(None), bool, bytes, str})
 """What stands for itself; the loops look here before they call, since most values are of these."""
 
 
-_Names = Callable[[Hashable], tuple[str, ...] | None]
+_Names = Callable[[Any], tuple[str, ...] | None]
 """Names of a dataclass' fields; None for another type."""
 
 

@@ -175,8 +175,10 @@ class Session:
 
     @cached_property
     def scores_digest(self) -> bytes:
-        """Of every sheet in the judged rounds, in order; taken once, since every block of the session is held to it."""
-        sheets = [[[judge_id, each.scores[judge_id]] for judge_id in sorted(each.scores)] for each in self.judged_rounds]
+        """Of every sheet in the judged rounds, in order."""
+        sheets = [
+            [[judge_id, each.scores[judge_id]] for judge_id in sorted(each.scores)] for each in self.judged_rounds
+        ]
         return digest(encode(sheets))
 
     @property
