@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -74,7 +74,7 @@ def encode(value: object) -> bytes:
     ValueError
         For an integer of more than `MAX_INTEGER_BITS`.
     """
-    return cbor2.dumps(_plain(value), canonical=True)
+    return cbor2.dumps(_plain(value, _canonical_names))
 
 
 def decode_plain(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Plain:
@@ -95,7 +95,7 @@ def decode_plain(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Plain:
         )
     try:
         value = cbor2.loads(data, semantic_decoders=_NO_TAGS, strict_hashable_types=True)
-        again = cbor2.dumps(value, canonical=True)
+        again = cbor2.dumps(value)  # maps keep the order in which they came; `_check_plain` looks at it
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise ProtocolError(f"not canonical CBOR: {error}", code="malformed") from error
     if again != data:
@@ -121,40 +121,70 @@ def from_plain(cls: type[T], value: Plain) -> T:
 
 
 def to_plain(value: object) -> Plain:
-    """The plain values that `encode` writes for a dataclass."""
-    return _plain(value)
+    """The plain values that `encode` writes for a dataclass, its fields in the order of their declaration."""
+    return _plain(value, _field_names)
 
 
 _ATOMS = frozenset({type(None), bool, bytes, str})
 """What stands for itself; the loops look here before they call, since most values are of these."""
 
 
-def _plain(value: object) -> Plain:
+_Names = Callable[[Any], tuple[str, ...] | None]
+"""Names of a dataclass' fields; None for another type."""
+
+
+def _plain(value: Any, names_of: _Names) -> Plain:
+    """The plain form of a value, the fields of a dataclass in the order that `names_of` gives."""
     kind = type(value)
     if kind in _ATOMS:
         return value
     if kind is int:
-        if cast(int, value).bit_length() > MAX_INTEGER_BITS:
+        if value.bit_length() > MAX_INTEGER_BITS:
             raise ValueError(f"an integer has more than {MAX_INTEGER_BITS} bits")
         return value
     if kind is tuple or kind is list:
-        return [item if type(item) in _ATOMS else _plain(item) for item in cast(Sequence[object], value)]
-    names = _field_names(cast(Hashable, kind))
+        return [item if type(item) in _ATOMS else _plain(item, names_of) for item in value]
+    names = names_of(kind)
     if names is not None:
-        return {name: item if type(item := getattr(value, name)) in _ATOMS else _plain(item) for name in names}
+        return {
+            name: item
+            if (of := type(item := getattr(value, name))) in _ATOMS
+            or (of is int and item.bit_length() <= MAX_INTEGER_BITS)
+            else _plain(item, names_of)
+            for name in names
+        }
     if isinstance(value, StrEnum):
         return value.value
-    if isinstance(value, Mapping):
+    if kind is dict or isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError("a canonical map has text keys only")
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(value[key], names_of) for key in sorted(value, key=_place)}
     raise TypeError(f"{kind.__name__} has no canonical form")
+
+
+def _place(key: str) -> tuple[int, bytes]:
+    """What the keys of a canonical map are sorted by: their own canonical bytes."""
+    data = key.encode()
+    return len(data), data
 
 
 @cache
 def _field_names(cls: Hashable) -> tuple[str, ...] | None:
-    """Names of a dataclass' fields; None for another type."""
     return tuple(field.name for field in fields(cls)) if is_dataclass(cls) else None
+
+
+@cache
+def _canonical_names(cls: Hashable) -> tuple[str, ...] | None:
+    names = _field_names(cls)
+    if names is None:
+        return None
+    ordered = tuple(sorted(names, key=_place))
+    _ORDERS.add(ordered)
+    return ordered
+
+
+_ORDERS: set[tuple[str, ...]] = set()
+"""Keys of known classes in canonical order: maps that have just these need no sorting to be found in order."""
 
 
 def _check_plain(value: Plain, path: str, depth: int) -> None:
@@ -169,13 +199,20 @@ def _check_plain(value: Plain, path: str, depth: int) -> None:
             if type(item) not in _ATOMS:
                 _check_plain(item, f"{path}[{index}]", depth + 1)
     elif isinstance(value, dict):
+        if tuple(value) not in _ORDERS:
+            _check_keys(value, path)
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise ProtocolError("a map has a key that is not text", code="malformed", path=path)
             if type(item) not in _ATOMS:
                 _check_plain(item, f"{path}.{key}", depth + 1)
     else:
         raise ProtocolError(f"{type(value).__name__} is not a canonical value", code="malformed", path=path)
+
+
+def _check_keys(value: dict[Plain, Plain], path: str) -> None:
+    if not all(isinstance(key, str) for key in value):
+        raise ProtocolError("a map has a key that is not text", code="malformed", path=path)
+    if list(value) != sorted(value, key=_place):
+        raise ProtocolError("the bytes are not in canonical form", code="not-canonical", path=path)
 
 
 _Reader = Callable[[Plain, str], object]
@@ -271,7 +308,7 @@ def _read_map(reader: _Reader) -> _Reader:
 
 def _read_dataclass(cls: type) -> _Reader:
     hints = typing.get_type_hints(cls)
-    readers = {name: _reader(hints[name]) for name in _field_names(cast(Hashable, cls)) or ()}
+    readers = {name: _reader(hints[name]) for name in _canonical_names(cast(Hashable, cls)) or ()}
 
     def read(value: Plain, path: str) -> object:
         if not isinstance(value, dict):

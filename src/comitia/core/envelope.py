@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from comitia.core.codec import DEFAULT_LIMIT, Plain, decode_plain, digest, encode, from_plain, to_plain
+from comitia.core.codec import DEFAULT_LIMIT, Plain, decode_plain, digest, encode, from_plain
 from comitia.core.crypto import SIGNATURE_BYTES, SigningKey, verify
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, key_id
@@ -114,7 +114,7 @@ class Envelope:
 
     @cached_property
     def _protected(self) -> bytes:
-        return encode({"alg": _EDDSA, _HEADER: to_plain(self.header)})
+        return encode({"alg": _EDDSA, _HEADER: self.header})
 
     @cached_property
     def _signed_bytes(self) -> bytes:

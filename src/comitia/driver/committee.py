@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -98,7 +98,6 @@ class Committee:
         self._owner = owner
         self._bench = bench
         self._states: dict[SessionId, member.MemberState] = {}
-        self._codebooks: dict[bytes, Codebook] = {}
         self._releases: dict[tuple[SessionId, int, NodeId], Released[LocalModel] | None] = {}
         self._models: dict[tuple[SessionId, int], GlobalModel] = {}
         self._resumed = False
@@ -198,27 +197,13 @@ class Committee:
             case Decide(session=session):
                 self._decide(session)
             case Train(session=session, reveals=reveals):
-                self._with_codebook(session, partial(self._train, session, reveals))
+                self._library.codebook(session.task.codebook, partial(self._train, session, reveals))
             case Assess(session=session, reveals=reveals):
-                self._with_codebook(session, partial(self._assess, session, reveals))
+                self._library.codebook(session.task.codebook, partial(self._assess, session, reveals))
             case ScoreReleases(session=session, reveals=reveals, earlier=earlier):
-                self._with_codebook(session, partial(self._score, session, reveals, earlier))
+                self._library.codebook(session.task.codebook, partial(self._score, session, reveals, earlier))
             case Combine(session=session, reveals=reveals):
-                self._with_codebook(session, partial(self._combine, session, reveals))
-
-    def _with_codebook(self, session: Session, work: Callable[[Codebook], None]) -> None:
-        """Do work that needs the session's codebook, once it is here."""
-        wanted = session.task.codebook
-
-        def then(data: bytes) -> None:
-            if wanted not in self._codebooks:
-                self._codebooks[wanted] = self._bench.codebook(data)
-            work(self._codebooks[wanted])
-
-        if wanted in self._codebooks:
-            work(self._codebooks[wanted])
-        else:
-            self._library.need(wanted, then)
+                self._library.codebook(session.task.codebook, partial(self._combine, session, reveals))
 
     def _decide(self, session: Session) -> None:
         if self._owner is None:

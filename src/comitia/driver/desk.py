@@ -101,16 +101,13 @@ class Desk:
 
     # --- ordering -----------------------------------------------------------------------------------
 
-    def order(self, data: bytes, reply_to: NodeId) -> None:
-        """Queue a transaction for the next block and tell who brought it."""
-        transaction, code, message = TransactionId(b""), "", ""
+    def _order(self, order: super_node.Order) -> None:
+        """Queue a transaction for the next block, or tell who brought it why not."""
         try:
-            transaction = TransactionId(Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES).digest)
-            self._node.engine.submit(data, self._node.now_ms())
+            self._node.engine.submit(order.data, self._node.now_ms())
         except ComitiaError as error:
-            code, message = error.code, error.message
-        if code:
-            self._node.send(reply_to, b"", Submitted(transaction=transaction, code=code, message=message))
+            refusal = Submitted(transaction=order.transaction, code=error.code, message=error.message)
+            self._node.send(order.reply_to, b"", refusal)
 
     def _turn_away(self, data: bytes, sender: NodeId) -> None:
         """Answer "busy" without a look at the transaction: cheaper than taking it in, so the backlog shrinks."""
@@ -166,8 +163,8 @@ class Desk:
     def _perform(self, effect: super_node.DeskEffect) -> None:
         node = self._node
         match effect:
-            case super_node.Order(data=data, reply_to=reply_to):
-                self.order(data, reply_to)
+            case super_node.Order():
+                self._order(effect)
             case super_node.OrderTick(session=session, body=body):
                 node.post(session, body)
             case super_node.RecordCacheHit(request=request, data=data, source=source):

@@ -13,6 +13,7 @@ from comitia.driver.node import Node
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.roles.messages import Artefact, AskArtefact, Received
+from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.library")
 
@@ -29,11 +30,32 @@ class _Fetch:
 
 
 class Library:
-    """The part of a node that has, or gets, what is public."""
+    """The part of a node that has, or gets, what is public.
 
-    def __init__(self, node: Node) -> None:
+    Parameters
+    ----------
+    node : Node
+    read : reads a codebook.
+    """
+
+    def __init__(self, node: Node, read: Callable[[bytes], Codebook] = Codebook.from_bytes) -> None:
         self._node = node
+        self._read = read
         self._fetches: dict[bytes, _Fetch] = {}
+        self._codebooks: dict[bytes, Codebook] = {}
+
+    def codebook(self, wanted: bytes, then: Callable[[Codebook], None]) -> None:
+        """Call `then` with the codebook whose digest is `wanted`, once it is here; each is read once."""
+
+        def came(data: bytes) -> None:
+            if wanted not in self._codebooks:
+                self._codebooks[wanted] = self._read(data)
+            then(self._codebooks[wanted])
+
+        if wanted in self._codebooks:
+            then(self._codebooks[wanted])
+        else:
+            self.need(wanted, came)
 
     def need(self, wanted: bytes, then: Callable[[bytes], None]) -> None:
         """Call `then` with the artefact whose digest is `wanted`: now if it is here, else once it came."""

@@ -104,7 +104,7 @@ class Provider:
         """Make vectors and profile for the newest codebook, and bring profile and policy to the ledger."""
         codebooks = self._node.application.codebooks()
         if codebooks:
-            self._library.need(codebooks[-1].digest, lambda data: self._enter(Codebook.from_bytes(data)))
+            self._library.codebook(codebooks[-1].digest, self._enter)
         else:
             log.info("no codebook is on the ledger yet")
 

@@ -26,9 +26,6 @@ class Workbench:
     def learner(self, name: str) -> Learner:
         return learner(name)
 
-    def codebook(self, data: bytes) -> Codebook:
-        return Codebook.from_bytes(data)
-
     def read(self, name: str, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
         """A peer's release; None if it is not one of this learner in this codebook."""
         try:

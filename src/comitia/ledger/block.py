@@ -6,6 +6,7 @@ Cf. Fig. 4
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from comitia.core.codec import decode, digest, encode
@@ -20,7 +21,7 @@ MAX_BLOCK_BYTES: Final = 8 << 20
 MAX_BLOCK_TRANSACTIONS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class BlockHeader:
     """What a super node signs for a block.
 
@@ -45,7 +46,7 @@ class BlockHeader:
     proposer: NodeId
     epoch: int
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """The block's hash, 32 bytes; what the proposer signs and the next block names."""
         return digest(HEADER_DOMAIN + encode(self))

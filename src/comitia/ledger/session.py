@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final, TypeVar
 
 from comitia.consensus import committee
@@ -83,7 +84,7 @@ class Round:
     judgement: Judgement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """The ledger's record of one request.
 
@@ -172,6 +173,14 @@ class Session:
             return self.earlier
         return (*self.earlier, Round(commits=self.commits, scores=self.scores, judgement=self.judgement))
 
+    @cached_property
+    def scores_digest(self) -> bytes:
+        """Of every sheet in the judged rounds, in order."""
+        sheets = [
+            [[judge_id, each.scores[judge_id]] for judge_id in sorted(each.scores)] for each in self.judged_rounds
+        ]
+        return digest(encode(sheets))
+
     @property
     def contributors(self) -> tuple[NodeId, ...]:
         """Whose releases the model is made of."""
@@ -245,7 +254,7 @@ def expected_block(session: Session, model_digest: bytes, model_size: int) -> Po
         purpose=task.purpose,
         codebook=task.codebook,
         transactions=_model_transactions(session),
-        scores=_scores_digest(session),
+        scores=session.scores_digest,
         accepted=session.contributors,
         ranking=judgement.ranking,
         leader=judgement.ranking[0],
@@ -276,11 +285,6 @@ def _model_transactions(session: Session) -> tuple[ModelTransaction, ...]:
             for author, verdict in each.judgement.verdicts
         ]
     return tuple(transactions)
-
-
-def _scores_digest(session: Session) -> bytes:
-    rounds = [[[judge_id, each.scores[judge_id]] for judge_id in sorted(each.scores)] for each in session.judged_rounds]
-    return digest(encode(rounds))
 
 
 def _judgement(session: Session) -> Judgement:

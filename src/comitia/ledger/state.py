@@ -21,6 +21,8 @@ from comitia.core.errors import ProtocolError
 
 LANES: Final = 1024
 VALUE_LIMIT: Final = 16 << 20
+BYTES_KEPT: Final = 64
+"""Of how many entries the bytes are kept: what has changed, a session above all, will soon change again."""
 
 Key = tuple[str, str]
 """Table and key."""
@@ -49,6 +51,7 @@ class State:
         self._values: dict[str, dict[str, Any]] = {table: {} for table in schema}
         self._before: dict[Key, Any] = {}
         self._savepoint: dict[Key, Any] = {}
+        self._bytes: dict[Key, bytes] = {}
         self._sum: NDArray[np.uint16] = np.zeros(LANES, dtype=np.uint16)
 
     @property
@@ -60,6 +63,7 @@ class State:
         """A copy of what is committed that goes its own way; values are immutable and shared."""
         copy = State(self._schema)
         copy._values = {table: dict(values) for table, values in self._values.items()}
+        copy._bytes = dict(self._bytes)
         copy._sum = self._sum.copy()
         return copy
 
@@ -107,8 +111,11 @@ class State:
         self.keep()
         writes = []
         for (table, key), before in sorted(self._before.items(), key=lambda item: item[0]):
-            # A value has one form only, so the bytes that were added to the root need not be kept.
-            old, new = _encoded(before), _encoded(self._values[table].get(key))
+            # A value has one form only, so the bytes that were added to the root can be made again.
+            old = self._bytes.pop((table, key), None) or _encoded(before)
+            new = _encoded(self._values[table].get(key))
+            if old is not None and new is not None:
+                self._keep_bytes((table, key), new)
             if old == new:
                 continue
             self._change(table, key, old, new)
@@ -130,6 +137,11 @@ class State:
         self._values[table][key] = read
         self._change(table, key, None, value)
         return read
+
+    def _keep_bytes(self, place: Key, value: bytes) -> None:
+        self._bytes[place] = value
+        if len(self._bytes) > BYTES_KEPT:
+            del self._bytes[next(iter(self._bytes))]
 
     def _restore(self, changes: dict[Key, Any]) -> None:
         for (table, key), old in changes.items():

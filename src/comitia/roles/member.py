@@ -351,7 +351,7 @@ def _hold_own(state: MemberState) -> MemberState:
     """Count the own releases among the opened ones, where the ledger has their commitments."""
     for number in range(1, state.session.round + 1):
         own = state.memory.own(number)
-        if own is not None:
+        if own is not None and (number, state.node) not in state.reveals:
             reveal = Reveal(author=state.node, nonce=own.nonce, release=own.release, round=number)
             state = _keep_reveal(state, reveal)
     return state

@@ -91,8 +91,9 @@ DeskEvent = Arrived | Asked | Recorded | Ended | Ticked
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Put a transaction in the queue for the next block, and tell `reply_to` whether it was taken."""
+    """Put a transaction, with its id, in the queue for the next block, and tell `reply_to` if it was not taken."""
 
+    transaction: TransactionId
     data: bytes
     reply_to: NodeId
 
@@ -155,8 +156,8 @@ def step(
 ) -> tuple[DeskState, tuple[DeskEffect, ...]]:
     """Take one event in and say what is to be done."""
     match event:
-        case Arrived(request=None, data=data, sender=sender):
-            return state, (Order(data=data, reply_to=sender),)
+        case Arrived(request=None):
+            return state, (_order(event),)
         case Arrived():
             return _request(state, event, ledger, now_ms)
         case Asked(sender=sender, question=question):
@@ -173,6 +174,10 @@ def step(
     return state, ()
 
 
+def _order(arrived: Arrived) -> Order:
+    return Order(transaction=arrived.transaction, data=arrived.data, reply_to=arrived.sender)
+
+
 def _request(
     state: DeskState, arrived: Arrived, ledger: LedgerView, now_ms: int
 ) -> tuple[DeskState, tuple[DeskEffect, ...]]:
@@ -181,7 +186,7 @@ def _request(
     A cached model goes to a requester only if every contributor's current policy allows it; the paper
     hands it to anyone who asks.
     """
-    order = Order(data=arrived.data, reply_to=arrived.sender)
+    order = _order(arrived)
     assert arrived.request is not None
     task = arrived.request.task
     if not task.reuse or ledger.session(SessionId(arrived.transaction)) is not None:

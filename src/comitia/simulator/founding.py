@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from comitia.learning.global_model import GlobalModel
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import Posterior
 from comitia.learning.prototype import Prototype
+from comitia.learning.registry import learner
 from comitia.ledger import merkle
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block, BlockHeader
@@ -340,11 +341,15 @@ class SummedModel(GlobalModel):
     total: NDArray[np.int64]
 
     def to_bytes(self) -> bytes:
+        return self._bytes
+
+    @cached_property
+    def _bytes(self) -> bytes:
         return encode([self.learner, self.codebook.digest, self.total.ravel().tolist()])
 
 
 class RememberingBench(Workbench):
-    """Reads and judges each release once for all nodes of a process: both are pure.
+    """Reads, judges and combines the same releases once for all nodes of a process: all three are pure.
 
     Parameters
     ----------
@@ -354,18 +359,13 @@ class RememberingBench(Workbench):
 
     read_before: ClassVar[dict[bytes, Released[LocalModel] | None]] = {}
     scored_before: ClassVar[dict[bytes, Score]] = {}
-    codebooks: ClassVar[dict[bytes, Codebook]] = {}
+    combined_before: ClassVar[dict[bytes, GlobalModel]] = {}
 
     def __init__(self, learner: Learner | None = None) -> None:
         self._learner = learner
 
     def learner(self, name: str) -> Learner:
         return self._learner if self._learner is not None else super().learner(name)
-
-    def codebook(self, data: bytes) -> Codebook:
-        if data not in self.codebooks:
-            self.codebooks[data] = super().codebook(data)
-        return self.codebooks[data]
 
     def read(self, name: str, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
         if reveal.release not in self.read_before:
@@ -390,9 +390,16 @@ class RememberingBench(Workbench):
         self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None
     ) -> GlobalModel:
         """In place of M, the sum of the accepted releases."""
-        total = np.zeros(self.learner(name).shape(codebook), dtype=np.int64)
-        for release in accepted:
-            total += release.value.values
-        nothing = np.zeros((0, 0), dtype=np.int32)
-        unknown = Posterior(means=nothing, shared=nothing, evidence_micro=np.zeros(0, dtype=np.int64))
-        return SummedModel(codebook=codebook, learner=name, posterior=unknown, total=total)
+        key = b"".join(release.receipt.digest for release in accepted)
+        if key not in self.combined_before:
+            self.combined_before[key] = _summed(name, codebook, accepted)
+        return self.combined_before[key]
+
+
+def _summed(name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> SummedModel:
+    total = np.zeros(learner(name).shape(codebook), dtype=np.int64)
+    for release in accepted:
+        total += release.value.values
+    nothing = np.zeros((0, 0), dtype=np.int32)
+    unknown = Posterior(means=nothing, shared=nothing, evidence_micro=np.zeros(0, dtype=np.int64))
+    return SummedModel(codebook=codebook, learner=name, posterior=unknown, total=total)

@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from comitia.consensus.quality import Judgement, QualityRules, judge
-from comitia.core.codec import digest
+from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.ledger.application import Application, Result
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Session, beacon, commitment
-from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Tick, Transaction, block_digest, parse
+from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Tick, block_digest
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, Reveal, Submit, Vote
 from comitia.simulator.founding import Founding, RememberingBench
@@ -84,12 +84,12 @@ class Ordered:
 
     step : the block and the state after it.
     before : the state before it.
-    taken : the transactions that took effect, with their bodies.
+    taken : the transactions that took effect, in their envelopes.
     """
 
     step: Step
     before: Application
-    taken: tuple[tuple[Result, Envelope, Transaction], ...]
+    taken: tuple[tuple[Result, Envelope], ...]
 
     def sessions(self) -> Iterator[tuple[Session | None, Session]]:
         """Sessions that the block changed: as they were, and as they are."""
@@ -118,9 +118,9 @@ Fact = Sent | Ordered | Followed | Moved
 
 
 @lru_cache(maxsize=1 << 16)
-def read(data: bytes) -> tuple[Envelope, Transaction]:
-    """A transaction; raises `ProtocolError` where it is none."""
-    return parse(data)
+def read(data: bytes) -> Envelope:
+    """A transaction's envelope; raises `ProtocolError` where it is none."""
+    return Envelope.from_bytes(data)
 
 
 # --- I1 - I12 ----------------------------------------------------------------------------------------------
@@ -140,10 +140,10 @@ def i1_one_sealed_block(watch: Watch, fact: Ordered) -> Iterator[str]:
             sealed = watch.sealed.setdefault(session.id, block_digest(session.block))
             if sealed != block_digest(session.block):
                 yield f"session {session.id.hex()[:8]} has two sealed blocks"
-    for _, _, body in fact.taken:
-        if isinstance(body, SealBlock):
-            sealed_session = fact.step.application.session(body.block.session)
-            signers = {signer for signer, _ in body.certificate}
+    for result, envelope in fact.taken:
+        if result.type == "seal-block":
+            sealed_session = fact.step.application.session(result.session)
+            signers = {signer for signer, _ in decode(SealBlock, envelope.payload).certificate}
             size = len(sealed_session.members) if sealed_session is not None else 0
             if len(signers) < (size + (size - 1) // 3) // 2 + 1:
                 yield f"a block was sealed by {len(signers)} of {size} members"
@@ -170,7 +170,10 @@ def i2_reveal_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
 
 
 def _show(watch: Watch, session: Session | None, reveal: Reveal) -> None:
-    if session is not None and reveal.author in session.commits and _opens(session, reveal):
+    if session is None or reveal.author not in session.commits:
+        return
+    known = watch.revealed.get((session.id, reveal.author))
+    if reveal != known and _opens(session, reveal):
         watch.revealed[session.id, reveal.author] = reveal
 
 
@@ -180,7 +183,7 @@ def i3_one_value_a_stage(watch: Watch, fact: Sent) -> Iterator[str]:
     match received.message:
         case Submit(transaction=data):
             try:
-                envelope, _ = read(data)
+                envelope = read(data)
             except ProtocolError:
                 return
             header = envelope.header
@@ -198,7 +201,7 @@ def _said(watch: Watch, node: NodeId, session: bytes, kind: str, value: bytes) -
 
 def i3_one_value_on_the_ledger(watch: Watch, fact: Ordered) -> Iterator[str]:
     """An honest node never signs two values for one stage, across restarts: the super node's own as well."""
-    for result, envelope, _ in fact.taken:
+    for result, envelope in fact.taken:
         if result.type in ONCE_IN_SESSION:
             yield from _said(watch, result.author, result.session, result.type, envelope.digest)
 
@@ -256,7 +259,7 @@ def combined(watch: Watch, session: Session, reveals: list[Reveal]) -> bytes:
 
 def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: what honest members measure on one release is the same number."""
-    for result, _, _ in fact.taken:
+    for result, _ in fact.taken:
         session = fact.step.application.session(result.session) if result.type == "post-scores" else None
         if session is None or not watch.is_honest(result.author):
             continue
@@ -282,7 +285,7 @@ def i6_one_end(watch: Watch, fact: Ordered) -> Iterator[str]:
             yield f"session {session.id.hex()[:8]} went on after its end"
         if session.phase in ENDED and watch.ended.setdefault(session.id, session.phase) is not session.phase:
             yield f"session {session.id.hex()[:8]} has ended twice"
-    for result, _, _ in fact.taken:
+    for result, _ in fact.taken:
         given_up = fact.step.application.session(result.session) if result.type == "abort-request" else None
         if given_up is not None and given_up.requester != result.author:
             yield f"{result.author} has ended somebody else's session"
@@ -345,7 +348,7 @@ def i9_model_to_the_authorised(watch: Watch, fact: Sent) -> Iterator[str]:
 def i9_reuse_by_current_policy(watch: Watch, fact: Ordered) -> Iterator[str]:
     """No model to the unauthorised: every contributor's *current* policy allows this requester and purpose."""
     changing = {"set-policy", "withdraw", "register-profile"}
-    if any(result.type in changing for result, _, _ in fact.taken):
+    if any(result.type in changing for result, _ in fact.taken):
         return
     known = dict(fact.before.reuses())
     for request, reuse in fact.step.application.reuses():
@@ -363,7 +366,7 @@ def i9_reuse_by_current_policy(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i10_no_false_accusation(watch: Watch, fact: Ordered) -> Iterator[str]:
     """An honest node is never named in proven evidence."""
-    for result, _, _ in fact.taken:
+    for result, _ in fact.taken:
         if result.type == "report-evidence":
             for member in fact.step.application.members():
                 if member.suspended and watch.is_honest(member.node):
@@ -372,7 +375,7 @@ def i10_no_false_accusation(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i11_signature_in_its_place(watch: Watch, fact: Ordered) -> Iterator[str]:
     """No signature is valid outside its session, stage, epoch."""
-    for result, envelope, _ in fact.taken:
+    for result, envelope in fact.taken:
         header = envelope.header
         if watch.is_honest(result.author) and envelope.digest not in watch.authored:
             yield f"the ledger took a {result.type} that {result.author} never signed"
@@ -394,12 +397,13 @@ def i12_acknowledged_survives(watch: Watch, fact: Ordered) -> Iterator[str]:
 def stages_end_in_time(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Every session ends by its deadline: a stage takes nothing once its time is up, and is not cut short."""
     time_ms = fact.step.block.header.time_ms
-    for result, _, body in fact.taken:
-        ticked = fact.before.session(result.session) if isinstance(body, Tick) else None
-        same = isinstance(body, Tick) and ticked is not None and (ticked.phase, ticked.view) == (body.phase, body.view)
-        if same and ticked is not None and time_ms <= ticked.deadline_ms:
+    for result, envelope in fact.taken:
+        ticked = fact.before.session(result.session) if result.type == "tick" else None
+        if ticked is None or time_ms > ticked.deadline_ms:
+            continue
+        if decode(Tick, envelope.payload) == Tick(phase=ticked.phase, view=ticked.view):
             yield f"stage {ticked.phase} was ended {ticked.deadline_ms - time_ms} ms early"
-    for result, _, _ in fact.taken:
+    for result, _ in fact.taken:
         before = fact.before.session(result.session) if result.type in ONCE_IN_SESSION else None
         if before is not None and _stage_of(result.type) is before.phase and time_ms > before.deadline_ms:
             yield f"a {result.type} counted {time_ms - before.deadline_ms} ms after its stage had ended"

@@ -38,6 +38,7 @@ from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedSt
 from comitia.simulator.faults import Fault
 from comitia.simulator.founding import Party, ReadyLearner, RememberingBench, SimulatedNoise
 from comitia.simulator.replica import Orderer, Replica, begin
+from comitia.text.codebook import Codebook
 
 if TYPE_CHECKING:
     from comitia.simulator.adversaries import Strategy
@@ -48,6 +49,8 @@ STAGES: Final = {kind: name for name, kind in TYPES.items()}
 _AROUND: Final = (
     "commit", "budget-reserve", "budget-spend", "budget-give-back", "budget-reuse", "budget-abandon", "block", "append",
 )  # fmt: skip
+
+_WRITES: Final = ("write", "commit", "budget", "block", "append")
 
 _IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, AskReveal, Vote, Deliver, AskModel)
 
@@ -84,6 +87,11 @@ class Letter:
 @cache
 def _block_from(data: bytes) -> Block:
     return Block.from_bytes(data)
+
+
+@cache
+def _read_codebook(data: bytes) -> Codebook:
+    return Codebook.from_bytes(data)
 
 
 class SimulatedNode(Node):
@@ -158,7 +166,8 @@ class Machine:
         self.journal: list[bytes] = []
         self.kept: list[bytes] = [world.history.first]
         self.blocks = SimulatedBlocks(self.touch)
-        begin(self.blocks, world.founding)
+        if self.is_super:
+            begin(self.blocks, world.founding)
         self.node: SimulatedNode | None = None
         self.budget: SimulatedBudget | None = None
         self.requesting: Requesting | None = None
@@ -228,7 +237,7 @@ class Machine:
             draw=lambda count: world.random.randbytes(count),
         )
         node.machine = self
-        library = Library(node)
+        library = Library(node, _read_codebook)
         node.add(library)
         roles = self.party.roles
         if Role.PROVIDER in roles:
@@ -359,10 +368,11 @@ class Machine:
     def touch(self, point: str) -> None:
         """Pass a point at which the node can be killed, or find the disk full."""
         world = self.world
-        writes = point.startswith(("write", "commit", "budget", "block", "append"))
-        if self.full_until > world.now and writes and not point.endswith(":after"):
+        if self.full_until > world.now and point.startswith(_WRITES) and not point.endswith(":after"):
             world.fired[Fault.DISK_FULL] += 1
             raise StorageError("the disk is full", code="disk-full", hint="free some space")
+        if not self.plans:
+            return
         plan = next((plan for plan in self.plans if plan.point == point), None)
         if plan is not None:
             plan.left -= 1

@@ -549,7 +549,7 @@ class World:
         if self.watch.is_honest(fact.machine.node_id) or not isinstance(message, Submit):
             return
         try:
-            envelope, _ = read(message.transaction)
+            envelope = read(message.transaction)
         except ProtocolError:
             return
         header = envelope.header
@@ -579,7 +579,7 @@ class World:
 
     def _accuse_again(self, body: ReportEvidence) -> None:
         member = self.watch.now.application.member(body.accused)
-        if member is not None and not member.suspended and self.watch.session(read(body.items[0])[0].header.session):
+        if member is not None and not member.suspended and self.watch.session(read(body.items[0]).header.session):
             self._accuse(body)
 
     def _check_block(self) -> None:
@@ -588,7 +588,7 @@ class World:
         taken = []
         for result, data in zip(step.applied.results, step.block.transactions, strict=True):
             if not result.code:
-                taken.append((result, *read(data)))
+                taken.append((result, read(data)))
             self.note(f"block {step.block.header.height}: {result.type} of {self._name(result.author)} {result.code}")
         self.note(f"block {step.block.header.height}: state {step.applied.state_root.hex()[:16]}")
         self.watch.now = step
