@@ -17,6 +17,7 @@ from comitia.evaluation.consensus import Conduct, Cost, baselines, run_baseline,
 
 SMALLEST: Final = 3
 LARGEST: Final = 50
+TITLE: Final = "One block, everybody honest"
 HARDEST: Final = 32
 """Bits of a proof of work that anyone would wait for."""
 ODD_CASES_AT_MOST_BITS: Final = 16
@@ -47,7 +48,7 @@ def consensus(providers: str, bits: str, plot: Path | None, output: str) -> None
     if output != "json":
         _show(costs)
     if plot is not None:
-        write_charts(plot, _charts(costs), title="One block, everybody honest")
+        write_charts(plot, charts(costs), title=TITLE)
 
 
 def measure(
@@ -108,7 +109,7 @@ def _show(costs: Sequence[Cost]) -> None:
     )
 
 
-def _charts(costs: Sequence[Cost]) -> list[Chart]:
+def charts(costs: Sequence[Cost]) -> list[Chart]:
     """CPU time and bytes against the committee's size, both on logarithmic scales."""
     honest = [cost for cost in costs if cost.conduct is Conduct.HONEST]
 

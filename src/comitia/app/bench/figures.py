@@ -137,23 +137,28 @@ def _measure(material: Material, plan: Plan, size: int, seed: int, learner: Lear
     return points, time.process_time() - start
 
 
-def _draw(found: Sequence[Mean], folder: Path) -> list[Path]:
-    """A PNG and an SVG for each figure that there are points for."""
-    written = []
+def charts(found: Sequence[Mean]) -> dict[int, Chart]:
+    """A chart for each figure of the paper that there are means for, by its number."""
+    drawn = {}
     for (dataset, measured), number in FIGURES.items():
         curves = _curves([mean for mean in found if mean.dataset == dataset], measured)
-        if not curves:
-            continue
-        chart = Chart(
-            x="documents of the sub-data set",
-            y=AXES[measured],
-            curves=curves,
-            log_x=True,
-            log_y=measured == "cpu_s",
-        )
-        for ending in ("png", "svg"):
-            file = folder / f"fig-{number}.{ending}"
-            write_charts(file, [chart], title=f"Fig. {number} measured anew: {dataset}")
+        if curves:
+            drawn[number] = Chart(
+                title=f"Fig. {number} measured anew: {dataset}",
+                x="documents of the sub-data set",
+                y=AXES[measured],
+                curves=curves,
+                log_x=True,
+                log_y=measured == "cpu_s",
+            )
+    return drawn
+
+
+def _draw(found: Sequence[Mean], folder: Path) -> list[Path]:
+    written = []
+    for number, chart in charts(found).items():
+        for file in (folder / f"fig-{number}.png", folder / f"fig-{number}.svg"):
+            write_charts(file, [chart])
             written.append(file)
     return written
 

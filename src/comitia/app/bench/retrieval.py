@@ -33,6 +33,8 @@ _COSTS: Final = (
 
 Say = Callable[[str], None]
 
+TITLE: Final = "What finding providers costs"
+
 _SHOWN: Final = (
     "participants",
     "recall",
@@ -137,7 +139,7 @@ def retrieval(
             if output == "json":
                 emit(value, output, lambda: None)
     if plot is not None:
-        write_charts(plot, _charts(found), title="What finding providers costs")
+        write_charts(plot, charts(found), title=TITLE)
     if output == "text":
         headings = [name.replace("_", " ") for name in _SHOWN]
         table(f"{', '.join(data)}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
@@ -189,7 +191,7 @@ def _drawer(question: Question, generator: np.random.Generator, say: Say) -> Cal
     return lambda count: deal(collection, count, question.epsilon, generator)
 
 
-def _charts(figures: Sequence[Mapping[str, Any]]) -> list[Chart]:
+def charts(figures: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """Mean costs over participants, a chart each."""
 
     def chart(name: str, label: str) -> Chart:

@@ -40,6 +40,7 @@ class Curve:
 class Chart:
     """Curves over one pair of axes, either of which may be logarithmic; `from_zero` begins the upright one at 0."""
 
+    title: str = ""
     x: str
     y: str
     curves: tuple[Curve, ...]
@@ -48,7 +49,7 @@ class Chart:
     from_zero: bool = False
 
 
-def draw(charts: Sequence[Chart], *, title: str, form: str) -> bytes:
+def draw(charts: Sequence[Chart], *, title: str = "", form: str) -> bytes:
     """The charts side by side, two in a row, as an ``svg`` or ``png`` file's bytes: always the same for the same.
 
     Raises
@@ -58,12 +59,13 @@ def draw(charts: Sequence[Chart], *, title: str, form: str) -> bytes:
     """
     columns = min(2, len(charts))
     rows = -(-len(charts) // columns)
-    with extra("matplotlib").rc_context({"svg.hashsalt": "comitia"}):
+    with extra("matplotlib").rc_context({"svg.hashsalt": "comitia", "svg.fonttype": "none"}):
         size = (_WIDTH * columns + 1, _HEIGHT * rows)
         sheet = extra("matplotlib.figure").Figure(figsize=size, layout="constrained")
         for axes, chart in zip(sheet.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
             _fill(axes, chart)
-        sheet.suptitle(title)
+        if title:
+            sheet.suptitle(title)
         drawn = io.BytesIO()
         sheet.savefig(drawn, format=form, dpi=120, metadata={"Date": None} if form == "svg" else None)
     return drawn.getvalue()
@@ -85,9 +87,12 @@ def _fill(axes: Any, chart: Chart) -> None:
             label=curve.name,
         )
         drawn[family] += 1
-    axes.set(xlabel=chart.x, ylabel=chart.y)
+    axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
     if chart.log_x:
         axes.set_xscale("log")
+        marks = sorted({x for curve in chart.curves for x, _ in curve.points})
+        axes.set_xticks(marks, labels=[f"{mark:,.0f}" for mark in marks])
+        axes.minorticks_off()
     if chart.log_y:
         axes.set_yscale("log")
     if chart.from_zero:

@@ -46,7 +46,7 @@ def write_picture(file: Path, svg: str) -> None:
         file.write_bytes(bytes(extra("resvg_py").svg_to_bytes(svg_string=svg)))
 
 
-def write_charts(file: Path, panels: Sequence[charts.Chart], *, title: str) -> None:
+def write_charts(file: Path, panels: Sequence[charts.Chart], *, title: str = "") -> None:
     """Draw charts side by side into a file that `require_chart` accepts."""
     file.write_bytes(charts.draw(panels, title=title, form=_ending(file)))
 
