@@ -11,7 +11,7 @@ import pytest
 from made_up_consortium import Consortium, make, make_opaque
 
 from comitia.app.export.onnx_graph import Input, onnx_bytes
-from comitia.core.errors import UnavailableError
+from comitia.core.errors import ConfigurationError, UnavailableError
 from comitia.evaluation.federation import federate
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.registry import LEARNERS
@@ -80,6 +80,6 @@ def test_a_head_without_a_graph_is_refused(model: GlobalModel) -> None:
 
 def test_without_the_extra_it_says_which(model: GlobalModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         onnx_bytes(model, Input.VECTORS)
     assert "comitia[onnx]" in caught.value.hint

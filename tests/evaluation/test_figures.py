@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from comitia.core.errors import UnavailableError
-from comitia.evaluation import extras
+from comitia.app.cli import main
 from comitia.evaluation.datasets import Corpus
-from comitia.evaluation.figures import CENTRAL, COMITIA, GCN, PUBLIC_ONLY, Plan, measure, write_points
-from comitia.evaluation.learning import Prepared
-from comitia.evaluation.plots import series, summary
+from comitia.evaluation.figures import CENTRAL, COMITIA, GCN, PUBLIC_ONLY, Material, Plan, measure, write_points
+from comitia.evaluation.figures_summary import means, summary
+from comitia.evaluation.text_gcn import Settings, text_gcn, words_of
 from comitia.learning.registry import learner
 from comitia.privacy.noise import SeededNoise
 from comitia.text.categories import Category
@@ -31,8 +30,8 @@ def texts(count: int, seed: int) -> list[Document]:
 
 
 @pytest.fixture(scope="module")
-def prepared() -> Prepared:
-    return Prepared.of(
+def material() -> Material:
+    return Material.of(
         Corpus(
             name="reuters",
             categories=tuple(Category(label=label, name=label) for label in sorted(WORDS)),
@@ -43,20 +42,49 @@ def prepared() -> Prepared:
     )
 
 
-def test_methods_side_by_side(prepared: Prepared, tmp_path: Path) -> None:
-    plan = Plan(sizes=(360,), providers=(3,), epsilon="4", seeds=2, methods=(COMITIA, PUBLIC_ONLY, CENTRAL, GCN))
-    points = list(measure(prepared, plan, learner=learner("prototype"), noise=SeededNoise(b"f")))
-    assert len(points) == 8
-    found = {name: curve[0][1] for name, curve in series(points, "reuters", "auc").items()}
-    assert all(auc > 0.9 for name, auc in found.items() if name != PUBLIC_ONLY)
+def test_methods_side_by_side(material: Material, tmp_path: Path) -> None:
+    plan = Plan(sizes=(360,), providers=(3, 6), epsilon="4", seeds=2, methods=(COMITIA, PUBLIC_ONLY, CENTRAL, GCN))
+    points = [
+        point
+        for seed in range(plan.seeds)
+        for point in measure(material, plan, size=360, seed=seed, learner=learner("prototype"), noise=SeededNoise(b"f"))
+    ]
+    assert len(points) == 10
+    found = means(points)
+    assert [mean.curve for mean in found] == [f"{COMITIA}, 3 providers", f"{COMITIA}, 6 providers", *plan.methods[1:]]
+    assert all(mean.auc > 0.9 for mean in found if mean.method != PUBLIC_ONLY)
+    assert all(mean.seeds == 2 for mean in found)
     write_points(tmp_path / "points.csv", points)
-    assert len((tmp_path / "points.csv").read_text().splitlines()) == 9
-    page = summary(points, epsilon="4")
+    assert len((tmp_path / "points.csv").read_text().splitlines()) == 11
+    page = summary(found, epsilon="4")
     assert "Fig. 10" in page
-    assert "Fig. 9" not in page.replace("Figures 9", "")
+    assert "Fig. 9" not in page
+    assert f"{np.mean([point.auc for point in points if point.method == COMITIA]):.3f} (the paper: .918" in page
 
 
-def test_a_missing_extra_is_named() -> None:
-    with pytest.raises(UnavailableError) as caught:
-        extras.extra("comitia_has_no_such_module")
-    assert "comitia[figures]" in caught.value.hint
+def test_a_smaller_sub_data_set_is_a_part_of_a_larger_one(material: Material) -> None:
+    plan = Plan(methods=(PUBLIC_ONLY,))
+    documents = [
+        measure(material, plan, size=size, seed=0, learner=learner("prototype"), noise=SeededNoise(b"f"))[0].documents
+        for size in (36, 180, 9999)
+    ]
+    assert documents[0] < documents[1] < documents[2] == 360
+
+
+def test_the_benchmark_needs_no_word_at_all() -> None:
+    nothing = words_of(["", ""])
+    scores = text_gcn(nothing[:1], np.array([0]), nothing[1:], 2, np.random.default_rng(1), Settings(epochs=2))
+    assert scores.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "options", [["--datasets", "imdb"], ["--sizes", "few"], ["--epsilon", "-1"], ["--learner", "oracle"]]
+)
+def test_figures_that_cannot_be_measured(options: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "figures"
+    assert main(["bench", "figures", "--out", str(out), "--data", str(tmp_path), *options]) == 3
+    assert not out.exists()
+
+
+def test_a_folder_without_the_data_is_named(tmp_path: Path) -> None:
+    assert main(["bench", "figures", "--out", str(tmp_path / "figures"), "--data", str(tmp_path)]) == 6

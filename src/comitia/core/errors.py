@@ -33,10 +33,18 @@ class ComitiaError(Exception):
         self.hint = hint
         self.values = values
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _again, (type(self), self.message, self.code, self.hint, self.values)
+
     def as_dict(self) -> dict[str, object]:
         """The error as a machine reads it."""
         facts = {name: value.hex() if isinstance(value, bytes) else value for name, value in self.values.items()}
         return {"error": self.code, "message": self.message, "hint": self.hint, "values": facts}
+
+
+def _again(kind: type[ComitiaError], message: str, code: str, hint: str, values: dict[str, object]) -> ComitiaError:
+    """An error as another process raised it."""
+    return kind(message, code=code, hint=hint, **values)
 
 
 class LocalError(ComitiaError):

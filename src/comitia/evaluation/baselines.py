@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.evaluation.extras import extra
+from comitia.core.extras import extra
+from comitia.text.terms import TermMatrix
 
 FloatArray = NDArray[np.float64]
 
@@ -54,6 +55,12 @@ def paper_literal(
         noise = generator.laplace(scale=2.0 * vectors.shape[1] ** 0.5 / epsilon, size=vectors.shape)
         total += boosted_trees(vectors + noise, labels, queries, classes)
     return total / len(shares)
+
+
+def sparse_matrix(matrix: TermMatrix) -> Any:
+    """The matrix as scipy's CSR, float64."""
+    parts = (matrix.values.astype(np.float64), matrix.columns, matrix.starts)
+    return extra("scipy.sparse").csr_matrix(parts, shape=(len(matrix.starts) - 1, matrix.width))
 
 
 def _placed(known: NDArray[np.int64], scores: FloatArray, classes: int) -> FloatArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +9,17 @@ from typing import Any, Final
 
 import click
 
+from comitia.app.drawing.charts import Chart, Curve
+from comitia.app.drawing.files import require_chart, write_charts
+from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option, table
-from comitia.core.errors import ConfigurationError, InputError
 from comitia.evaluation.consensus import Conduct, Cost, baselines, run_baseline, run_poq
 
 SMALLEST: Final = 3
 LARGEST: Final = 50
+TITLE: Final = "One block, everybody honest"
+HARDEST: Final = 32
+"""Bits of a proof of work that anyone would wait for."""
 ODD_CASES_AT_MOST_BITS: Final = 16
 """Misconduct under proof of work is shown at this difficulty and below: it does not depend on it."""
 
@@ -31,13 +35,10 @@ def consensus(providers: str, bits: str, plot: Path | None, output: str) -> None
     Proof of Training Quality, the same as the paper prints it, a plain two-phase vote, and proof of work. Nobody
     trains; no network is in between. One line is one block.
     """
-    sizes, difficulties = _numbers(providers, "--providers"), _numbers(bits, "--bits")
-    if not all(SMALLEST <= size <= LARGEST for size in sizes):
-        raise InputError(f"committees of {SMALLEST} to {LARGEST} are compared", code="bad-size", given=providers)
-    if not all(0 <= difficulty <= 32 for difficulty in difficulties):
-        raise InputError("a difficulty of 0 to 32 bits can be waited for", code="bad-difficulty", given=bits)
+    sizes = whole_numbers(providers, "--providers", least=SMALLEST, most=LARGEST)
+    difficulties = whole_numbers(bits, "--bits", least=0, most=HARDEST)
     if plot is not None:
-        _plotting()
+        require_chart(plot)
     costs = []
     with console(stderr=True).status("agreeing") as status:
         for cost in measure(sizes, difficulties, say=status.update):
@@ -47,7 +48,7 @@ def consensus(providers: str, bits: str, plot: Path | None, output: str) -> None
     if output != "json":
         _show(costs)
     if plot is not None:
-        _draw(costs, plot)
+        write_charts(plot, charts(costs), title=TITLE)
 
 
 def measure(
@@ -65,13 +66,6 @@ def measure(
 
 def _easy(bits: Sequence[int]) -> list[int]:
     return [difficulty for difficulty in bits if difficulty <= ODD_CASES_AT_MOST_BITS][:1]
-
-
-def _numbers(text: str, option: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"{option} takes numbers with commas, not {text!r}", code="bad-number") from None
 
 
 def _figures(cost: Cost) -> dict[str, Any]:
@@ -115,32 +109,18 @@ def _show(costs: Sequence[Cost]) -> None:
     )
 
 
-def _plotting() -> Any:
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ConfigurationError(
-            "drawing needs matplotlib, which is not installed",
-            code="extra-missing",
-            hint="pip install 'comitia[plots]', or leave --plot out and take --format json",
-        ) from error
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _draw(costs: Sequence[Cost], path: Path) -> None:
+def charts(costs: Sequence[Cost]) -> list[Chart]:
     """CPU time and bytes against the committee's size, both on logarithmic scales."""
-    pyplot = _plotting()
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     honest = [cost for cost in costs if cost.conduct is Conduct.HONEST]
-    for axis, name, unit in ((axes[0], "cpu_s", "CPU time of all members, s"), (axes[1], "sent_bytes", "bytes sent")):
-        for protocol in dict.fromkeys(cost.protocol for cost in honest):
-            line = [cost for cost in honest if cost.protocol == protocol]
-            axis.plot([c.providers for c in line], [getattr(c, name) for c in line], marker="o", label=protocol)
-        axis.set(xlabel="providers", ylabel=unit, xscale="log", yscale="log")
-    axes[0].legend(fontsize="small")
-    figure.suptitle(f"One block, by Comitia's bench consensus, {time.strftime('%Y-%m-%d')}")
-    figure.savefig(path)
-    pyplot.close(figure)
+
+    def chart(name: str, unit: str) -> Chart:
+        curves = tuple(
+            Curve(
+                name=protocol,
+                points=tuple((cost.providers, getattr(cost, name)) for cost in honest if cost.protocol == protocol),
+            )
+            for protocol in dict.fromkeys(cost.protocol for cost in honest)
+        )
+        return Chart(x="providers", y=unit, curves=curves, log_x=True, log_y=True)
+
+    return [chart("cpu_s", "CPU time of all members, s"), chart("sent_bytes", "bytes sent")]

@@ -1,19 +1,39 @@
-"""The paper's figures measured anew; the measuring itself is `evaluation.figures`."""
+"""The paper's figures measured anew, on all processors; the measuring itself is `evaluation.figures`."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import click
+from rich.progress import Progress
 
+from comitia.app.drawing.charts import Chart, Curve
+from comitia.app.drawing.files import write_charts
+from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option
 from comitia.core.errors import InputError
+from comitia.core.extras import extra
 from comitia.evaluation import datasets
-from comitia.evaluation.figures import METHODS, Plan, Point, measure, write_points
-from comitia.evaluation.learning import Prepared
-from comitia.evaluation.plots import draw, summary
+from comitia.evaluation.figures import METHODS, PACKAGES, Material, Plan, Point, measure, write_points
+from comitia.evaluation.figures_summary import AXES, FIGURES, Mean, means, summary
+from comitia.learning.contract import Learner
 from comitia.learning.registry import learner as learner_named
 from comitia.privacy.noise import SystemNoise
+from comitia.privacy.terms import PrivacyTerms
+
+_CORPORA: Final[dict[str, Callable[[Path | None], datasets.Corpus]]] = {
+    "20news": datasets.twenty_news,
+    "reuters": datasets.reuters,
+}
+_ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""For numpy in a worker: threads that wait for a processor would count as time."""
 
 
 @click.command()
@@ -25,7 +45,8 @@ from comitia.privacy.noise import SystemNoise
 @click.option("--without", multiple=True, type=click.Choice(METHODS), help="Leave a method out; repeat.")
 @click.option("--learner", default="prototype", show_default=True)
 @click.option("--epsilon", default="1", show_default=True)
-@click.option("--seeds", default=5, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes that measure. Default: one a processor.")
 @format_option
 def figures(
     out: Path,
@@ -37,50 +58,121 @@ def figures(
     learner: str,
     epsilon: str,
     seeds: int,
+    workers: int | None,
     output: str,
 ) -> None:
-    """Measure Figs. 9 to 12 of the paper anew, beside baselines: CSV, drawings, a summary.
+    """Measure Figs. 9 to 12 of the paper anew, beside baselines: CSV, charts, a summary.
 
-    The drawings and most baselines need the extra `figures`. Points are kept after each sub-data set.
+    The charts and most baselines need the extra `figures`. Points are kept after each sub-data set.
     """
     plan = Plan(
-        sizes=_numbers(sizes, "--sizes"),
-        providers=_numbers(providers, "--providers"),
+        sizes=whole_numbers(sizes, "--sizes"),
+        providers=whole_numbers(providers, "--providers"),
         epsilon=epsilon,
         seeds=seeds,
         methods=tuple(method for method in METHODS if method not in without),
     )
     using = learner_named(learner)
+    PrivacyTerms.of(epsilon, plan.delta)
+    corpora = _corpora(names, data)
+    for package in ("matplotlib", *(package for method in plan.methods for package in PACKAGES.get(method, ()))):
+        extra(package)
     out.mkdir(parents=True, exist_ok=True)
     points: list[Point] = []
-    with console(stderr=True).status("starting") as status:
-        for name in names.split(","):
-            status.update(f"{name}: building the codebook")
-            prepared = Prepared.of(_corpus(name, data))
-            for point in measure(prepared, plan, learner=using, noise=SystemNoise()):
-                points.append(point)
-                status.update(f"{name}: seed {point.seed + 1} of {seeds}, {point.documents} documents, {point.method}")
-                write_points(out / "points.csv", points)
+    began, cpu_s = time.monotonic(), 0.0
+    with Progress(console=console(stderr=True), transient=True) as progress:
+        shown = progress.add_task("making vectors", total=len(corpora) * seeds * len(plan.sizes))
+        for made, seconds in _measured(corpora, plan, using, workers):
+            points += made
+            cpu_s += seconds
+            write_points(out / "points.csv", points)
+            progress.update(shown, advance=1, description=f"{made[0].dataset}, {made[0].size} documents")
+    cpu_s += time.process_time()
+    found = means(points)
     page = out / "summary.md"
-    page.write_text(summary(points, epsilon=epsilon), encoding="utf-8")
-    written = [out / "points.csv", page, *draw(points, out)]
-    value = {"points": len(points), "written": [str(path) for path in written]}
-    emit(value, output, lambda: click.echo(page.read_text(encoding="utf-8")))
+    page.write_text(summary(found, epsilon=epsilon), encoding="utf-8")
+    run = {
+        "cpu_s": round(cpu_s, 1),
+        "wall_s": round(time.monotonic() - began, 1),
+        "written": [str(path) for path in (out / "points.csv", page, *_draw(found, out))],
+    }
+    for value in [*map(asdict, found), run]:
+        emit(value, output, lambda: None)
+    if output == "text":
+        click.echo(page.read_text(encoding="utf-8"))
 
 
-def _corpus(name: str, folder: Path | None) -> datasets.Corpus:
-    if name == "20news":
-        return datasets.twenty_news(folder)
-    if name == "reuters":
-        return datasets.reuters(folder)
-    raise InputError(f"the paper has no data set {name!r}", code="bad-option", hint="--datasets 20news,reuters")
+def _corpora(names: str, folder: Path | None) -> list[datasets.Corpus]:
+    for name in names.split(","):
+        if name not in _CORPORA:
+            raise InputError(
+                f"the paper has no data set {name!r}", code="bad-option", hint=f"--datasets {','.join(_CORPORA)}"
+            )
+    return [_CORPORA[name](folder) for name in dict.fromkeys(names.split(","))]
 
 
-def _numbers(text: str, option: str) -> tuple[int, ...]:
+def _measured(
+    corpora: Sequence[datasets.Corpus], plan: Plan, learner: Learner, workers: int | None
+) -> Iterator[tuple[list[Point], float]]:
+    """The points of each sub-data set as they come, and the CPU seconds that they took in all."""
+    os.environ.update(_ONE_THREAD)
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
-        found = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        found = (0,)
-    if min(found) < 1:
-        raise InputError(f"{option} takes whole numbers above 0 with commas, not {text!r}", code="bad-option")
-    return found
+        tasks = [
+            pool.submit(_measure, material, plan, size, seed, learner)
+            for material in map(Material.of, corpora)
+            for seed in range(plan.seeds)
+            for size in plan.sizes
+        ]
+        for task in as_completed(tasks):
+            yield task.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _measure(material: Material, plan: Plan, size: int, seed: int, learner: Learner) -> tuple[list[Point], float]:
+    """In a process of its own."""
+    start = time.process_time()
+    points = measure(material, plan, size=size, seed=seed, learner=learner, noise=SystemNoise())
+    return points, time.process_time() - start
+
+
+def charts(found: Sequence[Mean]) -> dict[int, Chart]:
+    """A chart for each figure of the paper that there are means for, by its number."""
+    drawn = {}
+    for (dataset, measured), number in FIGURES.items():
+        curves = _curves([mean for mean in found if mean.dataset == dataset], measured)
+        if curves:
+            drawn[number] = Chart(
+                title=f"Fig. {number} measured anew: {dataset}",
+                x="documents of the sub-data set",
+                y=AXES[measured],
+                curves=curves,
+                log_x=True,
+                log_y=measured == "cpu_s",
+            )
+    return drawn
+
+
+def _draw(found: Sequence[Mean], folder: Path) -> list[Path]:
+    written = []
+    for number, chart in charts(found).items():
+        for file in (folder / f"fig-{number}.png", folder / f"fig-{number}.svg"):
+            write_charts(file, [chart])
+            written.append(file)
+    return written
+
+
+def _curves(found: Sequence[Mean], measured: str) -> tuple[Curve, ...]:
+    by_name: dict[str, list[Mean]] = {}
+    for mean in found:
+        by_name.setdefault(mean.curve, []).append(mean)
+    return tuple(
+        Curve(
+            name=name,
+            points=tuple((mean.size, getattr(mean, measured)) for mean in curve),
+            deviations=tuple(getattr(mean, f"{measured}_std") for mean in curve),
+            family=curve[0].method,
+        )
+        for name, curve in by_name.items()
+    )

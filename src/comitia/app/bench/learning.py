@@ -14,6 +14,7 @@ import numpy as np
 
 from comitia.app.codebooks import read_categories
 from comitia.app.demo.work_orders import COST_COLUMN, LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
 from comitia.evaluation import baselines, datasets
@@ -168,10 +169,10 @@ def learning(
         ),
         categories=categories,
         names=names,
-        providers=_numbers(providers, "--providers"),
+        providers=whole_numbers(providers, "--providers"),
         partition=partition,
         learner=learner or ("prototype" if target is None else "bins"),
-        references=_numbers(references, "--references"),
+        references=whole_numbers(references, "--references", least=0),
         new_classes=new_classes,
         epsilons=tuple(epsilon.split(",")),
         pure=pure,
@@ -383,13 +384,6 @@ def _corpus(data: OwnData | None, categories: int, known: tuple[Category, ...] |
 def _known(names: str) -> tuple[Category, ...] | None:
     """The categories of a file; None for a choice that is no file."""
     return None if names in (LABELS, NO_NAMES) else read_categories(Path(names), ())
-
-
-def _numbers(text: str, option: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{option} takes whole numbers with commas, not {text!r}", code="bad-option") from None
 
 
 def _rounded(value: float) -> float | None:

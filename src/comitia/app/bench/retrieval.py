@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,10 @@ import click
 import numpy as np
 
 from comitia.app.bench.corpora import read_corpora
-from comitia.app.bench.retrieval_plot import plot_costs, require_plots
+from comitia.app.drawing.charts import Chart, Curve
+from comitia.app.drawing.files import require_chart, write_charts
+from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option, table
-from comitia.core.errors import InputError
 from comitia.evaluation.retrieval.documents import collect, deal
 from comitia.evaluation.retrieval.lookups import Setting, Way, measure
 from comitia.evaluation.retrieval.population import Population
@@ -23,7 +24,16 @@ from comitia.privacy.terms import PrivacyTerms
 
 SYNTHETIC: Final = "synthetic"
 
+_COSTS: Final = (
+    ("messages", "messages a lookup"),
+    ("rounds", "rounds"),
+    ("table_entries_mean", "table entries"),
+    ("join_messages", "messages to join"),
+)
+
 Say = Callable[[str], None]
+
+TITLE: Final = "What finding providers costs"
 
 _SHOWN: Final = (
     "participants",
@@ -65,7 +75,7 @@ class Question:
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
 @click.option("--categories", default=20, show_default=True, help="The most frequent labels of each.")
-@click.option("--leaves", default=128, show_default=True, help="Of the synthetic codebook, at least 4.")
+@click.option("--leaves", type=click.IntRange(min=4), default=128, show_default=True, help="Of the synthetic codebook.")
 @click.option("--epsilon", default="1", show_default=True, help="Of each profile, and of each self-check besides.")
 @click.option("--lookup", "way", type=click.Choice([way.value for way in Way]), default="overlay", show_default=True)
 @click.option("--most", type=click.IntRange(min=1), help="How many providers are enough. Default: all.")
@@ -101,7 +111,7 @@ def retrieval(
     One line for each number of participants and seed. In this process; every lookup runs the code that a node runs.
     """
     if plot is not None:
-        require_plots()
+        require_chart(plot)
     setting = Setting(
         way=Way(way),
         dead=dead,
@@ -112,12 +122,12 @@ def retrieval(
         epochs=epochs if churn else 1,
     )
     question = Question(
-        participants=_numbers(participants),
+        participants=whole_numbers(participants, "--participants", least=10),
         data=data,
         text_column=text_column,
         label_column=label_column,
         categories=categories,
-        leaves=_enough(leaves, 4, "--leaves"),
+        leaves=leaves,
         epsilon=epsilon,
         setting=setting,
         seeds=seeds,
@@ -129,7 +139,7 @@ def retrieval(
             if output == "json":
                 emit(value, output, lambda: None)
     if plot is not None:
-        plot_costs(found, plot)
+        write_charts(plot, charts(found), title=TITLE)
     if output == "text":
         headings = [name.replace("_", " ") for name in _SHOWN]
         table(f"{', '.join(data)}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
@@ -181,15 +191,16 @@ def _drawer(question: Question, generator: np.random.Generator, say: Say) -> Cal
     return lambda count: deal(collection, count, question.epsilon, generator)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--participants takes whole numbers with commas, not {text!r}", code="bad-option") from None
-    return tuple(_enough(number, 10, "--participants") for number in numbers)
+def charts(figures: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Mean costs over participants, a chart each."""
 
+    def chart(name: str, label: str) -> Chart:
+        by_count: dict[int, list[float]] = {}
+        for value in figures:
+            if value[name] is not None:
+                by_count.setdefault(value["participants"], []).append(value[name])
+        means = tuple((count, sum(found) / len(found)) for count, found in sorted(by_count.items()))
+        curves = (Curve(name=label, points=means),) if means else ()
+        return Chart(x="participants", y=label, curves=curves, log_x=True, from_zero=True)
 
-def _enough(number: int, least: int, option: str) -> int:
-    if number < least:
-        raise InputError(f"{option} must be at least {least}, not {number}", code="bad-option")
-    return number
+    return [chart(name, label) for name, label in _COSTS]

@@ -93,8 +93,8 @@ def inspect(
     codebook was built from.
     """
     from comitia.app.codebooks import leaf_number, read_codebook
-    from comitia.app.pictures import require_picture, write_picture
-    from comitia.text.picture import Panel
+    from comitia.app.drawing.files import require_picture, write_picture
+    from comitia.app.drawing.graphs import Panel, draw
 
     if picture is not None:
         require_picture(picture)
@@ -106,7 +106,7 @@ def inspect(
             for index, leaf in enumerate(book.leaves)
             if index in shown
         ]
-        write_picture(picture, panels)
+        write_picture(picture, draw(panels))
     _show(book, file, output, _assess(book, data, text_column, label_column) if data else None)
 
 

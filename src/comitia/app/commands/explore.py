@@ -47,11 +47,11 @@ def explore(
     DATA as for a provider; labels are not needed. Everything stays on this machine: nothing is sent, and nothing
     that is shown or written is noised, so do not publish it.
     """
-    from comitia.app.pictures import require_picture, write_picture
+    from comitia.app.drawing.files import require_picture, write_picture
+    from comitia.app.drawing.graphs import Panel, draw
     from comitia.storage.documents import Columns, read_documents
     from comitia.text.clustering import Distance
     from comitia.text.groups import fitting_count, group_documents
-    from comitia.text.picture import Panel
 
     if picture is not None:
         require_picture(picture)
@@ -71,13 +71,10 @@ def explore(
             progress=lambda doing: status.update(f"{len(documents)} documents: {doing}"),
         )
     if picture is not None:
-        write_picture(
-            picture,
-            [
-                Panel(title=group.name, note=f"{len(group.members)} documents", graph=group.graph)
-                for group in found.groups
-            ],
-        )
+        panels = [
+            Panel(title=group.name, note=f"{len(group.members)} documents", graph=group.graph) for group in found.groups
+        ]
+        write_picture(picture, draw(panels))
     if labels_to is not None:
         _write_labels(labels_to, documents, found)
     _show(_described(documents, found, examples), labels_to, picture, output)
@@ -123,15 +120,8 @@ def _show(value: dict[str, Any], labels_to: Path | None, picture: Path | None, o
 
 
 def _write_labels(file: Path, documents: Sequence[Document], found: Groups) -> None:
-    from comitia.core.errors import StorageError
-
-    try:
-        with file.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(("text", "label"))
-            for document, group in zip(documents, found.of_document.tolist(), strict=True):
-                writer.writerow((document.text, found.groups[group].name if group >= 0 else ""))
-    except OSError as error:
-        raise StorageError(
-            f"{file} cannot be written: {error.strerror}", code="cannot-write", path=str(file)
-        ) from error
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("text", "label"))
+        for document, group in zip(documents, found.of_document.tolist(), strict=True):
+            writer.writerow((document.text, found.groups[group].name if group >= 0 else ""))

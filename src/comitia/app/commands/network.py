@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from comitia.app.output import console, emit, format_option, table
-from comitia.core.errors import InputError
-
-if TYPE_CHECKING:
-    from comitia.app.network import District
 
 _STANDING = {True: "yes", False: "no", None: "not asked"}
 
@@ -22,16 +17,20 @@ _STANDING = {True: "yes", False: "no", None: "not asked"}
     "folder", metavar="[DIR]", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
 )
 @click.option("--probe", is_flag=True, help="Ask every provider whether it is there; DIR is a requester's.")
-@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw it into an SVG file.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw it here (.svg, .png).")
 @format_option
 def network(folder: Path, probe: bool, picture: Path | None, output: str) -> None:
     """Show the communities of providers with data alike, by the ledger of the node in DIR."""
+    from comitia.app.drawing.communities import draw
+    from comitia.app.drawing.files import require_picture, write_picture
     from comitia.app.network import probe_network, read_network
 
+    if picture is not None:
+        require_picture(picture)
     with console(stderr=True).status("asking providers" if probe else "reading the ledger"):
         districts = probe_network(folder) if probe else read_network(folder)
     if picture is not None:
-        _write(picture, districts)
+        write_picture(picture, draw(districts))
 
     def render() -> None:
         rows = [
@@ -70,14 +69,3 @@ def find(folder: Path, category: str, way: str, most: int | None, output: str) -
             click.echo("some could not be found or did not answer")
 
     emit(asdict(found), output, render)
-
-
-def _write(picture: Path, districts: tuple[District, ...]) -> None:
-    from comitia.app.network_picture import draw
-
-    try:
-        picture.write_text(draw(districts), encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{picture} cannot be written: {error.strerror}", code="cannot-write", path=str(picture)
-        ) from error

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import UnavailableError
+from comitia.core.extras import extra
 from comitia.learning.fixed_scores import FARTHEST, SCORE_BITS, Standard
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.heads import WEIGHT_BITS as HEAD_BITS
@@ -45,8 +46,10 @@ def onnx_bytes(model: GlobalModel, takes: Input) -> bytes:
 
     Raises
     ------
+    ConfigurationError
+        Code ``extra-missing``: without the extra ``onnx``.
     UnavailableError
-        Without the extra ``onnx``.
+        Code ``no-onnx-form``: a head that has no graph.
     """
     graph = _Graph()
     if takes is Input.WORDS:
@@ -65,16 +68,7 @@ class _Graph:
     """Nodes and constants as they are added; each node has one output, named by its number."""
 
     def __init__(self) -> None:
-        try:
-            import onnx
-        except ImportError as error:
-            raise UnavailableError(
-                "writing ONNX needs the package onnx",
-                code="extra-missing",
-                hint="pip install 'comitia[onnx]'",
-                extra="onnx",
-            ) from error
-        self.onnx: Any = onnx
+        self.onnx = extra("onnx")
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 

@@ -1,14 +1,12 @@
-"""Groups of unlabelled documents, graphs of leaves, and their pictures."""
+"""Groups of unlabelled documents, and graphs of leaves."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.core.errors import DamagedError, InputError
@@ -17,11 +15,10 @@ from comitia.text.categories import Category
 from comitia.text.clustering import Distance
 from comitia.text.codebook import Codebook
 from comitia.text.comparison import compare
-from comitia.text.context_graph import ContextGraph, common_graph
+from comitia.text.context_graph import common_graph
 from comitia.text.documents import Document
 from comitia.text.groups import NO_GROUP, fitting_count, group_documents
 from comitia.text.key_terms import key_terms
-from comitia.text.picture import Panel, draw
 from comitia.text.probe import probe, require_known_language
 from comitia.text.quality import assess
 from comitia.text.vocabulary import Vocabulary
@@ -120,22 +117,6 @@ def test_edges_join_what_stands_together() -> None:
     graph = common_graph(texts, {"hose": 2.0, "leaks": 1.0, "pump": 1.0}, most_edges=9)
     assert list(graph.edges) == [("hose", "leaks")]
     assert graph.edges["hose", "leaks"] == pytest.approx(2 / (2 * 3) ** 0.5)
-
-
-terms = st.text(min_size=1, max_size=12)
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.dictionaries(terms, st.floats(0, 9), max_size=9), terms)
-def test_a_picture_is_well_formed_whatever_the_words(nodes: dict[str, float], title: str) -> None:
-    names = list(nodes)
-    edges = {(min(a, b), max(a, b)): 0.5 for a, b in pairwise(names)}
-    graph = ContextGraph(nodes=nodes, edges=edges)
-    svg = draw([Panel(title=title, note="", graph=graph)] * 3)
-    drawn = ET.fromstring(svg)
-    assert len(drawn.findall(".//{*}text[@class='term']")) == 3 * len(nodes)
-    assert len(drawn.findall(".//{*}line")) == 3 * len(edges)
-    assert svg == draw([Panel(title=title, note="", graph=graph)] * 3)
 
 
 # --- leaves ---------------------------------------------------------------------------------------------------

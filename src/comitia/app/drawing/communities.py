@@ -1,17 +1,19 @@
-"""The communities as a picture: the tree of the leaves' codes, and who lives where. SVG, written by hand."""
+"""The communities as a picture: the tree of the leaves' codes, and who lives where."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Final
 
+from comitia.app.drawing.svg import document, plain
 from comitia.app.network import District, Resident
 
 _ROW: Final = 26
 _HEAD: Final = 34
 _STEP: Final = 36
 _WIDTH: Final = 460
+_LETTERS: Final = 52
+"""That fit into a box."""
 _COLOURS: Final = {True: "#2e7d32", False: "#c62828", None: "#78909c"}
 _MEANINGS: Final = {True: "answers", False: "silent", None: "not asked"}
 
@@ -26,16 +28,8 @@ def draw(districts: Sequence[District]) -> str:
     for district, top in zip(districts, tops, strict=False):
         body += _box(district, left, top)
     body += _legend(height)
-    return "\n".join(
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + _WIDTH + 20}" height="{height + _ROW}" '
-            'font-family="sans-serif" font-size="13">',
-            f"<title>{len(districts)} communities</title>",
-            '<rect width="100%" height="100%" fill="white"/>',
-            *body,
-            "</svg>\n",
-        )
-    )
+    width = left + _WIDTH + 20
+    return document(width, height + _ROW, body, title=f"{len(districts)} communities", style="text{font-size:13px}")
 
 
 def _tops(districts: Sequence[District]) -> list[int]:
@@ -64,7 +58,7 @@ def _branches(middle: dict[str, float], left: int) -> Iterator[str]:
 def _box(district: District, left: int, top: int) -> Iterator[str]:
     height = _HEAD + _ROW * len(district.residents)
     yield f'<rect x="{left}" y="{top}" width="{_WIDTH}" height="{height}" rx="6" fill="#eceff1" stroke="#90a4ae"/>'
-    words = escape(_short(", ".join(district.categories)))
+    words = plain(", ".join(district.categories), _LETTERS)
     yield f'<text x="{left + 12}" y="{top + 22}" font-weight="bold">{words}</text>'
     for row, resident in enumerate(district.residents):
         yield from _resident(resident, left, top + _HEAD + _ROW * row)
@@ -72,7 +66,7 @@ def _box(district: District, left: int, top: int) -> Iterator[str]:
 
 def _resident(resident: Resident, left: int, top: int) -> Iterator[str]:
     yield f'<circle cx="{left + 18}" cy="{top + 9}" r="5" fill="{_COLOURS[resident.alive]}"/>'
-    yield f'<text x="{left + 32}" y="{top + 14}">{escape(_short(resident.name))}</text>'
+    yield f'<text x="{left + 32}" y="{top + 14}">{plain(resident.name, _LETTERS)}</text>'
     yield f'<text x="{left + _WIDTH - 12}" y="{top + 14}" text-anchor="end">{resident.share:.0%}</text>'
 
 
@@ -81,7 +75,3 @@ def _legend(top: int) -> Iterator[str]:
         x = 16 + 110 * number
         yield f'<circle cx="{x}" cy="{top}" r="5" fill="{_COLOURS[alive]}"/>'
         yield f'<text x="{x + 12}" y="{top + 4}">{meaning}</text>'
-
-
-def _short(text: str, most: int = 52) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,14 +1,14 @@
-"""Context graphs as pictures: SVG, written by hand, so that it needs no library and is the same everywhere."""
+"""Context graphs as pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.app.drawing.svg import document, plain
 from comitia.text.context_graph import ContextGraph
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 340
@@ -21,7 +21,6 @@ _LETTER = 0.56
 """Width of a letter on the average, in parts of its size."""
 
 _STYLE = (
-    "text{font-family:'Helvetica Neue',Arial,'DejaVu Sans',sans-serif}"
     ".panel{fill:#ffffff;stroke:#d5dae1}.title{font-size:15px;font-weight:600;fill:#1f2a37}"
     ".note{font-size:11px;fill:#6b7684}.term{fill:#1f4e79;text-anchor:middle;paint-order:stroke;"
     "stroke:#ffffff;stroke-width:3px;stroke-linejoin:round}.edge{stroke:#7fa6c9;stroke-linecap:round}"
@@ -38,7 +37,7 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel]) -> str:
-    """An SVG document with a panel for each graph, as square as may be. III.A, Fig. 3 shows such graphs.
+    """An SVG document with a panel for each graph, as square as may be.
 
     Size and darkness of a term grow with its weight, an edge's breadth with its correlation. The same graphs give
     the same picture.
@@ -51,11 +50,7 @@ def draw(panels: Sequence[Panel]) -> str:
         f"{_panel(panel)}</g>"
         for index, panel in enumerate(panels)
     ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        f'role="img"><title>{_plain(", ".join(panel.title for panel in panels))}</title><style>{_STYLE}</style>'
-        f"{''.join(drawn)}</svg>\n"
-    )
+    return document(width, height, drawn, title=", ".join(panel.title for panel in panels), style=_STYLE)
 
 
 def _panel(panel: Panel) -> str:
@@ -71,13 +66,13 @@ def _panel(panel: Panel) -> str:
     ]
     terms = [
         f'<text class="term" x="{places[term][0]:.1f}" y="{places[term][1] + size / 3:.1f}" font-size="{size:.1f}" '
-        f'fill-opacity="{0.55 + 0.45 * size / _LARGEST:.2f}">{_plain(term)}</text>'
+        f'fill-opacity="{0.55 + 0.45 * size / _LARGEST:.2f}">{plain(term)}</text>'
         for term, size in sizes.items()
     ]
     return (
         f'<rect class="panel" x="4" y="4" width="{PANEL_WIDTH - 8}" height="{PANEL_HEIGHT - 8}" rx="8"/>'
-        f'<text class="title" x="{_MARGIN}" y="26">{_plain(_cut(panel.title, 48))}</text>'
-        f'<text class="note" x="{_MARGIN}" y="41">{_plain(_cut(panel.note, 76))}</text>'
+        f'<text class="title" x="{_MARGIN}" y="26">{plain(panel.title, 48)}</text>'
+        f'<text class="note" x="{_MARGIN}" y="41">{plain(panel.note, 76)}</text>'
         f"{''.join(edges)}{''.join(terms)}"
     )
 
@@ -125,12 +120,3 @@ def _shift(places: NDArray[np.float64], half: NDArray[np.float64], pull: NDArray
     pulled = -(apart * pull[..., None]).sum(axis=1) * 0.05
     inward = -places * 0.01
     return np.asarray(np.clip(pushed + pulled + inward, -12, 12))
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _plain(text: str) -> str:
-    """Text that XML can hold."""
-    return escape("".join(letter if letter.isprintable() else " " for letter in text))
