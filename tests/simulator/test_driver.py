@@ -28,7 +28,7 @@ def test_a_bad_block_behind_a_good_one_undoes_nothing_that_the_good_one_led_to()
         sender=world.machines[1].node_id,
         registered=True,
         session=b"",
-        message=Blocks(blocks=(good, b"no block"), head=2),
+        message=Blocks(blocks=(good, b"no block"), head=2, nonce=node.run_nonce),
     )
     machine.act(lambda: node.on_received(poison))
     (session,) = node.application.open_sessions()
