@@ -46,3 +46,26 @@ def test_a_node_that_cannot_read_its_memory_does_not_go_on() -> None:
     machine.rows["memory", session.id] = b"\xff"
     with pytest.raises(DamagedError, match="cannot be read"):
         machine.committee.resume()
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_only_an_answer_to_this_run_says_that_no_block_is_missing(late: bool) -> None:
+    """A node loses its last block in a crash: what it remembers of the session in there must outlast an answer that
+    was under way meanwhile."""
+    world = stopped_before_consent()
+    machine = next(m for m in world.machines if m.name == "provider-1")
+    assert machine.node is not None
+    before, block = machine.node, world.history.latest.block.to_bytes()
+    machine.act(lambda: before.on_block(block))
+    (session,) = before.application.open_sessions()
+    machine.kept.pop()
+    machine.stop()
+    machine.boot()
+    node = machine.node
+    nonce = before.run_nonce if late else node.run_nonce
+    answer = Blocks(blocks=(), head=node.engine.height, nonce=nonce)
+    machine.act(
+        lambda: node.on_received(Received(sender=node.super_node, registered=True, session=b"", message=answer))
+    )
+    assert (session.id in node.store.memories()) is late
+    assert (node.store.queued(session.id, "consent/1") is not None) is late
