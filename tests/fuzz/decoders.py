@@ -6,7 +6,6 @@ nothing else, and takes no more than a second.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 import tomllib
@@ -174,11 +173,12 @@ def _read_proof(data: bytes) -> Proof:
 
 def _from_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
     """Read from a file of this name; what an earlier reader left beside its own is gone."""
-    path = Path(_FOLDER.name) / name
+    folder = Path(_FOLDER.name)
+    path = folder / name
 
     def through(data: bytes) -> Any:
-        for left in os.scandir(_FOLDER.name):
-            os.unlink(left.path)
+        for left in folder.iterdir():
+            left.unlink()
         path.write_bytes(data)
         return read(path)
 
