@@ -6,7 +6,7 @@ import pytest
 
 from comitia.core.errors import DamagedError
 from comitia.ledger.session import Phase
-from comitia.roles.messages import Blocks, Received
+from comitia.roles.messages import Blocks, Follow, Received
 from comitia.simulator.world import Setting, World
 
 
@@ -69,3 +69,16 @@ def test_only_an_answer_to_this_run_says_that_no_block_is_missing(late: bool) ->
     )
     assert (session.id in node.store.memories()) is late
     assert (node.store.queued(session.id, "consent/1") is not None) is late
+
+
+def test_a_node_whose_first_question_is_lost_asks_again_while_blocks_keep_coming() -> None:
+    world = stopped_before_consent()
+    machine = next(m for m in world.machines if m.name == "provider-1")
+    machine.stop()
+    machine.boot()
+    node = machine.node
+    assert node is not None and machine.committee is not None
+    machine.act(lambda: node.on_block(world.history.latest.block.to_bytes()))
+    machine.act(node.heartbeat)
+    asked = [letter.received.message for letter in world.letters.values() if letter.received.sender == node.node]
+    assert Follow(height=node.engine.height, nonce=node.run_nonce) in asked

@@ -273,7 +273,8 @@ class Node:
         for transaction, data in list(self._outbox.items()):
             if now - self._sent_ms.get(transaction, 0) >= RESUBMIT_MS:
                 self._bring(transaction, data)
-        if self.ordering is None and now - self._followed_ms >= FOLLOW_MS:
+        # Until it is known where the ledger stands it is asked for again, even while new blocks come.
+        if self.ordering is None and (self._known_head < 0 or now - self._followed_ms >= FOLLOW_MS):
             self._follow()
 
     def _look_at_store(self) -> None:
