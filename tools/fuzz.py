@@ -38,6 +38,7 @@ class Run:
         self.name, self.arguments = name, arguments
         self.decoder = DECODERS[name]
         self.known = self.decoder.samples()
+        self.longest = 4 * max(map(len, self.known))
         self.taken = self.refused = 0
         self.slowest = 0.0
         self.start = time.monotonic()
@@ -77,7 +78,7 @@ class Run:
         print(json.dumps(value), flush=True)  # noqa: T201
 
     def _learn(self, data: bytes) -> None:
-        if len(self.known) < CROSSED_WITH and len(data) < 4 * max(map(len, self.decoder.samples())):
+        if len(self.known) < CROSSED_WITH and len(data) < self.longest:
             self.known = (*self.known, data)
 
     def _keep(self, data: bytes) -> None:
@@ -118,8 +119,7 @@ def by_coverage(run: Run) -> None:
             return bytes(atheris.Mutate(data, limit))
         return mutate(data, draw, run.known)[:limit]
 
-    longest = str(4 * max(map(len, run.known)))
-    options = [f"-runs={run.arguments.runs}", f"-max_total_time={run.arguments.seconds}", f"-max_len={longest}"]
+    options = [f"-runs={run.arguments.runs}", f"-max_total_time={run.arguments.seconds}", f"-max_len={run.longest}"]
     options += ["-rss_limit_mb=2048", "-timeout=60", f"-seed={run.arguments.seed}", str(corpus)]
     atheris.Setup([sys.argv[0], *options], one, custom_mutator=alter)
     atheris.Fuzz()
@@ -127,7 +127,7 @@ def by_coverage(run: Run) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("decoder", nargs="?", help="a name, or 'all', one after the other")
+    parser.add_argument("decoders", nargs="*", help="names, or 'all', one after the other")
     parser.add_argument("--list", action="store_true", help="names of the decoders")
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=0, help="stop a decoder after so long; 0 does not")
@@ -144,10 +144,10 @@ def main() -> int:
             import decoders
     else:
         import decoders
-    if arguments.list or arguments.decoder is None:
+    if arguments.list or not arguments.decoders:
         print("\n".join(decoders.DECODERS))  # noqa: T201
         return 0
-    for name in decoders.DECODERS if arguments.decoder == "all" else [arguments.decoder]:
+    for name in decoders.DECODERS if arguments.decoders == ["all"] else arguments.decoders:
         run = Run(name, arguments)
         if arguments.file is not None:
             print("taken" if run.decoder.judge(arguments.file.read_bytes()) else "refused")  # noqa: T201

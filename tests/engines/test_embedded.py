@@ -13,6 +13,7 @@ from engine_world import EngineWorld
 from world import START_MS, genesis, key
 
 from comitia.core.errors import ComitiaError, ConfigurationError, DamagedError, StorageError
+from comitia.engines.checkpoint import Checkpointer
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.genesis import Parameters
 
@@ -239,3 +240,13 @@ def test_blocks_are_bounded(world: EngineWorld, monkeypatch: pytest.MonkeyPatch)
     while (block := world.engine.produce(START_MS + 5000)) is not None:
         sizes.append(len(block.transactions))
     assert sizes == [2, 2, 1]
+
+
+def test_what_the_checkpointer_has_copied_needs_no_log(world: EngineWorld, tmp_path: Path) -> None:
+    before, logged = facts(world.engine), wal_of(world.path).stat().st_size
+    Checkpointer(world.path).copy()
+    alone = tmp_path / "alone.db"
+    shutil.copyfile(world.path, alone)
+    assert facts(opened(alone)) == before
+    world.note()
+    assert wal_of(world.path).stat().st_size == logged, "the log begins anew"

@@ -49,6 +49,10 @@ SLOWEST_S: Final = 1.0
 
 _KINDS: Final = tuple(sorted(TYPES))
 _SEALING: Final = SealingKey.from_bytes(digest(b"sealing"))
+_GENESIS: Final = genesis()
+_SENDER, _READER, _ORDERER = node("a"), node("b"), key("super")
+_SENDERS_KEYS: Final = PublicKeys(signing=key("a").public, sealing=_SEALING.public)
+_FOLDER: Final = tempfile.TemporaryDirectory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +119,12 @@ def _one_byte_kind(data: bytes) -> bytes:
 
 def _read_packet(data: bytes) -> Packet:
     """Open it as node "b" does; only what can be opened has to be written the same."""
-    keys = PublicKeys(signing=key("a").public, sealing=_SEALING.public)
     unpack(
         data,
-        chain=genesis().chain,
-        me=node("b"),
+        chain=_GENESIS.chain,
+        me=_READER,
         sealing=_SEALING,
-        keys_of=lambda sender: keys if sender == node("a") else None,
+        keys_of=lambda sender: _SENDERS_KEYS if sender == _SENDER else None,
     )
     return decode(Packet, data)
 
@@ -162,18 +165,22 @@ def _codebook_contents() -> tuple[bytes, ...]:
 def _read_proof(data: bytes) -> Proof:
     proof = Proof.from_bytes(data)
     try:
-        verify_proof(proof, genesis(), b"model")
+        verify_proof(proof, _GENESIS, b"model")
     except ComitiaError:
         pass
     return proof
 
 
 def _from_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
+    """Read from a file of this name; what an earlier reader left beside its own is gone."""
+    folder = Path(_FOLDER.name)
+    path = folder / name
+
     def through(data: bytes) -> Any:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / name
-            path.write_bytes(data)
-            return read(path)
+        for left in folder.iterdir():
+            left.unlink()
+        path.write_bytes(data)
+        return read(path)
 
     return through
 
@@ -223,7 +230,7 @@ def _read_store(path: Path) -> _Database:
 
 
 def _read_ledger(path: Path) -> _Database:
-    engine = EmbeddedEngine.open(path, genesis(), signer=key("super"))
+    engine = EmbeddedEngine.open(path, _GENESIS, signer=_ORDERER)
     try:
         blocks = [engine.block(height + 1).to_bytes() for height in range(engine.height)]
         holds = (blocks, engine.application.state_root)

@@ -72,20 +72,19 @@ def _change_value(data: bytes, draw: Random, _: tuple[bytes, ...]) -> bytes:
     """Replace, drop or double one of the values, and encode again: gets past the check for canonical form."""
     try:
         value = decode_plain(data, limit=1 << 26)  # the library alone would build what references stand for
-        places = list(_places(value, ()))
-        return cbor2.dumps(_changed(value, draw.choice(places), draw), canonical=True)
+        return cbor2.dumps(_changed(value, _place(value, draw), draw), canonical=True)
     except (ComitiaError, cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError):
         return _flip(data, draw, ())
 
 
-def _places(value: Any, path: tuple[Any, ...]) -> Any:
-    yield path
-    if isinstance(value, dict):
-        for key, item in list(value.items())[:64]:
-            yield from _places(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value[:64]):
-            yield from _places(item, (*path, index))
+def _place(value: Any, draw: Random) -> tuple[Any, ...]:
+    """The way to one of the values, mostly to one that holds no others."""
+    path: list[Any] = []
+    while isinstance(value, dict | list) and value and draw.random() < 0.95:
+        places = list(value) if isinstance(value, dict) else range(len(value))
+        path.append(draw.choice(places))
+        value = value[path[-1]]
+    return tuple(path)
 
 
 def _changed(value: Any, path: tuple[Any, ...], draw: Random) -> Any:

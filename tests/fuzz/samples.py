@@ -38,6 +38,9 @@ from comitia.ledger.transactions import (
 )
 from comitia.privacy.budget import Ask, Cap, Limits, Span
 from comitia.privacy.terms import Slots, Unit
+from comitia.retrieval.lookup import Alive, Probe
+from comitia.retrieval.table import Find, Found
+from comitia.retrieval.trie import Bucket
 from comitia.roles.memory import Memory
 from comitia.roles.messages import (
     Artefact,
@@ -152,8 +155,8 @@ def messages() -> tuple[Message, ...]:
     return (
         Submit(transaction=transactions()[0]),
         Submitted(transaction=TransactionId(bytes(32)), code="busy", message="too many wait"),
-        Follow(height=3),
-        Blocks(blocks=blocks()[:2], head=9),
+        Follow(height=3, nonce=bytes(16)),
+        Blocks(blocks=blocks()[:2], head=9, nonce=bytes(16)),
         Reveal(author=name, nonce=bytes(32), release=releases()[0]),
         AskReveal(authors=(name, node("b"))),
         Vote(block=bytes(32), signature=bytes(64)),
@@ -161,6 +164,10 @@ def messages() -> tuple[Message, ...]:
         AskModel(session=session),
         AskArtefact(digest=bytes(32), part=1),
         Artefact(digest=bytes(32), part=0, parts=2, data=b"piece"),
+        Find(place=bytes(32), target="0110"),
+        Found(bucket=Bucket(prefix="01", members=bytes(60), siblings=(bytes(32),)), contacts=bytes(60)),
+        Probe(nonce=bytes(16)),
+        Alive(nonce=bytes(16)),
     )
 
 
@@ -178,7 +185,7 @@ def packets() -> tuple[bytes, ...]:
         type="follow",
         audience=node("b"),
     )
-    body = Envelope.sign(header, encode(Follow(height=3)), key("a")).to_bytes()
+    body = Envelope.sign(header, encode(Follow(height=3, nonce=bytes(16))), key("a")).to_bytes()
     packet = Packet(
         sender=node("a"),
         recipient=node("b"),

@@ -159,8 +159,8 @@ def test_a_stage_is_ticked_again_when_the_clock_was_set_back_after_the_first_tic
 
 
 def test_questions_are_answered(world: World) -> None:
-    asked = super_node.Asked(sender=node("a"), question=Follow(height=3))
-    assert step(world, DESK, asked)[1] == [super_node.Answer(to=node("a"), question=Follow(height=3))]
+    asked = super_node.Asked(sender=node("a"), question=Follow(height=3, nonce=bytes(16)))
+    assert step(world, DESK, asked)[1] == [super_node.Answer(to=node("a"), question=Follow(height=3, nonce=bytes(16)))]
 
 
 # --- the requester --------------------------------------------------------------------------------------

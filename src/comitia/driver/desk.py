@@ -172,8 +172,8 @@ class Desk:
                 self._recording[record] = request
             case super_node.ServeCached(request=request, requester=requester, source=source):
                 self._serve(request, requester, source)
-            case super_node.Answer(to=to, question=Follow(height=height)):
-                self._send_blocks(to, height)
+            case super_node.Answer(to=to, question=Follow() as question):
+                self._send_blocks(to, question)
             case super_node.Answer(to=to, question=AskArtefact() as question):
                 self._send_artefact(to, question)
 
@@ -187,11 +187,11 @@ class Desk:
         message = Deliver(session=source, request=request, model=model, proof=self._proofs[source])
         node.send(requester, request, message)
 
-    def _send_blocks(self, to: NodeId, height: int) -> None:
+    def _send_blocks(self, to: NodeId, question: Follow) -> None:
         engine = self._node.engine
-        last = min(engine.height, height + BLOCKS_AT_ONCE)
-        blocks = tuple(engine.block(number).to_bytes() for number in range(height + 1, last + 1))
-        self._node.send(to, b"", Blocks(blocks=blocks, head=engine.height))
+        last = min(engine.height, question.height + BLOCKS_AT_ONCE)
+        blocks = tuple(engine.block(number).to_bytes() for number in range(question.height + 1, last + 1))
+        self._node.send(to, b"", Blocks(blocks=blocks, head=engine.height, nonce=question.nonce))
 
     def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
         public = self._node.application.codebook(question.digest) is not None

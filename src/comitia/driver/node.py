@@ -46,6 +46,7 @@ log = logging.getLogger("comitia.node")
 RESUBMIT_MS: Final = 1_000
 FOLLOW_MS: Final = 2_000
 HEARTBEAT_MS: Final = 500
+NONCE_BYTES: Final = 16
 _ON_LEDGER: Final = frozenset({"on-ledger", "already-posted"})
 """How the ledger refuses what it has taken from this node before: it was brought again, and its block is on the way."""
 STOP_FACT: Final = "stop"
@@ -130,6 +131,7 @@ class Node:
         self._sent_ms: dict[TransactionId, int] = {}
         self._followed_ms = 0
         self._known_head = -1
+        self.run_nonce = draw(NONCE_BYTES)
         self._joining = TransactionId(b"")
         self._seen_writes = store.changed_elsewhere()
         self._when_member: list[Callable[[], None]] = []
@@ -271,7 +273,8 @@ class Node:
         for transaction, data in list(self._outbox.items()):
             if now - self._sent_ms.get(transaction, 0) >= RESUBMIT_MS:
                 self._bring(transaction, data)
-        if self.ordering is None and now - self._followed_ms >= FOLLOW_MS:
+        # Until it is known where the ledger stands it is asked for again, even while new blocks come.
+        if self.ordering is None and (self._known_head < 0 or now - self._followed_ms >= FOLLOW_MS):
             self._follow()
 
     def _look_at_store(self) -> None:
@@ -288,7 +291,7 @@ class Node:
 
     def _follow(self) -> None:
         self._followed_ms = self.now_ms()
-        self.send(self.super_node, b"", Follow(height=self.engine.height))
+        self.send(self.super_node, b"", Follow(height=self.engine.height, nonce=self.run_nonce))
 
     @property
     def super_node(self) -> NodeId:
@@ -331,6 +334,8 @@ class Node:
     def on_received(self, received: Received) -> None:
         """A message came that is what it says, from whom it says."""
         match received.message:
+            case Blocks(nonce=nonce) if nonce != self.run_nonce:
+                log.info("an answer to an earlier run of this node came late")
             case Blocks(blocks=blocks, head=head):
                 self._known_head = max(self._known_head, head)
                 self._on_blocks(blocks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final
 
 from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ConfigurationError, DamagedError, ProtocolError, StorageError
+from comitia.engines.checkpoint import LONGEST_LOG_PAGES, Checkpointer
 from comitia.engines.wal import cut_torn_tail
 from comitia.ledger.block import MAX_BLOCK_BYTES, Block, BlockHeader
 from comitia.ledger.state import Write
@@ -72,17 +73,20 @@ class BlockStore:
 
     def __init__(self, path: Path, genesis_digest: bytes, *, original: bool, max_pages: int = 0) -> None:
         self.path = path
-        with self._guard():
-            self.recovered = cut_torn_tail(path, original=original)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=2, check_same_thread=False)
-            try:
+        self._held = ExitStack()
+        try:
+            with self._guard():
+                self._held.enter_context(closing(_lock(path)))
+                self.recovered = cut_torn_tail(path, original=original)
+                self._db = self._held.enter_context(closing(_connect(path)))
                 self._prepare(genesis_digest, original, max_pages)
-            except BaseException:
-                self._db.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
+        self._checkpointer = self._held.enter_context(closing(Checkpointer(path)))
 
     def close(self) -> None:
-        self._db.close()
+        self._held.close()
 
     def block(self, height: int) -> Block:
         """One block.
@@ -132,6 +136,7 @@ class BlockStore:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+        self._checkpointer.begin()
 
     def damaged(self, what: str, **values: object) -> DamagedError:
         """The error for contents that do not fit together."""
@@ -144,11 +149,10 @@ class BlockStore:
         )
 
     def _prepare(self, genesis_digest: bytes, original: bool, max_pages: int) -> None:
-        # Exclusive: two processes that order one ledger would fork it.
-        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute(f"PRAGMA synchronous={'FULL' if original else 'NORMAL'}")
         self._db.execute("PRAGMA cell_size_check=ON")
+        self._db.execute(f"PRAGMA wal_autocheckpoint={LONGEST_LOG_PAGES}")
         if max_pages:
             self._db.execute(f"PRAGMA max_page_count={int(max_pages)}")
         found = dict(self._db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
@@ -242,3 +246,18 @@ class BlockStore:
             return f"; {fault}{self._offset_of(fault)}"
         except (sqlite3.Error, AttributeError, UnicodeDecodeError):
             return " (byte 0)"
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, timeout=2, check_same_thread=False)
+
+
+def _lock(path: Path) -> sqlite3.Connection:
+    """Hold the lock beside the file until this process ends, however it ends: two who order one ledger fork it."""
+    lock = _connect(path.with_name(path.name + ".lock"))
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except BaseException:
+        lock.close()
+        raise
+    return lock

@@ -39,16 +39,19 @@ def probe(state: Liveness, nodes: Iterable[NodeId], generator: np.random.Generat
     nodes : iterable of NodeId
         Who is to be watched at present; others are forgotten.
     """
-    watched = sorted(nodes)
-    waiting = [node for node in state.waiting if node in watched] or [
-        watched[i] for i in generator.permutation(len(watched))
-    ]
+    watched = frozenset(nodes)
+    waiting = [node for node in state.waiting if node in watched] or _in_any_order(watched, generator)
     if not waiting:
         return Liveness(), None
     chosen = waiting.pop()
     silences = {node: count for node, count in state.unanswered if node in watched}
     silences[chosen] = min(silences.get(chosen, 0) + 1, SILENCES + 1)
     return Liveness(waiting=tuple(waiting), unanswered=frozenset(silences.items())), chosen
+
+
+def _in_any_order(nodes: frozenset[NodeId], generator: np.random.Generator) -> list[NodeId]:
+    listed = sorted(nodes)
+    return [listed[place] for place in generator.permutation(len(listed))]
 
 
 def answered(state: Liveness, node: NodeId) -> Liveness:

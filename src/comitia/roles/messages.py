@@ -56,21 +56,28 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follow:
-    """Ask a super node for the blocks above `height`."""
+    """Ask a super node for the blocks above a height.
+
+    height : of the asker's highest block.
+    nonce : drawn by the asker when it started; the answer repeats it, so that none from before passes for it.
+    """
 
     height: int
+    nonce: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
-    """Consecutive blocks of the ledger.
+    """The answer to `Follow`: consecutive blocks of the ledger.
 
     blocks : canonical bytes of each, lowest first; may be empty.
     head : the height that the sender stands at.
+    nonce : of the question.
     """
 
     blocks: tuple[bytes, ...]
     head: int
+    nonce: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

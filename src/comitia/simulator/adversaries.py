@@ -264,18 +264,19 @@ class Malformed(Strategy):
 
 
 class PoisonBlocks(Strategy):
-    """Hands others each new block before it reaches them, good, with a bad one behind it."""
+    """Hands others each new block before it reaches them, good, with a bad one behind it, as an answer to them."""
 
     def saw_block(self, machine: Machine, data: bytes) -> None:
         node = machine.node
         if node is None:
             return
         self.acted(machine)
-        poison = Blocks(blocks=(data, machine.world.random.randbytes(30)), head=node.engine.height)
+        blocks, head = (data, machine.world.random.randbytes(30)), node.engine.height
 
         def spread() -> None:
             for other in machine.world.machines:
-                if other is not machine:
+                if other is not machine and other.node is not None:
+                    poison = Blocks(blocks=blocks, head=head, nonce=other.node.run_nonce)
                     node.say(other.node_id, b"", poison)
 
         machine.act(spread)

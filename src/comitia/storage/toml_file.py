@@ -7,6 +7,7 @@ import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -107,7 +108,7 @@ def _read(hint: Any, value: Any, file: str, key: str) -> object:
 
 
 def _read_dataclass(cls: type, values: dict[str, Any], file: str, key: str) -> object:
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     prefix = f"{key}." if key else ""
     unknown = values.keys() - hints.keys()
     if unknown:
@@ -128,6 +129,11 @@ def _read_dataclass(cls: type, values: dict[str, Any], file: str, key: str) -> o
         return cls(**read)
     except ValueError as error:
         raise _wrong(file, key, str(error)) from error
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _wrong(file: str, key: str, why: str) -> ConfigurationError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -136,6 +137,7 @@ class Crowd:
             self._requesting = Requesting(self._daemon, progress=lambda _: None, done=self._done)
             self._daemon.add(self._requesting)
             self._daemon.on_membership(self._member.set)
+            gc.freeze()  # as a node that runs for long does
             self._daemon.run()
         except ComitiaError as error:
             self._trouble = error
