@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.learning import logistic
-from comitia.learning.fixed_scores import Standard
 from comitia.learning.global_model import GlobalModel
-from comitia.learning.heads import WEIGHT_BITS, Linear
 from comitia.learning.judging import Judged
+from comitia.learning.linear import WEIGHT_BITS, WEIGHT_LIMIT, Linear, prototype_scores
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.learning.reference import wrong_references_ppm
@@ -40,7 +39,6 @@ RESIDUAL_BITS = 15
 """y - p counts in units of 2**-15."""
 STEP = 16
 """Length of a step: the mean gradient of all documents, times the number of categories, times this."""
-_WEIGHT_LIMIT = float((1 << 31) - 1)
 
 
 class Softmax:
@@ -129,7 +127,7 @@ class Softmax:
             pull += np.rint(release.value.values[:, :-1] * _signal_share(release)[:, None]).astype(np.int64)
         scale = float(STEP * len(codebook.categories)) * 2.0 ** (WEIGHT_BITS - codebook.grid_bits)
         moved = head.weights + np.rint(pull * scale / float(rows))
-        weights = np.clip(moved, -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
+        weights = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int32)
         return replace(model, head=Linear(weights=weights, intercepts=head.intercepts))
 
     def reference_loss_ppm(self, codebook: Codebook, model: GlobalModel) -> int | None:
@@ -152,12 +150,8 @@ def _linear(codebook: Codebook, given: GlobalModel | None) -> Linear:
 
 
 def _first(codebook: Codebook) -> Linear:
-    """The prototypes of pool and names as weights and intercepts."""
-    standard = Standard(codebook, posterior(codebook, (), references=False).means)
-    unit = 2.0 ** (WEIGHT_BITS + codebook.grid_bits) / float(standard.deviation)
-    weights = np.clip(np.rint(standard.directions * unit), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
-    # The centre is the same for every category: a constant that no softmax sees.
-    return Linear(weights=weights, intercepts=np.zeros(len(weights), dtype=np.int64))
+    """The prototypes of pool and names."""
+    return prototype_scores(codebook, posterior(codebook, (), references=False), references=False)
 
 
 def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook) -> IntArray:
