@@ -84,7 +84,7 @@ def _boosted(points: IntArray) -> Trees:
 
 
 def _averaged(points: IntArray) -> Trees:
-    return grow_forest(points, points, trees=32, depth=8, tried=8)
+    return grow_forest(points, points, trees=20, depth=7, tried=6)
 
 
 def _single(points: IntArray) -> Trees:
@@ -92,5 +92,5 @@ def _single(points: IntArray) -> Trees:
 
 
 GBDT = DistilledTrees("gbdt", _boosted, leaves=2000)
-FOREST = DistilledTrees("forest", _averaged, leaves=32 << 8)
+FOREST = DistilledTrees("forest", _averaged, leaves=20 << 7)
 TREE = DistilledTrees("tree", _single, leaves=1 << 9)

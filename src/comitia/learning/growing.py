@@ -8,6 +8,7 @@ Private documents take no part: they have decided the targets, through noised su
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,7 @@ from numpy.typing import NDArray
 from comitia.learning.trees import Trees
 
 IntArray = NDArray[np.int64]
-
-_FEW_NODES = 8
-"""Up to so many nodes a matrix product is the faster way to add up."""
+FloatArray = NDArray[np.float64]
 
 
 def grow_forest(points: IntArray, targets: IntArray, *, trees: int, depth: int, tried: int) -> Trees:
@@ -64,6 +63,8 @@ def _grow(
 ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
     """Features and thresholds of one tree, sums and counts of its leaves."""
     rows, width = points.shape
+    # Whole numbers below 2^53 in doubles: exact in whatever order they are added. The last column counts.
+    counted = np.hstack([targets, np.ones((rows, 1))])
     nodes = (1 << depth) - 1
     features, thresholds = np.zeros(nodes, dtype=np.int64), np.zeros(nodes, dtype=np.int64)
     place = np.zeros(rows, dtype=np.int64)
@@ -71,41 +72,25 @@ def _grow(
         first, count = (1 << level) - 1, 1 << level
         asked = draw.below(width, tried * count).reshape(tried, count)
         above = points[draw.below(rows, asked.size).reshape(asked.shape), asked]
-        best = _gains(points, targets, place, asked, above).argmax(axis=0), np.arange(count)
+        best = _gains(points, counted, place, asked, above).argmax(axis=0), np.arange(count)
         features[first : first + count], thresholds[first : first + count] = asked[best], above[best]
         place = 2 * place + (points[np.arange(rows), asked[best][place]] > above[best][place])
-    return features, thresholds, *_by_place(targets, place, 1 << depth)
+    sums = _sums(counted, place, np.ones((1, rows)), 1 << depth)[:, 0]
+    return features, thresholds, sums[:, :-1], sums[:, -1]
 
 
-def _gains(points: IntArray, targets: IntArray, place: IntArray, asked: IntArray, above: IntArray) -> IntArray:
+def _gains(points: IntArray, counted: FloatArray, place: IntArray, asked: IntArray, above: IntArray) -> IntArray:
     """What each question for each node takes off the squared error, up to a constant of the node, (tried, nodes)."""
-    nodes = asked.shape[1]
     yes = points[np.arange(len(points)), asked[:, place]] > above[:, place]
-    sums, counts = _by_place(targets, place, nodes)
-    if nodes <= _FEW_NODES:
-        chosen = (yes[:, None] & (place == np.arange(nodes)[:, None])).reshape(-1, len(points))
-        above_sums, above_counts = _by_member(targets, chosen)
-        above_sums, above_counts = above_sums.reshape(*asked.shape, -1), above_counts.reshape(asked.shape)
-    else:
-        parts = [_by_place(targets[said], place[said], nodes) for said in yes]
-        above_sums, above_counts = (np.array(each) for each in zip(*parts, strict=True))
-    return explained(above_sums, above_counts) + explained(sums - above_sums, counts - above_counts)
+    said = _sums(counted, place, np.vstack([yes, ~yes]).astype(np.float64), asked.shape[1])
+    both = explained(said[:, :, :-1], said[:, :, -1]).T
+    return both[: len(asked)] + both[len(asked) :]
 
 
-def _by_place(targets: IntArray, place: IntArray, places: int) -> tuple[IntArray, IntArray]:
-    """Sum of the targets at each place, shape (places, C), and how many points are there, shape (places,).
-
-    Whole numbers below 2^53 in doubles: exact in whatever order they are added, and by either way.
-    """
-    if places <= 2 * _FEW_NODES:
-        return _by_member(targets, place == np.arange(places)[:, None])
-    width = targets.shape[1]
-    cells = (place[:, None] * width + np.arange(width)).ravel()
-    sums = np.bincount(cells, weights=targets.ravel(), minlength=places * width)
-    return sums.astype(np.int64).reshape(places, width), np.bincount(place, minlength=places)
-
-
-def _by_member(targets: IntArray, member: NDArray[np.bool_]) -> tuple[IntArray, IntArray]:
-    """Sum of the targets of each group, shape (groups, C), and the groups' sizes; `member` is (groups, points)."""
-    chosen = member.astype(np.float64)
-    return (chosen @ targets.astype(np.float64)).astype(np.int64), chosen.sum(axis=1).astype(np.int64)
+def _sums(counted: FloatArray, place: IntArray, chosen: FloatArray, places: int) -> IntArray:
+    """At each place the sum of those rows of `counted` that each row of `chosen` (q, n) has; (places, q, C + 1)."""
+    order = np.argsort(place, kind="stable")
+    rows, chosen = counted[order], chosen[:, order]
+    ends = np.searchsorted(place[order], np.arange(places + 1))
+    parts = [chosen[:, start:stop] @ rows[start:stop] for start, stop in pairwise(ends)]
+    return np.array(parts).astype(np.int64)

@@ -51,7 +51,7 @@ class Trees:
     @property
     def depth(self) -> int:
         """Questions from the root to a leaf."""
-        return self.leaves.shape[1].bit_length() - 1
+        return int(self.leaves.shape[1]).bit_length() - 1
 
     def to_bytes(self) -> bytes:
         """See `Head.to_bytes`."""
@@ -90,7 +90,13 @@ class Trees:
 
 
 def tree_points(codebook: Codebook, scores: Linear, vectors: NDArray[np.int32]) -> IntArray:
-    """The prototypes' scores of documents as trees ask for them, shape (n, C), in units of 2**-`POINT_BITS`."""
-    products = scores.products(vectors) >> (WEIGHT_BITS + codebook.grid_bits - POINT_BITS)
-    products = products - products.sum(axis=1, keepdims=True) // products.shape[1]
-    return np.clip(products, -FARTHEST, FARTHEST)
+    """The prototypes' scores of documents as trees ask for them, each seen from the document's own average.
+
+    Returns
+    -------
+    int64 array, shape (n, C)
+        In units of 2**-`POINT_BITS`.
+    """
+    points = scores.products(vectors) >> (WEIGHT_BITS + codebook.grid_bits - POINT_BITS)
+    own = points.sum(axis=1, keepdims=True) // points.shape[1]
+    return np.asarray(np.clip(points - own, -FARTHEST, FARTHEST))
