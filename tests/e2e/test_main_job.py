@@ -125,7 +125,8 @@ def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_pat
     assert main(["ledger", "export", str(local.requester), "-o", str(tmp_path / "export")]) == 0
     assert main(["doctor", str(local.directory)]) == 0
     assert main(["request", str(local.requester), "--preview"]) == 0
-    assert main(["request", str(local.requester), "--preview", "--learner", "softmax"]) == 3
+    assert main(["request", str(local.requester), "--preview", "--learner", "softmax"]) == 0
+    assert main(["request", str(local.requester), "--preview", "--learner", "gbdt", "--chain"]) == 3
     onnx = tmp_path / "model.onnx"
     assert main(["export", str(target), "--onnx", str(onnx), "--genesis", str(local.consortium.genesis)]) == 0
     card = onnx.with_suffix(".md").read_text(encoding="utf-8")

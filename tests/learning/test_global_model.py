@@ -146,13 +146,12 @@ def test_a_category_of_which_nothing_is_known_is_what_resembles_no_other(lsa: Co
     book = lsa.codebook
     model = Prototype().combine(book, ())
     (unknown,) = np.flatnonzero(~public_evidence(book))[:1]
-    weights, intercepts = model.own_map
-    assert not weights[unknown].any()
-    assert intercepts[unknown] == 0
+    assert not model.prototype_scores.weights[unknown].any()
+    assert model.prototype_scores.intercepts[unknown] == 0
 
 
 def test_a_direction_counts_for_less_the_less_is_known_of_it(lsa: Consortium) -> None:
     book = lsa.codebook
     model = Prototype().combine(book, [lsa.release(slice(None))])
-    lengths, known = np.linalg.norm(model.own_map[0], axis=1), documents_known(book, model.posterior)
+    lengths, known = np.linalg.norm(model.prototype_scores.weights, axis=1), documents_known(book, model.posterior)
     assert (np.diff(lengths[np.argsort(known)]) >= 0).all()

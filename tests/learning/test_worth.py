@@ -7,6 +7,7 @@ import pytest
 from made_up_consortium import Consortium
 
 from comitia.learning.prototype import Prototype
+from comitia.learning.registry import LEARNERS
 from comitia.learning.worth import effective_references, profile_counts, public_auc, worth
 from comitia.privacy.terms import PrivacyTerms
 
@@ -20,8 +21,8 @@ def terms(epsilon: str) -> PrivacyTerms:
 
 def test_more_documents_and_less_noise_are_worth_more(lsa: Consortium) -> None:
     book = lsa.codebook
-    low, high = (effective_references(book, PROTOTYPE, MANY, terms(epsilon)) for epsilon in ("0.5", "4"))
-    few = effective_references(book, PROTOTYPE, MANY / 100, terms("4"))
+    low, high = (effective_references(book, MANY, terms(epsilon)) for epsilon in ("0.5", "4"))
+    few = effective_references(book, MANY / 100, terms("4"))
     assert (low > 0).all()
     assert (low < high).all()
     assert (few < high).all()
@@ -29,7 +30,7 @@ def test_more_documents_and_less_noise_are_worth_more(lsa: Consortium) -> None:
 
 
 def test_negative_counts_of_a_noisy_profile_are_no_documents(lsa: Consortium) -> None:
-    assert not effective_references(lsa.codebook, PROTOTYPE, -MANY, terms("1")).any()
+    assert not effective_references(lsa.codebook, -MANY, terms("1")).any()
 
 
 def test_a_category_that_nobody_knows_gains_the_most(lsa: Consortium) -> None:
@@ -45,6 +46,19 @@ def test_plain_words_where_public_knowledge_is_enough(lsa: Consortium) -> None:
     nobody = worth(lsa.codebook, PROTOTYPE, np.zeros((0, 4)), terms("4"), public_auc=0.8)
     assert nobody.gain == (0, 0)
     assert "not known" in worth(lsa.codebook, PROTOTYPE, MANY, terms("1"), public_auc=None).sentence
+
+
+@pytest.mark.parametrize("name", ["gbdt", "forest", "tree", "prototype"])
+def test_learners_of_the_same_sums_gain_within_the_same_bounds(name: str, lsa: Consortium) -> None:
+    told = worth(lsa.codebook, LEARNERS[name], MANY, terms("4"), public_auc=0.8)
+    assert told.gain == worth(lsa.codebook, PROTOTYPE, MANY, terms("4"), public_auc=0.8).gain is not None
+
+
+def test_of_gradients_no_gain_is_foretold(lsa: Consortium) -> None:
+    told = worth(lsa.codebook, LEARNERS["softmax"], MANY, terms("4"), public_auc=0.8)
+    assert told.gain is None
+    assert told.shared == worth(lsa.codebook, PROTOTYPE, MANY, terms("4"), public_auc=0.8).shared
+    assert told.sentence.startswith("What this learner adds to an AUC of 0.800 is not foretold; class sums")
 
 
 def test_public_auc_comes_from_codebook_or_references(lsa: Consortium, without_references: Consortium) -> None:

@@ -135,9 +135,18 @@ def test_in_a_chain_they_train_in_turn(world: World) -> None:
     assert world.session(session).phase is Phase.SEAL
 
 
-@pytest.mark.parametrize("changes", [{"rounds": 2}, {"chain": True}])
-def test_a_learner_of_one_round_has_no_rounds(world: World, changes: dict[str, object]) -> None:
-    with pytest.raises(AssertionError, match="learns in one round"):
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"rounds": 2}, "'prototype' learns in one round, 2 were asked for"),
+        ({"chain": True}, "'prototype' does not go on from the model it is given"),
+        ({"learner": "gbdt", "rounds": 2, "chain": True}, "'gbdt' does not go on from the model it is given"),
+    ],
+)
+def test_a_learner_of_one_round_has_neither_rounds_nor_a_chain(
+    world: World, changes: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(AssertionError, match=reason):
         world.open(world.task(**changes))
 
 

@@ -11,7 +11,7 @@ from comitia.app.node.client import Client
 from comitia.app.tasks import Wish, located, make_task
 from comitia.core.errors import InputError
 from comitia.learning.registry import learner
-from comitia.learning.worth import Worth, can_foretell, profile_counts, public_auc, worth
+from comitia.learning.worth import Worth, profile_counts, public_auc, worth
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -74,7 +74,7 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
     Raises
     ------
     InputError
-        As `make_task`; `not-foretold`: nothing is known of what the learner is worth; no provider has a profile.
+        As `make_task`; `not-foretold`: the codebook is one for numbers; no provider has a profile.
     """
     codebook = client.codebook()
     wish = located(wish, codebook)
@@ -86,11 +86,11 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
         kind=codebook.task_kind,
     )
     using = learner(wish.learner)
-    if not can_foretell(using):
+    if using.kind != "classification":
         raise InputError(
-            f"what sharing is worth cannot be foretold for learner {using.name!r}",
+            "what sharing is worth to the prediction of numbers cannot be foretold",
             code="not-foretold",
-            hint="preview with --learner prototype, or measure with `comitia bench learning`",
+            hint="measure it with `comitia bench learning --target`",
         )
     found = [record for record in client.application.profiles() if record.codebook == codebook.digest]
     if not found:

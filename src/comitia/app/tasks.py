@@ -96,9 +96,10 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
     Raises
     ------
     InputError
-        For epsilon, delta, bounds or lengths out of range, or a category that the codebook does not have.
+        For epsilon, delta, bounds or lengths out of range, rounds that the learner does not have, or a category that
+        the codebook does not have.
     """
-    from comitia.learning.registry import LEARNERS, learner
+    from comitia.learning.registry import LEARNERS, learner, why_no_rounds
 
     using = learner(wish.learner)
     if using.kind != kind:
@@ -132,13 +133,16 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
         raise InputError(f"a share of wrong references lies between 0 and 1, not at {wish.stop_at}", code="bad-stop-at")
     if wish.rounds is not None and not 1 <= wish.rounds <= MAX_ROUNDS:
         raise InputError(f"{wish.rounds} rounds cannot be, 1 to {MAX_ROUNDS} can", code="bad-rounds")
+    rounds = using.rounds if wish.rounds is None else wish.rounds
+    if reason := why_no_rounds(wish.learner, rounds=rounds, chain=wish.chain):
+        raise InputError(reason, code="no-rounds", hint="ask without rounds or chain, or for learner 'softmax'")
     task = Task(
         codebook=codebook,
         categories=tuple(sorted(set(wish.categories))),
         leaves=tuple(sorted(set(wish.leaves))),
         kind=kind,
         learner=wish.learner,
-        rounds=using.rounds if wish.rounds is None else wish.rounds,
+        rounds=rounds,
         chain=wish.chain,
         threshold_ppm=None if wish.stop_at is None else int(wish.stop_at * 1_000_000),
         epsilon_micro=terms.epsilon_micro,

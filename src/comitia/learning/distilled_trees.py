@@ -8,18 +8,26 @@ chosen by private documents, is not private at all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from comitia.core.errors import InputError
-from comitia.learning.fixed_scores import Standard, public_points
+from comitia.learning.boosting import boost
 from comitia.learning.global_model import MODEL_LIMIT, GlobalModel
-from comitia.learning.growing import Growth, grow
-from comitia.learning.heads import Trees
+from comitia.learning.growing import grow_forest
 from comitia.learning.local_model import LocalModel
 from comitia.learning.prototype import Prototype
+from comitia.learning.trees import Trees, tree_points
 from comitia.privacy.released import Released
 from comitia.text.codebook import Codebook
+
+IntArray = NDArray[np.int64]
+
+PUBLIC_POINTS = 1024
+"""So many public points stand for the documents of the field: those there are, and mixtures of two."""
 
 
 class DistilledTrees(Prototype):
@@ -29,12 +37,16 @@ class DistilledTrees(Prototype):
     ----------
     name : str
         Name in the registry.
-    growth : Growth
+    grow : callable
+        Makes trees that say at their points, the prototypes' scores, what the points are.
+    leaves : int
+        Of all its trees together.
     """
 
-    def __init__(self, name: str, growth: Growth) -> None:
+    def __init__(self, name: str, grow: Callable[[IntArray], Trees], *, leaves: int) -> None:
         self.name = name
-        self._growth = growth
+        self._grow = grow
+        self._leaves = leaves
 
     def combine(
         self, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None = None
@@ -46,8 +58,7 @@ class DistilledTrees(Prototype):
         InputError
             `too-many-categories`: the trees' leaves would not fit a model.
         """
-        leaf_bytes = 4 * len(codebook.categories) * self._growth.trees << self._growth.depth
-        if leaf_bytes > MODEL_LIMIT // 2:
+        if 4 * len(codebook.categories) * self._leaves > MODEL_LIMIT // 2:
             raise InputError(
                 f"{len(codebook.categories)} categories are too many for learner {self.name!r}",
                 code="too-many-categories",
@@ -55,10 +66,31 @@ class DistilledTrees(Prototype):
                 categories=len(codebook.categories),
             )
         model = super().combine(codebook, accepted)
-        points = Standard(codebook, model.posterior.means).scores(public_points(codebook))
-        return replace(model, head=Trees(trees=grow(points, points, self._growth)))
+        points = tree_points(codebook, model.prototype_scores, _public_points(codebook))
+        return replace(model, head=self._grow(points))
 
 
-GBDT = DistilledTrees("gbdt", Growth(trees=1000, depth=1, tried=6, rate_percent=60))
-FOREST = DistilledTrees("forest", Growth(trees=32, depth=8, tried=8, boosted=False))
-TREE = DistilledTrees("tree", Growth(trees=1, depth=9, tried=64))
+def _public_points(codebook: Codebook) -> NDArray[np.int32]:
+    """Vectors that stand for the documents of the field, shape (n, r), n >= 1: pool, references, names, mixtures."""
+    public = np.vstack([codebook.pool_sample, codebook.references, codebook.name_vectors])
+    rows = np.arange(max(0, PUBLIC_POINTS - len(public)))
+    # Strides that share no factor with most sizes pair each point with many others.
+    mixed = (7 * (public[rows % len(public)] + public[(rows * 257 + rows // len(public) + 1) % len(public)])) // 10
+    return np.vstack([public, mixed]).astype(np.int32)
+
+
+def _boosted(points: IntArray) -> Trees:
+    return boost(points, points, stumps=1000, tried=6, rate_percent=60)
+
+
+def _averaged(points: IntArray) -> Trees:
+    return grow_forest(points, points, trees=20, depth=7, tried=6)
+
+
+def _single(points: IntArray) -> Trees:
+    return grow_forest(points, points, trees=1, depth=9, tried=64)
+
+
+GBDT = DistilledTrees("gbdt", _boosted, leaves=2000)
+FOREST = DistilledTrees("forest", _averaged, leaves=20 << 7)
+TREE = DistilledTrees("tree", _single, leaves=1 << 9)

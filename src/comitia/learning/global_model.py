@@ -13,14 +13,12 @@ from comitia.core import codec
 from comitia.core.errors import DamagedError, InputError, ProtocolError
 from comitia.learning import logistic
 from comitia.learning.heads import Head, read_head
-from comitia.learning.posterior import POSTERIOR_BITS, Posterior, documents_known
-from comitia.text.codebook import EDGE_UNIT, MEAN_BITS, Codebook
+from comitia.learning.linear import Linear, prototype_scores
+from comitia.learning.posterior import POSTERIOR_BITS, Posterior
+from comitia.text.codebook import EDGE_UNIT, Codebook
 
 FloatArray = NDArray[np.float64]
 
-DOUBT = 1.0
-"""A direction that rests on so many documents counts for the root of one half; one that rests on many, for 1."""
-SMALLEST_SPREAD = 1e-6
 MODEL_LIMIT = 1 << 24
 """Most bytes a model may have."""
 INVERSE_PENALTY = 3.0
@@ -64,11 +62,9 @@ class GlobalModel:
 
     Cf. III.D.1
 
-    A document z is scored by P + J. P is the log-softmax of its standardised products with the directions in which the
-    posterior means lie, both seen from the pool's mean m0: a category of which nothing is known has no direction, and
-    what all documents have in common speaks for none. J is a logistic regression on references, names and shared means.
-    J and all floats are worked out by whoever asks; the bytes, and so the digest, hold the integers of posterior and
-    head alone. A head (`comitia.learning.heads`) scores in P's place.
+    A document z is scored by P + J. P is the log-softmax of its `prototype_scores`. J is a logistic regression on
+    references, names and shared means. J and all floats are worked out by whoever asks; the bytes, and so the digest,
+    hold the integers of posterior and head alone. A head (`comitia.learning.heads`) scores in P's place.
 
     Attributes
     ----------
@@ -197,18 +193,25 @@ class GlobalModel:
             A single text instead of a sequence, or vectors of another codebook.
         """
         vectors = self._vectors(queries)
-        scores = self._own_scores(vectors)
+        head = self.head or self.prototype_scores
+        scores = logistic.log_softmax(head.logits(self.codebook, self.prototype_scores, vectors))
         if self._regression is not None:
             known, weights, intercepts = self._regression
-            scores[:, known] += logistic.log_softmax(vectors @ weights.T + intercepts)
+            unit = vectors / float(1 << self.codebook.grid_bits)
+            scores[:, known] += logistic.log_softmax(unit @ weights.T + intercepts)
         return scores
+
+    @cached_property
+    def prototype_scores(self) -> Linear:
+        """P without its log-softmax, and what a head rests on."""
+        return prototype_scores(self.codebook, self.posterior)
 
     @property
     def reference_map(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:
         """J without its log-softmax: the K categories it knows, weights (K, r), intercepts (K,); None without a J."""
         return self._regression
 
-    def _vectors(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
+    def _vectors(self, queries: Sequence[str] | NDArray[np.int32]) -> NDArray[np.int32]:
         if isinstance(queries, str):
             raise InputError("one text was given where a list of texts is expected", code="bad-queries")
         grid = queries if isinstance(queries, np.ndarray) and queries.dtype.kind == "i" else None
@@ -219,29 +222,7 @@ class GlobalModel:
                 f"vectors of shape {grid.shape} do not fit a codebook of rank {self.codebook.rank}",
                 code="bad-vectors",
             )
-        return grid / float(1 << self.codebook.grid_bits)
-
-    def _own_scores(self, vectors: FloatArray) -> FloatArray:
-        """P, or what the head has in its place, shape (n, C)."""
-        if self.head is not None:
-            grid = np.rint(vectors * float(1 << self.codebook.grid_bits)).astype(np.int32)
-            return logistic.log_softmax(self.head.logits(self.codebook, self.posterior, grid))
-        weights, intercepts = self.own_map
-        return logistic.log_softmax(vectors @ weights.T + intercepts)
-
-    @cached_property
-    def own_map(self) -> tuple[FloatArray, FloatArray]:
-        """P without its log-softmax: weights (C, r) and intercepts (C,) on vectors of length 1."""
-        m0 = self.codebook.pool_mean / float(1 << MEAN_BITS)
-        from_pool = self.posterior.means / float(1 << POSTERIOR_BITS) - m0
-        lengths = np.linalg.norm(from_pool, axis=1)
-        known = documents_known(self.codebook, self.posterior)
-        trust = np.where(lengths > 0, np.sqrt(known / (known + DOUBT)), 0.0)
-        directions = from_pool * (trust / np.where(lengths > 0, lengths, 1))[:, None]
-        products = (self.codebook.pool_sample / float(1 << self.codebook.grid_bits) - m0) @ directions.T
-        spread = float(np.sqrt((products**2).sum() / max(len(products) * (trust**2).sum(), 1e-12)))
-        weights = directions / (spread if spread > SMALLEST_SPREAD else 1.0)
-        return weights, -weights @ m0
+        return np.asarray(grid)
 
     @cached_property
     def _regression(self) -> tuple[NDArray[np.intp], FloatArray, FloatArray] | None:

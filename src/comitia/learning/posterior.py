@@ -121,9 +121,9 @@ def released_counts(codebook: Codebook, release: Released[LocalModel]) -> IntArr
     return np.array([int(count) * declared // total for count in counts], dtype=np.int64)
 
 
-def documents_known(codebook: Codebook, believed: Posterior) -> FloatArray:
+def documents_known(codebook: Codebook, believed: Posterior, *, references: bool = True) -> FloatArray:
     """How many references what is known of each category is worth: public ones, names and releases; shape (C,)."""
-    return np.asarray(_public(codebook, references=True)[1] + believed.evidence_micro / 1e6)
+    return np.asarray(_public(codebook, references=references)[1] + believed.evidence_micro / 1e6)
 
 
 def public_evidence(codebook: Codebook) -> NDArray[np.bool_]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.learning.class_sums import class_sums, inverse_count_weight, sensitivity_squared
-from comitia.learning.fixed_scores import Standard
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.judging import Judged, judge_class_sums
+from comitia.learning.linear import prototype_scores
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.learning.reference import wrong_references_ppm
@@ -87,4 +87,5 @@ class Prototype:
 
     def reference_loss_ppm(self, codebook: Codebook, model: GlobalModel) -> int | None:
         """See `Learner.reference_loss_ppm`. References are part of these models, so they judge them kindly."""
-        return wrong_references_ppm(codebook, Standard(codebook, model.posterior.means).scores(codebook.references))
+        scores = prototype_scores(codebook, model.posterior)
+        return wrong_references_ppm(codebook, scores.products(codebook.references))

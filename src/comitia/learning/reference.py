@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from math import isqrt
-
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.learning.linear import prototype_scores
 from comitia.learning.local_model import LocalModel
-from comitia.learning.posterior import POSTERIOR_BITS, posterior
+from comitia.learning.posterior import posterior
 from comitia.privacy.released import Released
 from comitia.text.codebook import Codebook
 
 PPM = 1_000_000
-_MEAN_BITS = 20
-"""Means count in units of 2**-20 here: a product with a vector of length 1 on the finest grid of 2^14 is below 2^34."""
 
 
 def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int | None:
@@ -30,16 +27,12 @@ def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int
     """
     if not len(codebook.references):
         return None
-    means = posterior(codebook, (release,), references=False).means.astype(np.int64)
-    means >>= POSTERIOR_BITS - _MEAN_BITS
-    # Whole numbers below 2^53 in doubles: exact in whatever order they are added. Then one correctly rounded division
-    # each, so the order of the scores is the same on every machine.
-    products = codebook.references.astype(np.float64) @ means.T.astype(np.float64)
-    lengths = np.array([max(1, isqrt(int(square))) for square in (means**2).sum(axis=1)], dtype=np.float64)
-    return wrong_references_ppm(codebook, products / lengths)
+    believed = posterior(codebook, (release,), references=False)
+    scores = prototype_scores(codebook, believed, references=False)
+    return wrong_references_ppm(codebook, scores.products(codebook.references))
 
 
-def wrong_references_ppm(codebook: Codebook, scores: NDArray[np.float64] | NDArray[np.int64]) -> int | None:
+def wrong_references_ppm(codebook: Codebook, scores: NDArray[np.int64]) -> int | None:
     """Share of the references whose highest score is not their category's, in millionths; None without references.
 
     With a target, how far the best bins are from the true ones instead, as a share of the range.

@@ -39,3 +39,15 @@ def learner(name: str) -> Learner:
         raise InputError(
             f"there is no learner {name!r}", code="unknown-learner", hint=f"known: {known}", name=name
         ) from None
+
+
+def why_no_rounds(name: str, *, rounds: int, chain: bool) -> str | None:
+    """Why a learner cannot be asked for so many rounds, or for a chain; None if it can.
+
+    What does not go on from the model that it is given learns all there is in one round.
+    """
+    if (name in LEARNERS and LEARNERS[name].rounds > 1) or (rounds == 1 and not chain):
+        return None
+    if chain:
+        return f"{name!r} does not go on from the model it is given: in a chain it makes the same model as in parallel"
+    return f"{name!r} learns in one round, {rounds} were asked for"

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.learning import logistic
-from comitia.learning.fixed_scores import Standard
 from comitia.learning.global_model import GlobalModel
-from comitia.learning.heads import WEIGHT_BITS, Linear
 from comitia.learning.judging import Judged
+from comitia.learning.linear import WEIGHT_BITS, WEIGHT_LIMIT, Linear, prototype_scores
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.learning.reference import wrong_references_ppm
@@ -38,9 +38,10 @@ IntArray = NDArray[np.int64]
 
 RESIDUAL_BITS = 15
 """y - p counts in units of 2**-15."""
+_BLOCK = 1 << 16
+"""Documents that are added up at once."""
 STEP = 16
 """Length of a step: the mean gradient of all documents, times the number of categories, times this."""
-_WEIGHT_LIMIT = float((1 << 31) - 1)
 
 
 class Softmax:
@@ -56,16 +57,20 @@ class Softmax:
         return len(codebook.categories), codebook.rank + 1
 
     def sensitivity_squared(self, codebook: Codebook) -> int:
-        """Square of the most that replacing one document moves the gradient, in squared grid steps: 4 g².
+        """Square of the most that replacing one document moves the gradient, in squared grid steps.
 
-        Proof. Write g = 2**grid_bits. A document adds the matrix of e_c z_j, cut off toward zero, where |z| <= g
-        (checked before training, in integers) and e = y - p is held to a length of at most 1 (`_residuals`, checked in
-        integers). Cutting off never lengthens, so what it adds is at most |e| |z| <= g long, whatever the model given.
-        Replacing it takes one such matrix away and adds another: at most 2 g, and the number of documents stays.
-        Replacing it by one without a known label takes a matrix and one document away: squared g² + g². No sum is
-        rounded.
+        Proof. Write g = 2**grid_bits. A document adds the matrix of e_c z_j, where |z| <= g (checked before training,
+        in integers) and e = y - p is held to a length of at most 1 (`_residuals`, checked in integers): at most g
+        long, whatever the model given. The sum is exact, and cut off to grid steps once, at the end.
+
+        1. *Replacing a document* takes one such matrix away and adds another: the exact sums move by at most 2 g, each
+           of the C r entries is then cut off and moves by less than 1 step more, so by the triangle inequality the
+           gradient moves by at most 2 g + sqrt(C r). The number of documents stays.
+        2. *By one without a known label, or the reverse*: the gradient moves by at most g + sqrt(C r) and the number
+           by g, squared (g + sqrt(C r))² + g² <= (2 g + sqrt(C r))².
         """
-        return 4 * codebook.norm_bound_squared
+        entries = len(codebook.categories) * codebook.rank
+        return (2 * isqrt(codebook.norm_bound_squared) + isqrt(entries - 1) + 1) ** 2
 
     def statistic(
         self,
@@ -75,13 +80,15 @@ class Softmax:
         given: GlobalModel | None = None,
     ) -> IntArray:
         """See `Learner.statistic`: the gradient."""
-        residuals = _residuals(_linear(codebook, given).products(vectors), labels, codebook)
-        wide = vectors.astype(np.int64)
-        gradient = np.zeros(self.shape(codebook), dtype=np.int64)
+        model, gradient = _linear(codebook, given), np.zeros(self.shape(codebook), dtype=np.int64)
         gradient[0, -1] = len(labels) << codebook.grid_bits
-        for category, column in enumerate(residuals.T):
-            products = wide * column[:, None]
-            gradient[category, :-1] = (np.sign(products) * (np.abs(products) >> RESIDUAL_BITS)).sum(axis=0)
+        for first in range(0, len(labels), _BLOCK):
+            block = slice(first, first + _BLOCK)
+            residuals = _residuals(model.products(vectors[block]), labels[block], codebook)
+            # Whole numbers below 2^53 in doubles: exact in whatever order they are added.
+            products = residuals.T.astype(np.float64) @ vectors[block].astype(np.float64)
+            gradient[:, :-1] += products.astype(np.int64)
+        gradient[:, :-1] >>= RESIDUAL_BITS
         return gradient
 
     def train(
@@ -129,7 +136,7 @@ class Softmax:
             pull += np.rint(release.value.values[:, :-1] * _signal_share(release)[:, None]).astype(np.int64)
         scale = float(STEP * len(codebook.categories)) * 2.0 ** (WEIGHT_BITS - codebook.grid_bits)
         moved = head.weights + np.rint(pull * scale / float(rows))
-        weights = np.clip(moved, -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
+        weights = np.clip(moved, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int32)
         return replace(model, head=Linear(weights=weights, intercepts=head.intercepts))
 
     def reference_loss_ppm(self, codebook: Codebook, model: GlobalModel) -> int | None:
@@ -152,12 +159,8 @@ def _linear(codebook: Codebook, given: GlobalModel | None) -> Linear:
 
 
 def _first(codebook: Codebook) -> Linear:
-    """The prototypes of pool and names as weights and intercepts."""
-    standard = Standard(codebook, posterior(codebook, (), references=False).means)
-    unit = 2.0 ** (WEIGHT_BITS + codebook.grid_bits) / float(standard.deviation)
-    weights = np.clip(np.rint(standard.directions * unit), -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int32)
-    # The centre is the same for every category: a constant that no softmax sees.
-    return Linear(weights=weights, intercepts=np.zeros(len(weights), dtype=np.int64))
+    """The prototypes of pool and names."""
+    return prototype_scores(codebook, posterior(codebook, (), references=False), references=False)
 
 
 def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook) -> IntArray:
@@ -176,7 +179,7 @@ def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook
 
 def _signal_share(release: Released[LocalModel]) -> NDArray[np.float64]:
     """Of each row of a release, how much is not noise: 1 - width sigma² / |row|², at least 0; shape (C,)."""
-    values = release.value.values[:, :-1].astype(object)
-    noise = values.shape[1] * release.receipt.sigma_squared
-    energies = [int((row * row).sum()) for row in values]
+    rows = release.value.values[:, :-1].tolist()
+    noise = len(rows[0]) * release.receipt.sigma_squared
+    energies = [sum(value * value for value in row) for row in rows]
     return np.array([max(0, energy - noise) / energy if energy else 0.0 for energy in energies], dtype=np.float64)

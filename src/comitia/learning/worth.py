@@ -17,6 +17,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.learning.class_sums import sensitivity_squared
 from comitia.learning.contract import Learner
 from comitia.learning.metrics import auc_by_class
 from comitia.learning.posterior import NAME_WEIGHT, SCATTER_TENTHS
@@ -48,7 +49,7 @@ class Worth:
     public, shared : tuple of float
         For each category how many reference documents public knowledge and the releases are worth.
     gain : (float, float) or None
-        AUC that sharing adds, at least and at most; None where the public AUC is.
+        AUC that sharing adds, at least and at most; None where the public AUC is, or the learner cannot be foretold.
     """
 
     public_auc: float | None
@@ -60,9 +61,12 @@ class Worth:
     def sentence(self) -> str:
         """It in one sentence."""
         helped = sum(shared > public for shared, public in zip(self.shared, self.public, strict=True))
-        more = f"the releases know {helped} of {len(self.shared)} categories better than public knowledge does"
-        if self.gain is None or self.public_auc is None:
+        known = f"{helped} of {len(self.shared)} categories better than public knowledge does"
+        more = f"class sums at this epsilon know {known}"
+        if self.public_auc is None:
             return f"What public knowledge alone reaches is not known; {more}."
+        if self.gain is None:
+            return f"What this learner adds to an AUC of {self.public_auc:.3f} is not foretold; {more}."
         least, most = self.gain
         if most < ENOUGH:
             return f"Public knowledge is enough: AUC {self.public_auc:.3f}, sharing may add {most:.3f} at most; {more}."
@@ -72,8 +76,8 @@ class Worth:
 
 
 def can_foretell(learner: Learner) -> bool:
-    """Whether the bounds hold for a learner: they were found for `prototype` alone."""
-    return learner.name == Prototype.name
+    """Whether the bounds hold for a learner: for those that combine the class sums of categories."""
+    return learner.release_name == Prototype.release_name and learner.kind == Prototype.kind
 
 
 def worth(
@@ -84,17 +88,17 @@ def worth(
     Parameters
     ----------
     learner : Learner
-        One of which `can_foretell` says so.
+        Of a kind that tells categories apart.
     counts : float array, shape (providers, C)
         Documents of each category that each provider would train on, as its profile has them.
     terms : PrivacyTerms
         Of each release; delta above 0.
     """
-    shared = effective_references(codebook, learner, counts, terms)
+    shared = effective_references(codebook, counts, terms)
     public = np.bincount(codebook.reference_labels, minlength=len(codebook.categories)).astype(np.float64)
     public += NAME_WEIGHT * codebook.name_vectors.any(axis=1)
     closer = float((shared / (shared + public + DOUBT)).mean())
-    left = None if public_auc is None else 1 - public_auc
+    left = 1 - public_auc if public_auc is not None and can_foretell(learner) else None
     return Worth(
         public_auc=public_auc,
         public=tuple(public.tolist()),
@@ -103,9 +107,9 @@ def worth(
     )
 
 
-def effective_references(codebook: Codebook, learner: Learner, counts: FloatArray, terms: PrivacyTerms) -> FloatArray:
-    """n_eff, summed over providers, for each category; shape (C,)."""
-    sensitivity = Fraction(learner.sensitivity_squared(codebook)) * terms.records_per_user**2
+def effective_references(codebook: Codebook, counts: FloatArray, terms: PrivacyTerms) -> FloatArray:
+    """n_eff of class sums, added up over providers, for each category; shape (C,)."""
+    sensitivity = Fraction(sensitivity_squared(codebook)) * terms.records_per_user**2
     steps = least_sigma_squared(sensitivity, mu_from(terms.epsilon_micro, terms.delta_pico))
     sigma_squared = steps / 4.0**codebook.grid_bits
     scatter = codebook.pool_variance * 2.0**-VARIANCE_BITS * SCATTER_TENTHS / 10

@@ -8,7 +8,7 @@ from typing import Final
 from comitia.consensus import committee
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
-from comitia.learning.registry import LEARNERS
+from comitia.learning.registry import LEARNERS, why_no_rounds
 from comitia.ledger.context import Context
 from comitia.ledger.genesis import Role
 from comitia.ledger.policy import fitting_rule
@@ -92,12 +92,8 @@ def _require_task(tables: Tables, body: OpenRequest) -> None:
             code="unknown-learner",
             hint=f"learners: {', '.join(sorted(LEARNERS))}",
         )
-    if (task.chain or task.rounds > 1) and LEARNERS[task.learner].rounds == 1:
-        raise ProtocolError(
-            f"{task.learner!r} learns in one round, and in a chain makes the same model as in parallel",
-            code="no-rounds",
-            hint="ask without rounds, or for learner 'softmax'",
-        )
+    if reason := why_no_rounds(task.learner, rounds=task.rounds, chain=task.chain):
+        raise ProtocolError(reason, code="no-rounds", hint="ask without rounds or chain, or for learner 'softmax'")
     if task.kappa != rules.kappa:
         raise ProtocolError(f"this consortium ranks with kappa {rules.kappa}", code="wrong-kappa")
     longest = max(task.consent_ms, task.commit_ms, task.score_ms, task.seal_ms)

@@ -298,7 +298,7 @@ class Codebook:
         """Canonical bytes: equal codebooks have equal bytes."""
         return self._bytes
 
-    @property
+    @cached_property
     def digest(self) -> bytes:
         """SHA-256 of the bytes, 32 bytes: the codebook's version on the ledger."""
         return digest(self._bytes)

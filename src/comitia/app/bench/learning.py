@@ -24,7 +24,7 @@ from comitia.evaluation.own_data import PARTS, OwnData
 from comitia.evaluation.regression import Errors, run_regression
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.contract import Learner
-from comitia.learning.registry import learner
+from comitia.learning.registry import learner, why_no_rounds
 from comitia.learning.worth import ENOUGH
 from comitia.ledger.transactions import MAX_ROUNDS
 from comitia.privacy.noise import SystemNoise
@@ -305,12 +305,8 @@ def _learner(question: Question) -> Learner | None:
         raise InputError(
             f"learner {question.learner!r} is for numbers", code="wrong-kind", hint="say their range with --target"
         )
-    if (question.mode == CHAIN or (question.rounds or 1) > 1) and (using is None or using.rounds == 1):
-        raise InputError(
-            f"{question.learner!r} learns in one round, and in a chain makes the same model as in parallel",
-            code="no-rounds",
-            hint="use --learner softmax",
-        )
+    if reason := why_no_rounds(question.learner, rounds=question.rounds or 1, chain=question.mode == CHAIN):
+        raise InputError(reason, code="no-rounds", hint="use --learner softmax")
     if question.rounds is not None and not 1 <= question.rounds <= MAX_ROUNDS:
         raise InputError(f"{question.rounds} rounds cannot be, 1 to {MAX_ROUNDS} can", code="bad-rounds")
     return using

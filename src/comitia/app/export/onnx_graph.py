@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import UnavailableError
 from comitia.core.extras import extra
-from comitia.learning.fixed_scores import FARTHEST, SCORE_BITS, Standard
 from comitia.learning.global_model import GlobalModel
-from comitia.learning.heads import WEIGHT_BITS as HEAD_BITS
-from comitia.learning.heads import Bins, Linear, Trees
+from comitia.learning.heads import Bins
+from comitia.learning.linear import WEIGHT_BITS as HEAD_BITS
+from comitia.learning.linear import Linear
+from comitia.learning.trees import FARTHEST, POINT_BITS, Trees
 from comitia.text.basis import BASIS_BITS
 from comitia.text.codebook import DOCUMENT_BITS, WEIGHT_BITS, Codebook, VectorKind
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 """Versions that runtimes of 2023 and later read."""
-SCORE_ONE = float(1 << SCORE_BITS)
 
 
 class Input(StrEnum):
@@ -56,9 +56,9 @@ def onnx_bytes(model: GlobalModel, takes: Input) -> bytes:
         vectors = _vectorised(graph, model.codebook)
     else:
         vectors = graph.node("Cast", Input.VECTORS, to=graph.onnx.TensorProto.DOUBLE)
-    unit = graph.node("Div", vectors, graph.constant("grid", float(1 << model.codebook.grid_bits)))
-    scores = _own_scores(graph, model, vectors, unit)
+    scores = _own_scores(graph, model, vectors)
     if model.reference_map is not None:
+        unit = graph.node("Div", vectors, graph.constant("grid", float(1 << model.codebook.grid_bits)))
         scores = graph.node("Add", scores, _reference_scores(graph, model, unit))
     _answer(graph, model, scores)
     return graph.to_bytes(model, takes)
@@ -84,10 +84,9 @@ class _Graph:
         return name
 
     def linear(self, name: str, vectors: str, weights: NDArray[np.float64], intercepts: NDArray[np.float64]) -> str:
-        """Log-softmax of vectors times weights (C, r) plus intercepts (C,)."""
+        """Vectors times weights (C, r) plus intercepts (C,)."""
         products = self.node("MatMul", vectors, self.constant(f"{name}_weights", np.ascontiguousarray(weights.T)))
-        shifted = self.node("Add", products, self.constant(f"{name}_intercepts", intercepts))
-        return self.node("LogSoftmax", shifted, axis=1)
+        return self.node("Add", products, self.constant(f"{name}_intercepts", intercepts))
 
     def truncated(self, values: str) -> str:
         """Values cut off toward zero."""
@@ -150,51 +149,54 @@ def _unit(graph: _Graph, rows: str, length: float) -> str:
     return graph.node("Mul", graph.node("Div", rows, safe), graph.constant(f"length_{rows}", length))
 
 
-def _own_scores(graph: _Graph, model: GlobalModel, vectors: str, unit: str) -> str:
+def _own_scores(graph: _Graph, model: GlobalModel, vectors: str) -> str:
     """P, or what a head has in its place."""
     match model.head:
         case None:
-            return graph.linear("own", unit, *model.own_map)
+            logits = _linear(graph, model, model.prototype_scores, vectors)
         case Linear() as head:
-            one = 2.0 ** (HEAD_BITS + model.codebook.grid_bits)
-            return graph.linear("own", unit, head.weights / 2.0**HEAD_BITS, head.intercepts / one)
+            logits = _linear(graph, model, head, vectors)
         case Bins() as head:
-            scores = graph.node("Div", _standard_scores(graph, model, vectors), graph.constant("score", SCORE_ONE))
-            common = graph.constant("common", head.log_common(model.codebook))
-            return graph.node("LogSoftmax", graph.node("Add", scores, common), axis=1)
+            scores = _linear(graph, model, model.prototype_scores, vectors)
+            logits = graph.node("Add", scores, graph.constant("common", head.log_common(model.codebook)))
         case Trees() as head:
-            summed = _tree_sums(graph, head, _standard_scores(graph, model, vectors))
-            logits = graph.node("Div", summed, graph.constant("score", SCORE_ONE))
-            return graph.node("LogSoftmax", logits, axis=1)
+            summed = _tree_sums(graph, head, _tree_points(graph, model, vectors))
+            logits = graph.node("Div", summed, graph.constant("point", 2.0**POINT_BITS))
         case other:
             raise UnavailableError(f"a model with a head of {other.kind} has no ONNX graph", code="no-onnx-form")
+    return graph.node("LogSoftmax", logits, axis=1)
 
 
-def _standard_scores(graph: _Graph, model: GlobalModel, vectors: str) -> str:
-    """`Standard.scores`: its integers, of which doubles hold all."""
-    standard = Standard(model.codebook, model.posterior.means)
-    directions = standard.directions.T.astype(np.float64)
-    products = graph.node("MatMul", vectors, graph.constant("directions", np.ascontiguousarray(directions)))
-    centred = graph.node("Sub", products, graph.constant("centre", float(standard.centre)))
-    scaled = graph.node("Mul", centred, graph.constant("score_one", SCORE_ONE))
-    scores = graph.node("Floor", graph.node("Div", scaled, graph.constant("deviation", float(standard.deviation))))
-    total = graph.node("ReduceSum", scores, graph.constant("axis_scores", np.array([1])))
+def _linear(graph: _Graph, model: GlobalModel, scores: Linear, vectors: str) -> str:
+    """`Linear.logits`."""
+    one = graph.constant("score", 2.0 ** (HEAD_BITS + model.codebook.grid_bits))
+    return graph.node("Div", _products(graph, scores, vectors), one)
+
+
+def _products(graph: _Graph, scores: Linear, vectors: str) -> str:
+    """`Linear.products`: its integers, of which doubles hold all."""
+    return graph.linear("own", vectors, scores.weights.astype(np.float64), scores.intercepts.astype(np.float64))
+
+
+def _tree_points(graph: _Graph, model: GlobalModel, vectors: str) -> str:
+    """`tree_points`: its integers."""
+    step = graph.constant("step_of_points", 2.0 ** (HEAD_BITS + model.codebook.grid_bits - POINT_BITS))
+    points = graph.node("Floor", graph.node("Div", _products(graph, model.prototype_scores, vectors), step))
+    total = graph.node("ReduceSum", points, graph.constant("axis_points", np.array([1])))
     own = graph.node("Floor", graph.node("Div", total, graph.constant("classes", float(len(model.codebook.labels)))))
     farthest = graph.constant("farthest", float(FARTHEST))
-    least = graph.node("Max", graph.node("Sub", scores, own), graph.node("Neg", farthest))
+    least = graph.node("Max", graph.node("Sub", points, own), graph.node("Neg", farthest))
     return graph.node("Min", least, farthest)
 
 
 def _tree_sums(graph: _Graph, head: Trees, points: str) -> str:
     """The trees' values added up, float64 (n, C). Nodes of a tree keep their numbers; leaves follow the questions."""
-    questions, leaves, classes = len(head.trees[0].features), *head.trees[0].leaves.shape
-    count, nodes = len(head.trees), questions + leaves
+    count, questions = head.features.shape
+    leaves, classes = head.leaves.shape[1:]
+    nodes = questions + leaves
     inner, numbers = np.arange(questions), np.arange(nodes)
     children = [np.concatenate([2 * inner + side, np.zeros(leaves, dtype=np.int64)]) for side in (1, 2)]
-    thresholds = np.concatenate(
-        [np.concatenate([tree.thresholds, np.zeros(leaves)]).astype(np.float64) for tree in head.trees]
-    )
-    weights = np.concatenate([tree.leaves.ravel() for tree in head.trees]).astype(np.float64)
+    unasked = np.zeros((count, leaves), dtype=np.int64)
     tensor = graph.onnx.numpy_helper.from_array
     summed = graph.node(
         "TreeEnsembleRegressor",
@@ -203,15 +205,15 @@ def _tree_sums(graph: _Graph, head: Trees, points: str) -> str:
         n_targets=classes,
         nodes_treeids=np.repeat(np.arange(count), nodes).tolist(),
         nodes_nodeids=np.tile(numbers, count).tolist(),
-        nodes_featureids=np.concatenate([[*tree.features, *[0] * leaves] for tree in head.trees]).tolist(),
-        nodes_values_as_tensor=tensor(thresholds, "thresholds"),
+        nodes_featureids=np.hstack([head.features, unasked]).ravel().tolist(),
+        nodes_values_as_tensor=tensor(np.hstack([head.thresholds, unasked]).ravel().astype(np.float64), "thresholds"),
         nodes_modes=(["BRANCH_GT"] * questions + ["LEAF"] * leaves) * count,
         nodes_truenodeids=np.tile(children[1], count).tolist(),
         nodes_falsenodeids=np.tile(children[0], count).tolist(),
         target_treeids=np.repeat(np.arange(count), leaves * classes).tolist(),
         target_nodeids=np.tile(np.repeat(numbers[questions:], classes), count).tolist(),
         target_ids=np.tile(np.arange(classes), count * leaves).tolist(),
-        target_weights_as_tensor=tensor(weights, "leaves"),
+        target_weights_as_tensor=tensor(head.leaves.ravel().astype(np.float64), "leaves"),
     )
     # The operator gives single precision, which holds whole numbers up to 2^24: no score is as far.
     return graph.node("Cast", summed, to=graph.onnx.TensorProto.DOUBLE)
@@ -223,7 +225,8 @@ def _reference_scores(graph: _Graph, model: GlobalModel, unit: str) -> str:
     known, weights, intercepts = model.reference_map
     places = np.zeros((len(known), len(model.codebook.categories)))
     places[np.arange(len(known)), known] = 1.0
-    return graph.node("MatMul", graph.linear("references", unit, weights, intercepts), graph.constant("known", places))
+    logits = graph.node("LogSoftmax", graph.linear("references", unit, weights, intercepts), axis=1)
+    return graph.node("MatMul", logits, graph.constant("known", places))
 
 
 def _answer(graph: _Graph, model: GlobalModel, scores: str) -> None:
