@@ -32,7 +32,7 @@ from comitia.roles import member, super_node
 from comitia.roles.messages import Reveal
 from comitia.simulator.campaign import run
 from comitia.simulator.faults import Fault
-from comitia.simulator.founding import RememberingBench
+from comitia.simulator.learning import RememberingBench
 from comitia.simulator.world import Setting
 
 WITHIN = 1_000
@@ -133,8 +133,8 @@ def rounding_differs_by_machine(patch: MonkeyPatch) -> None:
     number = count()
     real, begin = RememberingBench.combine, RememberingBench.__init__
 
-    def init(self: RememberingBench, learner: Any = None) -> None:
-        begin(self, learner)
+    def init(self: RememberingBench, node: Any = None) -> None:
+        begin(self, node)
         self.odd = next(number) % 4 == 1  # type: ignore[attr-defined]
 
     def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any, given: Any) -> Any:

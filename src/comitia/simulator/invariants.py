@@ -22,7 +22,8 @@ from comitia.ledger.session import Phase, Session, beacon, commitment
 from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Tick, block_digest
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, Reveal, Submit, Vote
-from comitia.simulator.founding import Founding, RememberingBench
+from comitia.simulator.founding import Founding
+from comitia.simulator.learning import RememberingBench
 from comitia.simulator.replica import Step
 
 if TYPE_CHECKING:
