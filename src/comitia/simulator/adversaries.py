@@ -317,10 +317,8 @@ class SealEarly(Strategy):
         return [(to, session, message)]
 
     def _right(self, machine: Machine, record: Session, vote: Vote) -> SealBlock:
-        assert record.judgement is not None
-        watch = machine.world.watch
-        shown = [watch.revealed[record.id, author] for author in record.judgement.accepted]
-        model = combined(watch, record, shown)
+        model = combined(machine.world.watch, record)
+        assert model is not None
         block = expected_block(record, digest(model), len(model))
         return SealBlock(block=block, certificate=((machine.node_id, vote.signature),))
 

@@ -9,7 +9,7 @@ from comitia.core.ids import NodeId
 from comitia.ledger.genesis import Role
 from comitia.simulator.disk import flip_bit
 from comitia.simulator.faults import Fault
-from comitia.simulator.machine import CRASH_POINTS, Kill, Machine
+from comitia.simulator.machine import Kill, Machine
 
 if TYPE_CHECKING:
     from comitia.simulator.world import World
@@ -21,17 +21,25 @@ ARMED_WITHIN_MS: Final = 1_500
 
 def crashes(world: World) -> None:
     """Kill one machine at the point that is this seed's turn, and up to two at others."""
-    turn = CRASH_POINTS[world.seed % len(CRASH_POINTS)]
+    points = world.setting.points
+    turn = points[world.seed % len(points)]
     delay = world.random.choice((0, world.random.randrange(ARMED_WITHIN_MS)))
     kill = Kill(turn, 1, Fault.CRASH)
     world.at(delay, lambda: _arm(_passing(world, turn), kill))
-    if turn.startswith("budget-abandon"):
-        # Only a start that finds a reservation comes by this point.
-        _arm([world.random.choice(_passing(world, turn))], Kill("budget-reserve:after", 1, Fault.CRASH))
+    if turn in _BEFORE:
+        _arm(_passing(world, _BEFORE[turn]), Kill(_BEFORE[turn], 1, Fault.CRASH))
     for _ in range(world.random.randrange(3)):
-        point = world.random.choice(CRASH_POINTS)
+        point = world.random.choice(points)
         machine = world.random.choice(_passing(world, point))
         _arm([machine], Kill(point, 1 + world.random.randrange(8), Fault.CRASH))
+
+
+_BEFORE: Final = {
+    "budget-abandon:before": "budget-reserve:after",
+    "budget-abandon:after": "budget-reserve:after",
+    "send-ask-model": "send-deliver",
+}
+"""Points that nobody comes by, or hardly anybody, unless a crash at another point has gone before."""
 
 
 def _arm(machines: list[Machine], kill: Kill) -> None:

@@ -19,6 +19,8 @@ from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
+from comitia.learning.prototype import Prototype
+from comitia.learning.softmax import Softmax
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import ONCE_IN_SESSION, EvidenceKind, OpenRequest, Policy, ReportEvidence, Task
 from comitia.privacy.budget import Standing
@@ -35,16 +37,16 @@ from comitia.simulator.invariants import (
     Sent,
     Watch,
     read,
+    stage_of,
     violations,
 )
-from comitia.simulator.machine import Letter, Machine
+from comitia.simulator.machine import CRASH_POINTS, Letter, Machine
 from comitia.simulator.network import Network
 from comitia.simulator.replica import History
 from comitia.simulator.trace import Trace, describe
 
 STAGE_MS: Final = 1_500
 SEAL_MS: Final = 800
-REQUESTS: Final = 4
 REQUESTS_WITHIN_MS: Final = 1_200
 FAULTS_UNTIL_MS: Final = 4_000
 """After this, cuts heal, pauses end and killed machines come back: every session must end."""
@@ -59,13 +61,17 @@ class Setting:
     """What a run is about.
 
     providers, witnesses, super_nodes : the consortium.
+    requests : how many are made in each world.
     faults : kinds that may happen.
+    points : crash points that have their turn.
     adversaries : names of strategies; each run draws some.
     """
 
     providers: int = 9
     witnesses: int = 1
     super_nodes: int = 1
+    requests: int = 4
+    points: tuple[str, ...] = CRASH_POINTS
     faults: frozenset[Fault] = frozenset()
     adversaries: tuple[str, ...] = ()
 
@@ -81,6 +87,7 @@ class Outcome:
     points : crash points, with how often each was hit.
     trace_hash : of everything that happened.
     story : the run in lines, where it was asked for.
+    cpu_seconds : what it took whoever ran it; the only thing here that differs from machine to machine.
     """
 
     seed: int
@@ -93,6 +100,7 @@ class Outcome:
     points: Fired
     trace_hash: str
     story: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -215,10 +223,10 @@ class World:
 
     def _plan_requests(self) -> None:
         requesters = [machine for machine in self.machines if Role.REQUESTER in machine.party.roles]
-        self._requests = REQUESTS
+        self._requests = self.setting.requests
         # Together, so that identical requests meet in flight, or one after another, so that they meet the cache.
         within, gap = self.random.choice(((30, 0), (REQUESTS_WITHIN_MS, 300)))
-        for number in range(REQUESTS):
+        for number in range(self.setting.requests):
             machine = requesters[number % len(requesters)]
             delay = 200 + self.random.randrange(within) + number * gap
             task, nonce = self._task(), self.random.randbytes(16)
@@ -226,8 +234,13 @@ class World:
 
     def _task(self) -> Task:
         random = self.random
+        rounds = random.choice((1, 1, 1, 1, 2, 3))
         return Task(
             codebook=self.founding.codebook.digest,
+            learner=Prototype.name if rounds == 1 else Softmax.name,
+            rounds=rounds,
+            chain=rounds > 1 and random.randrange(4) == 0,
+            threshold_ppm=random.choice((None, 0, 10**6)) if rounds > 1 else None,
             epsilon_micro=1_000_000,
             delta_pico=10_000_000,
             providers_min=random.choice((1, max(1, self.setting.providers // 3), self.setting.providers)),
@@ -377,7 +390,7 @@ class World:
         header = envelope.header
         if header.type not in ONCE_IN_SESSION or header.sender != fact.machine.node_id:
             return
-        place = (header.sender, header.session, header.type)
+        place = (header.sender, header.session, stage_of(envelope))
         first = self._evidence.setdefault(place, message.transaction)
         if first != message.transaction and header.sender not in self._accused:
             self._accused.add(header.sender)
