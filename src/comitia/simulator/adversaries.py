@@ -432,13 +432,13 @@ class Covet(Strategy):
 
 
 class GiveUp(Strategy):
-    """A requester that aborts its own sessions, and others'."""
+    """A requester that aborts its own sessions, and others', and those that have ended."""
 
     role = Role.REQUESTER
 
     def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
         assert machine.node is not None
-        for record in machine.node.application.open_sessions():
+        for record in machine.node.application.sessions():
             self.acted(machine)
             bring_abort(machine, record.id)
         return [(to, session, message)]

@@ -64,7 +64,7 @@ class Setting:
     requests : how many are made in each world.
     faults : kinds that may happen.
     points : crash points that have their turn.
-    adversaries : names of strategies; each run draws some.
+    adversaries : names of strategies; each run has one, in turn.
     """
 
     providers: int = 9
@@ -210,7 +210,7 @@ class World:
     def _choose_liars(self) -> None:
         if not self.setting.adversaries:
             return
-        name = self.random.choice(self.setting.adversaries)
+        name = self.setting.adversaries[self.seed % len(self.setting.adversaries)]
         role = adversaries.STRATEGIES[name].role
         able = [machine for machine in self.machines if role in machine.party.roles]
         most = self.may_fail if role is Role.PROVIDER else 1
