@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -30,9 +31,11 @@ from comitia.ledger.state import State
 from comitia.privacy import budget
 from comitia.roles import member, super_node
 from comitia.roles.messages import Reveal
+from comitia.simulator import founding, world
 from comitia.simulator.campaign import run
 from comitia.simulator.faults import Fault
-from comitia.simulator.founding import RememberingBench
+from comitia.simulator.learning import RememberingBench
+from comitia.simulator.machine import CRASH_POINTS
 from comitia.simulator.world import Setting
 
 WITHIN = 1_000
@@ -46,6 +49,7 @@ class Planted:
     plant: Callable[[MonkeyPatch], None]
     found_by: str
     faults: frozenset[Fault] = frozenset()
+    points: tuple[str, ...] = CRASH_POINTS
     adversary: str = ""
     providers: int = 3
 
@@ -133,8 +137,8 @@ def rounding_differs_by_machine(patch: MonkeyPatch) -> None:
     number = count()
     real, begin = RememberingBench.combine, RememberingBench.__init__
 
-    def init(self: RememberingBench, learner: Any = None) -> None:
-        begin(self, learner)
+    def init(self: RememberingBench, node: Any = None) -> None:
+        begin(self, node)
         self.odd = next(number) % 4 == 1  # type: ignore[attr-defined]
 
     def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any, given: Any) -> Any:
@@ -258,13 +262,26 @@ def ended_session_goes_on(patch: MonkeyPatch) -> None:
     patch.setattr(session, "step", step)
 
 
+def who_catches_up_begins_anew(patch: MonkeyPatch) -> None:
+    """Where answers change with time: each says no with what was left of its budget, after it has paid a profile."""
+    patch.setattr(founding, "fact_of", lambda name, version: name)
+    patch.setattr(world, "found", cache(founding.found.__wrapped__))
+    patch.setattr(node.Node, "is_behind", property(lambda self: False))
+
+
 CRASHES = frozenset({Fault.CRASH, Fault.TORN_WRITE})
 SLOW = frozenset({Fault.PAUSE, Fault.DELAY, Fault.CLOCK_SKEW, Fault.CLOCK_JUMP, Fault.LOSS, Fault.ONE_WAY})
 
 PLANTED = (
     Planted(name="quorum one short", plant=quorum_one_short, found_by="i1"),
     Planted(name="reveal before the commit set closes", plant=reveal_before_the_commits_close, found_by="i2"),
-    Planted(name="send before sync", plant=send_before_sync, found_by="i3", faults=CRASHES),
+    Planted(
+        name="send before sync",
+        plant=send_before_sync,
+        found_by="i3",
+        faults=CRASHES,
+        points=("commit:before",),
+    ),
     Planted(name="epsilon debited after sending", plant=debit_after_sending, found_by="i7"),
     Planted(name="epoch unchecked", plant=epoch_unchecked, found_by="i11", adversary="stale-epoch"),
     Planted(name="cache ignores policy", plant=cache_ignores_policy, found_by="i9"),
@@ -305,6 +322,12 @@ PLANTED = (
         faults=frozenset({Fault.DEATH, Fault.CUT_OFF}),
     ),
     Planted(name="ended session goes on", plant=ended_session_goes_on, found_by="i6", adversary="give-up"),
+    Planted(
+        name="who catches up begins anew",
+        plant=who_catches_up_begins_anew,
+        found_by="i3",
+        faults=frozenset({Fault.LOST_WRITES, Fault.CRASH, Fault.LOSS, Fault.DELAY}),
+    ),
 )
 
 
@@ -315,7 +338,9 @@ def test_the_planted_bug_is_found(
     logging.getLogger("comitia").setLevel(logging.CRITICAL)
     planted.plant(monkeypatch)
     adversaries = (planted.adversary,) if planted.adversary else ()
-    setting = Setting(providers=planted.providers, faults=planted.faults, adversaries=adversaries)
+    setting = Setting(
+        providers=planted.providers, faults=planted.faults, points=planted.points, adversaries=adversaries
+    )
     for number, outcome in enumerate(run(range(WITHIN), setting), start=1):
         found = [text for text in outcome.violations if text.startswith(planted.found_by)]
         if found:

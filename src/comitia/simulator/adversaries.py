@@ -317,10 +317,8 @@ class SealEarly(Strategy):
         return [(to, session, message)]
 
     def _right(self, machine: Machine, record: Session, vote: Vote) -> SealBlock:
-        assert record.judgement is not None
-        watch = machine.world.watch
-        shown = [watch.revealed[record.id, author] for author in record.judgement.accepted]
-        model = combined(watch, record, shown)
+        model = combined(machine.world.watch, record)
+        assert model is not None
         block = expected_block(record, digest(model), len(model))
         return SealBlock(block=block, certificate=((machine.node_id, vote.signature),))
 
@@ -434,13 +432,13 @@ class Covet(Strategy):
 
 
 class GiveUp(Strategy):
-    """A requester that aborts its own sessions, and others'."""
+    """A requester that aborts its own sessions, and others', and those that have ended."""
 
     role = Role.REQUESTER
 
     def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
         assert machine.node is not None
-        for record in machine.node.application.open_sessions():
+        for record in machine.node.application.sessions():
             self.acted(machine)
             bring_abort(machine, record.id)
         return [(to, session, message)]

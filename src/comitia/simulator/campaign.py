@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import signal
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from typing import Final
 
 from comitia.core.errors import InputError
 from comitia.simulator.adversaries import STRATEGIES
 from comitia.simulator.faults import Fault, Fired
 from comitia.simulator.world import Outcome, Setting, World
+
+SEEDS_AT_ONCE: Final = 20
+"""How many seeds a worker takes at a time."""
 
 
 @dataclass(slots=True)
@@ -20,6 +29,7 @@ class Tally:
     Attributes
     ----------
     runs, sessions, sealed, aborted, served : as in `Outcome`.
+    cpu_seconds : of all runs and processes.
     violations : seeds that broke a sentence, with the sentences.
     fired, points : how often each fault and strategy acted, and each crash point was hit.
     trace : running hash over the runs' hashes.
@@ -34,6 +44,7 @@ class Tally:
     fired: Fired
     points: Fired
     trace: str
+    cpu_seconds: float = 0.0
 
     @classmethod
     def empty(cls) -> Tally:
@@ -47,6 +58,7 @@ class Tally:
         self.served += outcome.served
         if outcome.violations:
             self.violations[outcome.seed] = outcome.violations
+        self.cpu_seconds += outcome.cpu_seconds
         self.fired.update(outcome.fired)
         self.points.update(outcome.points)
         self.trace = hashlib.sha256((self.trace + outcome.trace_hash).encode()).hexdigest()
@@ -58,13 +70,80 @@ class Tally:
         return tuple(name for name in wanted if not self.fired[name])
 
 
-def run(
-    seeds: Iterable[int], setting: Setting, *, sizes: tuple[int, ...] = (), keep: bool = False
-) -> Iterator[Outcome]:
-    """Run each seed; with `sizes`, the number of providers goes round by them; `keep` keeps the stories."""
-    for seed in seeds:
-        sized = replace(setting, providers=sizes[seed % len(sizes)]) if sizes else setting
-        yield World(seed, sized, keep=keep).run()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halfway:
+    """A tally to go on from, as a file keeps it.
+
+    Attributes
+    ----------
+    asked : the options of the run, which must be the same.
+    runs, sessions, sealed, aborted, served, violations, fired, points, trace, cpu_ms : as in `Tally`.
+    """
+
+    asked: str
+    runs: int
+    sessions: int
+    sealed: int
+    aborted: int
+    served: int
+    violations: tuple[tuple[int, tuple[str, ...]], ...]
+    fired: dict[str, int]
+    points: dict[str, int]
+    trace: str
+    cpu_ms: int
+
+    @classmethod
+    def of(cls, tally: Tally, asked: str) -> Halfway:
+        return cls(
+            asked=asked,
+            cpu_ms=round(1_000 * tally.cpu_seconds),
+            violations=tuple(tally.violations.items()),
+            fired=dict(tally.fired),
+            points=dict(tally.points),
+            **{name: getattr(tally, name) for name in ("runs", "sessions", "sealed", "aborted", "served", "trace")},
+        )
+
+    def tally(self) -> Tally:
+        """The tally that it was made of."""
+        return Tally(
+            runs=self.runs,
+            sessions=self.sessions,
+            sealed=self.sealed,
+            aborted=self.aborted,
+            served=self.served,
+            violations=dict(self.violations),
+            fired=Counter(self.fired),
+            points=Counter(self.points),
+            trace=self.trace,
+            cpu_seconds=self.cpu_ms / 1_000,
+        )
+
+
+def run(seeds: Iterable[int], setting: Setting, *, sizes: tuple[int, ...] = (), workers: int = 1) -> Iterator[Outcome]:
+    """Run each seed, in order; with `sizes`, the number of providers goes round by them.
+
+    With several workers, processes share the seeds; what comes out, and in which order, is the same.
+    """
+    one = partial(run_one, setting=setting, sizes=sizes)
+    if workers == 1:
+        yield from map(one, seeds)
+        return
+    with get_context("spawn").Pool(workers, _quietly) as pool:
+        yield from pool.imap(one, seeds, chunksize=SEEDS_AT_ONCE)
+
+
+def run_one(seed: int, setting: Setting, *, sizes: tuple[int, ...] = (), keep: bool = False) -> Outcome:
+    """Run one seed; `keep` keeps its story."""
+    sized = replace(setting, providers=sizes[seed % len(sizes)]) if sizes else setting
+    began = time.process_time()
+    outcome = World(seed, sized, keep=keep).run()
+    return replace(outcome, cpu_seconds=time.process_time() - began)
+
+
+def _quietly() -> None:
+    """What nodes log is told by the story of a seed, message by message; an interruption is the command's business."""
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def parse_adversaries(text: str) -> tuple[str, ...]:

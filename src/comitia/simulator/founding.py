@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import ClassVar
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-from comitia.consensus.quality import Score
 from comitia.core.codec import digest, encode
 from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.ids import NodeId, node_id
@@ -21,13 +18,7 @@ from comitia.driver.holdings import Holdings
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
 from comitia.driver.provider import PROFILE_FACT, fact_of
-from comitia.driver.workbench import Workbench
-from comitia.learning.contract import Learner
-from comitia.learning.global_model import GlobalModel
 from comitia.learning.local_model import LocalModel
-from comitia.learning.posterior import Posterior
-from comitia.learning.prototype import Prototype
-from comitia.learning.registry import learner
 from comitia.ledger import merkle
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block, BlockHeader
@@ -42,11 +33,10 @@ from comitia.ledger.transactions import (
     Transaction,
     sign_transaction,
 )
-from comitia.privacy.noise import Noise, SeededNoise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.retrieval.profile import RetrievalRecord
-from comitia.roles.messages import Reveal
+from comitia.simulator.learning import POOL, ReadyPrototype, SimulatedNoise
 from comitia.text.basis import BASIS_BITS
 from comitia.text.categories import Category
 from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, WEIGHT_BITS, Codebook, Leaf, VectorKind
@@ -55,8 +45,6 @@ START_MS = 1_700_000_000_000
 EPOCH_MS = 20_000
 LABELS = ("brake", "pump", "cable")
 DOCUMENTS = 60
-POOL = 4
-"""Releases that each provider has ready: a session takes the next one, under a fresh nonce."""
 
 LIBERAL = PolicyRule(
     requesters=("*",),
@@ -102,12 +90,6 @@ class Party:
     @property
     def node(self) -> NodeId:
         return self.keys.node
-
-
-class SimulatedNoise(SeededNoise):
-    """Seeded noise whose receipts say trusted, as members would refuse them otherwise; it protects nothing real."""
-
-    trusted = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,112 +276,5 @@ def _first_block(genesis: Genesis, keys: SimulatedKeys, transactions: tuple[byte
 
 def _releases(node: NodeId, held: Holdings, codebook: Codebook) -> tuple[Released[LocalModel], ...]:
     terms = PrivacyTerms(epsilon_micro=1_000_000, delta_pico=10_000_000)
-    made = []
-    for number in range(POOL):
-        noise = SimulatedNoise(f"{node} {number}".encode())
-        made.append(Prototype().train(codebook, held.vectors, held.labels, terms, noise))
-    return tuple(made)
-
-
-class ReadyLearner(Prototype):
-    """The prototype learner, whose releases were made beforehand; all else is its own.
-
-    Parameters
-    ----------
-    releases : tuple
-        Of one provider.
-    """
-
-    def __init__(self, releases: tuple[Released[LocalModel], ...]) -> None:
-        self._releases = releases
-        self._trained = 0
-
-    def train(
-        self,
-        codebook: Codebook,
-        vectors: NDArray[np.int32],
-        labels: NDArray[np.int64],
-        terms: PrivacyTerms,
-        noise: Noise,
-        given: GlobalModel | None = None,
-    ) -> Released[LocalModel]:
-        """The next release that is ready."""
-        self._trained += 1
-        return self._releases[self._trained % len(self._releases)]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SummedModel(GlobalModel):
-    """Stands for M: as exact, as sensitive to each accepted release, and fast. It answers nothing.
-
-    Attributes
-    ----------
-    total : int64 array
-        Sum of the accepted releases.
-    """
-
-    total: NDArray[np.int64]
-
-    def to_bytes(self) -> bytes:
-        return self._bytes
-
-    @cached_property
-    def _bytes(self) -> bytes:
-        return encode([self.learner, self.codebook.digest, self.total.ravel().tolist()])
-
-
-class RememberingBench(Workbench):
-    """Reads, judges and combines the same releases once for all nodes of a process: all three are pure.
-
-    Parameters
-    ----------
-    learner : Learner or None
-        A provider's own, which trains.
-    """
-
-    read_before: ClassVar[dict[bytes, Released[LocalModel] | None]] = {}
-    scored_before: ClassVar[dict[bytes, Score]] = {}
-    combined_before: ClassVar[dict[bytes, GlobalModel]] = {}
-
-    def __init__(self, learner: Learner | None = None) -> None:
-        self._learner = learner
-
-    def learner(self, name: str) -> Learner:
-        return self._learner if self._learner is not None else super().learner(name)
-
-    def read(self, name: str, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
-        if reveal.release not in self.read_before:
-            self.read_before[reveal.release] = super().read(name, codebook, reveal)
-        return self.read_before[reveal.release]
-
-    def score(
-        self,
-        name: str,
-        codebook: Codebook,
-        author: NodeId,
-        release: Released[LocalModel],
-        given: GlobalModel | None,
-    ) -> Score:
-        """As it is: prototypes have no rounds, so nothing is ever given."""
-        key = author.encode() + release.receipt.digest
-        if key not in self.scored_before:
-            self.scored_before[key] = super().score(name, codebook, author, release, given)
-        return self.scored_before[key]
-
-    def combine(
-        self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None
-    ) -> GlobalModel:
-        """In place of M, the sum of the accepted releases."""
-        key = b"".join(release.receipt.digest for release in accepted)
-        if key not in self.combined_before:
-            self.combined_before[key] = _summed(name, codebook, accepted)
-        return self.combined_before[key]
-
-
-def _summed(name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]]) -> SummedModel:
-    total = np.zeros(learner(name).shape(codebook), dtype=np.int64)
-    for release in accepted:
-        total += release.value.values
-    nothing = np.zeros((0, 0), dtype=np.int32)
-    unknown = Posterior(means=nothing, shared=nothing, evidence_micro=np.zeros(0, dtype=np.int64))
-    return SummedModel(codebook=codebook, learner=name, posterior=unknown, total=total)
+    ready = ReadyPrototype(node)
+    return tuple(ready.train(codebook, held.vectors, held.labels, terms, SimulatedNoise(b"")) for _ in range(POOL))

@@ -16,13 +16,15 @@ from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
+from comitia.learning.global_model import GlobalModel
 from comitia.ledger.application import Application, Result
 from comitia.ledger.policy import fitting_rule
-from comitia.ledger.session import Phase, Session, beacon, commitment
-from comitia.ledger.transactions import ONCE_IN_SESSION, SealBlock, Tick, block_digest
+from comitia.ledger.session import Phase, Round, Session, beacon, commitment
+from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, Reveal, Submit, Vote
-from comitia.simulator.founding import Founding, RememberingBench
+from comitia.simulator.founding import Founding
+from comitia.simulator.learning import RememberingBench
 from comitia.simulator.replica import Step
 
 if TYPE_CHECKING:
@@ -42,8 +44,8 @@ class Watch:
     liars : nodes that follow a strategy instead of the protocol.
     now : the highest block of the orderer.
     authored : digests of all that any node signed by its own driver.
-    signed : what each node has said once: (node, session, kind) -> digest.
-    revealed : releases that were shown: (session, author) -> reveal.
+    signed : what each node has said once: (node, session, stage) -> digest.
+    revealed : releases that were shown: (session, round, author) -> reveal.
     voted : the block that honest members of each session have signed.
     sealed : digest of the block of each sealed session.
     ended : last phase and block digest of ended sessions.
@@ -56,7 +58,7 @@ class Watch:
     now: Step
     authored: set[bytes] = field(default_factory=set)
     signed: dict[tuple[NodeId, bytes, str], bytes] = field(default_factory=dict)
-    revealed: dict[tuple[bytes, NodeId], Reveal] = field(default_factory=dict)
+    revealed: dict[tuple[bytes, int, NodeId], Reveal] = field(default_factory=dict)
     voted: dict[bytes, bytes] = field(default_factory=dict)
     sealed: dict[SessionId, bytes] = field(default_factory=dict)
     ended: dict[SessionId, Phase] = field(default_factory=dict)
@@ -123,6 +125,12 @@ def read(data: bytes) -> Envelope:
     return Envelope.from_bytes(data)
 
 
+def stage_of(envelope: Envelope) -> str:
+    """What a node signs one of: its consent, or in each round its commitment and its scores."""
+    kind = envelope.header.type
+    return f"{kind}/{round_of(decode(TYPES[kind], envelope.payload))}"
+
+
 # --- I1 - I12 ----------------------------------------------------------------------------------------------
 
 
@@ -163,18 +171,23 @@ def i2_reveal_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
         return
     session = watch.session(fact.letter.received.session)
     _show(watch, session, message)
-    if session is None or session.phase in (Phase.CONSENT, Phase.COMMIT):
+    if session is None or not _is_closed(session, message.round):
         yield f"{fact.machine.name} shows a release while others can still commit"
     elif fact.letter.to not in session.members:
         yield f"{fact.machine.name} shows a release to one who is no member"
 
 
+def _is_closed(session: Session, number: int) -> bool:
+    """Whether nobody can commit in a round any more."""
+    return number < session.round or session.phase not in (Phase.CONSENT, Phase.COMMIT)
+
+
 def _show(watch: Watch, session: Session | None, reveal: Reveal) -> None:
-    if session is None or reveal.author not in session.commits:
+    if session is None:
         return
-    known = watch.revealed.get((session.id, reveal.author))
-    if reveal != known and _opens(session, reveal):
-        watch.revealed[session.id, reveal.author] = reveal
+    place = (session.id, reveal.round, reveal.author)
+    if reveal != watch.revealed.get(place) and _opens(session, reveal):
+        watch.revealed[place] = reveal
 
 
 def i3_one_value_a_stage(watch: Watch, fact: Sent) -> Iterator[str]:
@@ -188,7 +201,7 @@ def i3_one_value_a_stage(watch: Watch, fact: Sent) -> Iterator[str]:
                 return
             header = envelope.header
             if header.type in ONCE_IN_SESSION and header.sender == received.sender:
-                yield from _said(watch, header.sender, header.session, header.type, envelope.digest)
+                yield from _said(watch, header.sender, header.session, stage_of(envelope), envelope.digest)
         case Vote(block=block):
             yield from _said(watch, received.sender, received.session, "vote", block)
 
@@ -203,36 +216,37 @@ def i3_one_value_on_the_ledger(watch: Watch, fact: Ordered) -> Iterator[str]:
     """An honest node never signs two values for one stage, across restarts: the super node's own as well."""
     for result, envelope in fact.taken:
         if result.type in ONCE_IN_SESSION:
-            yield from _said(watch, result.author, result.session, result.type, envelope.digest)
+            yield from _said(watch, result.author, result.session, stage_of(envelope), envelope.digest)
 
 
 def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Accepted is a subset of committed."""
     for _, session in fact.sessions():
-        if session.judgement is not None and not session.commits.keys() >= set(session.judgement.accepted):
-            yield f"session {session.id.hex()[:8]} accepts a model that nobody committed to"
-        if len({commit.commitment for commit in session.commits.values()}) < len(session.commits):
+        for each in session.judged_rounds:
+            if not each.commits.keys() >= set(each.judgement.accepted):
+                yield f"session {session.id.hex()[:8]} accepts a model that nobody committed to"
+        commits = [commit for number in range(1, session.round + 1) for commit in session.commits_in(number).values()]
+        if len({commit.commitment for commit in commits}) < len(commits):
             yield f"two members of session {session.id.hex()[:8]} have the same commitment"
 
 
 def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: M is what the accepted releases combine to, nobody judged their own."""
     for before, session in fact.sessions():
-        judged = session.judgement is not None and (before is None or before.judgement is None)
-        if judged and session.judgement != _judged_by_others(session):
+        judged = len(before.judged_rounds) if before is not None else 0
+        if any(each.judgement != _judged_by_others(session, each) for each in session.judged_rounds[judged:]):
             yield f"in session {session.id.hex()[:8]} somebody's line on its own model counted"
-        if session.block is None or session.judgement is None:
+        if session.block is None:
             continue
-        shown = [watch.revealed.get((session.id, author)) for author in session.judgement.accepted]
-        reveals = [reveal for reveal in shown if reveal is not None and _opens(session, reveal)]
-        if len(reveals) < len(shown):
+        model = combined(watch, session)
+        if model is None:
             yield f"session {session.id.hex()[:8]} accepts a model that nobody has shown"
-        elif session.block.model != digest(combined(watch, session, reveals)):
+        elif session.block.model != digest(model):
             yield f"the model of session {session.id.hex()[:8]} is not what the accepted releases combine to"
 
 
-def _judged_by_others(session: Session) -> Judgement:
-    """The judgement, had nobody written a line on its own model."""
+def _judged_by_others(session: Session, each: Round) -> Judgement:
+    """The judgement of a round, had nobody written a line on its own model."""
     rules = QualityRules(
         quorum=session.quorum,
         faults=session.faults,
@@ -240,32 +254,39 @@ def _judged_by_others(session: Session) -> Judgement:
         accept_unverified=session.task.accept_unverified,
         reference_size=session.reference_size,
     )
-    sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in session.scores.items()}
-    rows = {author: session.commits[author].rows for author in sorted(session.commits)}
+    sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in each.scores.items()}
+    rows = {author: each.commits[author].rows for author in sorted(each.commits)}
     return judge(sheets, rows, rules, beacon(session), frozenset(session.witnesses))
 
 
 def _opens(session: Session, reveal: Reveal) -> bool:
+    posted = session.commits_in(reveal.round).get(reveal.author)
     opened = commitment(session.id, reveal.author, reveal.nonce, reveal.release)
-    return session.commits[reveal.author].commitment == opened
+    return posted is not None and posted.commitment == opened
 
 
-def combined(watch: Watch, session: Session, reveals: list[Reveal]) -> bytes:
-    bench, book = RememberingBench(), watch.founding.codebook
-    releases = [bench.read(session.task.learner, book, reveal) for reveal in reveals]
-    readable = [release for release in releases if release is not None]
-    return bench.combine(session.task.learner, book, readable, None).to_bytes()
+def combined(watch: Watch, session: Session) -> bytes | None:
+    """M, from the releases that were shown; None if one that was accepted was not."""
+    bench, name, book = RememberingBench(), session.task.learner, watch.founding.codebook
+    model: GlobalModel | None = None
+    for number, each in enumerate(session.judged_rounds, start=1):
+        shown = [watch.revealed.get((session.id, number, author)) for author in each.judgement.accepted]
+        releases = [bench.read(name, book, reveal) for reveal in shown if reveal is not None]
+        readable = [release for release in releases if release is not None]
+        if len(readable) < len(shown):
+            return None
+        model = bench.combine(name, book, readable, model)
+    return None if model is None else model.to_bytes()
 
 
 def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: what honest members measure on one release is the same number."""
-    for result, _ in fact.taken:
-        session = fact.step.application.session(result.session) if result.type == "post-scores" else None
-        if session is None or not watch.is_honest(result.author):
+    for result, envelope in fact.taken:
+        if result.type != "post-scores" or not watch.is_honest(result.author):
             continue
-        for line in session.scores.get(result.author, ()):
-            reveal = watch.revealed.get((session.id, line.author))
-            if line.received and (reveal is None or not _opens(session, reveal)):
+        sheet = decode(PostScores, envelope.payload)
+        for line in sheet.scores:
+            if line.received and (result.session, sheet.round, line.author) not in watch.revealed:
                 yield f"{result.author} has scored a model of {line.author} that was not shown"
 
 
@@ -299,17 +320,21 @@ def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
     session = watch.session(received.session)
     if machine.budget is None or session is None or not watch.is_honest(machine.node_id):
         return
+    posted = session.commits_in(received.message.round).get(machine.node_id)
+    # None after a session has gone back to the rounds before; only the first one declares anything.
+    declared = 0 if posted is None else posted.epsilon_micro
     entry = machine.budget.book.entries.get(received.session)
     paid = entry is not None and entry.standing in (Standing.SPENT, Standing.REUSED)
-    if not paid or entry is None or entry.ask.epsilon_micro < session.commits[machine.node_id].epsilon_micro:
+    if not paid or entry is None or entry.ask.epsilon_micro < declared:
         yield f"{machine.name} shows a release for which no budget was spent"
 
 
 def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Bytes released imply an earlier durable debit at least as large: what is declared is what was asked for."""
     for _, session in fact.sessions():
+        earlier = {author for each in session.earlier for author in each.commits}
         for author, commit in session.commits.items():
-            free = session.task.reuse and commit.epsilon_micro == 0
+            free = (session.task.reuse or author in earlier) and commit.epsilon_micro == 0
             if commit.epsilon_micro != session.task.epsilon_micro and not free:
                 yield f"{author} declares epsilon {commit.epsilon_micro}, asked was {session.task.epsilon_micro}"
 

@@ -36,7 +36,8 @@ from comitia.roles.messages import (
 )
 from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedStore
 from comitia.simulator.faults import Fault
-from comitia.simulator.founding import Party, ReadyLearner, RememberingBench, SimulatedNoise
+from comitia.simulator.founding import Party
+from comitia.simulator.learning import RememberingBench, SimulatedNoise
 from comitia.simulator.replica import Orderer, Replica, begin
 from comitia.text.codebook import Codebook
 
@@ -69,11 +70,16 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class Kill:
-    """Power is to fail at a point, when a machine passes it for the `left`-th time from now."""
+    """Power is to fail at a point, when a machine passes it for the `left`-th time from now.
+
+    kind : as what it counts.
+    lost : how many of a follower's blocks before it the disk had not written yet.
+    """
 
     point: str
     left: int
     kind: Fault
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +278,7 @@ class Machine:
             records_per_user=1,
             noise=SimulatedNoise(self.world.random.randbytes(8)),
         )
-        bench = RememberingBench(ReadyLearner(founding.releases[self.node_id]))
+        bench = RememberingBench(self.node_id)
         self.committee = Committee(node, library, owner, bench)
         node.add(owner)
         node.add(self.committee)
@@ -381,4 +387,12 @@ class Machine:
                 world.fired[plan.kind] += 1
                 world.points[point] += 1
                 world.note(f"{self.name} is killed at {point}")
+                self.lose_blocks(plan.lost)
                 raise Crash
+
+    def lose_blocks(self, count: int) -> bool:
+        """Lose the last blocks of a follower's copy, but for the first of all; whether there were any to lose."""
+        left = max(1, len(self.kept) - count)
+        lost = left < len(self.kept)
+        del self.kept[left:]
+        return lost

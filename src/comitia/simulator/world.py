@@ -19,13 +19,14 @@ from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
+from comitia.learning.prototype import Prototype
+from comitia.learning.softmax import Softmax
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import ONCE_IN_SESSION, EvidenceKind, OpenRequest, Policy, ReportEvidence, Task
 from comitia.privacy.budget import Standing
 from comitia.roles.effects import Finish
 from comitia.roles.messages import Submit
-from comitia.simulator import adversaries
-from comitia.simulator.disk import flip_bit
+from comitia.simulator import adversaries, misfortunes
 from comitia.simulator.faults import Fault, Fired
 from comitia.simulator.founding import OWNER, Founding, found
 from comitia.simulator.invariants import (
@@ -36,16 +37,16 @@ from comitia.simulator.invariants import (
     Sent,
     Watch,
     read,
+    stage_of,
     violations,
 )
-from comitia.simulator.machine import CRASH_POINTS, Kill, Letter, Machine
+from comitia.simulator.machine import CRASH_POINTS, Letter, Machine
 from comitia.simulator.network import Network
 from comitia.simulator.replica import History
 from comitia.simulator.trace import Trace, describe
 
 STAGE_MS: Final = 1_500
 SEAL_MS: Final = 800
-REQUESTS: Final = 4
 REQUESTS_WITHIN_MS: Final = 1_200
 FAULTS_UNTIL_MS: Final = 4_000
 """After this, cuts heal, pauses end and killed machines come back: every session must end."""
@@ -60,13 +61,17 @@ class Setting:
     """What a run is about.
 
     providers, witnesses, super_nodes : the consortium.
+    requests : how many are made in each world.
     faults : kinds that may happen.
-    adversaries : names of strategies; each run draws some.
+    points : crash points that have their turn.
+    adversaries : names of strategies; each run has one, in turn.
     """
 
     providers: int = 9
     witnesses: int = 1
     super_nodes: int = 1
+    requests: int = 4
+    points: tuple[str, ...] = CRASH_POINTS
     faults: frozenset[Fault] = frozenset()
     adversaries: tuple[str, ...] = ()
 
@@ -82,6 +87,7 @@ class Outcome:
     points : crash points, with how often each was hit.
     trace_hash : of everything that happened.
     story : the run in lines, where it was asked for.
+    cpu_seconds : what it took whoever ran it; the only thing here that differs from machine to machine.
     """
 
     seed: int
@@ -94,6 +100,7 @@ class Outcome:
     points: Fired
     trace_hash: str
     story: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -195,29 +202,15 @@ class World:
             self.at(self.random.randrange(5), machine.boot)
         self._plan_requests()
         self._plan_owners()
-        planned = {
-            Fault.CRASH: self._plan_crashes,
-            Fault.TORN_WRITE: self._plan_torn_write,
-            Fault.LOST_WRITES: self._plan_lost_writes,
-            Fault.DISK_FULL: self._plan_full_disk,
-            Fault.BIT_FLIP: self._plan_bit_flip,
-            Fault.CLOCK_SKEW: self._plan_skew,
-            Fault.CLOCK_JUMP: self._plan_jump,
-            Fault.PAUSE: self._plan_pause,
-            Fault.DEATH: self._plan_death,
-            Fault.PARTITION: self._plan_partition,
-            Fault.ONE_WAY: self._plan_one_way,
-            Fault.CUT_OFF: self._plan_cut_off,
-        }
-        for kind, plan in planned.items():
-            if kind in self.faults:
-                plan()
+        for kind in Fault:
+            if kind in self.faults and kind in misfortunes.PLANS:
+                misfortunes.PLANS[kind](self)
         self.at(FAULTS_UNTIL_MS, self._calm)
 
     def _choose_liars(self) -> None:
         if not self.setting.adversaries:
             return
-        name = self.random.choice(self.setting.adversaries)
+        name = self.setting.adversaries[self.seed % len(self.setting.adversaries)]
         role = adversaries.STRATEGIES[name].role
         able = [machine for machine in self.machines if role in machine.party.roles]
         most = self.may_fail if role is Role.PROVIDER else 1
@@ -230,10 +223,10 @@ class World:
 
     def _plan_requests(self) -> None:
         requesters = [machine for machine in self.machines if Role.REQUESTER in machine.party.roles]
-        self._requests = REQUESTS
+        self._requests = self.setting.requests
         # Together, so that identical requests meet in flight, or one after another, so that they meet the cache.
         within, gap = self.random.choice(((30, 0), (REQUESTS_WITHIN_MS, 300)))
-        for number in range(REQUESTS):
+        for number in range(self.setting.requests):
             machine = requesters[number % len(requesters)]
             delay = 200 + self.random.randrange(within) + number * gap
             task, nonce = self._task(), self.random.randbytes(16)
@@ -241,8 +234,13 @@ class World:
 
     def _task(self) -> Task:
         random = self.random
+        rounds = random.choice((1, 1, 1, 1, 2, 3))
         return Task(
             codebook=self.founding.codebook.digest,
+            learner=Prototype.name if rounds == 1 else Softmax.name,
+            rounds=rounds,
+            chain=rounds > 1 and random.randrange(4) == 0,
+            threshold_ppm=random.choice((None, 0, 10**6)) if rounds > 1 else None,
             epsilon_micro=1_000_000,
             delta_pico=10_000_000,
             providers_min=random.choice((1, max(1, self.setting.providers // 3), self.setting.providers)),
@@ -305,181 +303,18 @@ class World:
 
     # --- faults -------------------------------------------------------------------------------------
 
-    def _some_machine(self) -> Machine:
-        return self.random.choice(self.machines)
-
-    def _some_time(self) -> int:
+    def some_time(self) -> int:
+        """When something goes wrong."""
         return self.random.randrange(100, FAULTS_UNTIL_MS - 500)
 
-    def _plan_crashes(self) -> None:
-        """Kill one to three machines, each at a point drawn from all there are."""
-        for _ in range(self.random.randrange(1, 4)):
-            point = self.random.choice(CRASH_POINTS)
-            machine = self._machine_for(point)
-            if point.startswith("budget-abandon"):
-                self._arm(machine, "budget-reserve:after", 1, Fault.CRASH)
-            self._arm(machine, point, 1 + self.random.randrange(2), Fault.CRASH)
-
-    def _machine_for(self, point: str) -> Machine:
-        """A machine that comes by a point at all."""
-        supers = [machine for machine in self.machines if machine.is_super]
-        others = [machine for machine in self.machines if not machine.is_super]
-        providers = [machine for machine in self.machines if Role.PROVIDER in machine.party.roles]
-        if point.startswith(("block", "publish", "send-blocks", "send-submitted")):
-            return self.random.choice(supers)
-        if point.startswith(("budget", "write-release", "send-reveal", "write-outbox")):
-            return self.random.choice(providers)
-        if point.startswith("send-ask-model"):
-            return self.random.choice([m for m in others if Role.REQUESTER in m.party.roles])
-        return self.random.choice(
-            others if point.startswith(("append", "send-submit", "send-follow")) else self.machines
-        )
-
-    @staticmethod
-    def _arm(machine: Machine, point: str, count: int, kind: Fault) -> None:
-        machine.plans.append(Kill(point, count, kind))
-
-    def _plan_torn_write(self) -> None:
-        """Power fails in the middle of a write; what was written of it is thrown away at the next start."""
-        machine, count = self._some_machine(), 1 + self.random.randrange(8)
-        point = "block:before" if machine.is_super and self.random.randrange(2) else "commit:before"
-        self._arm(machine, point, count, Fault.TORN_WRITE)
-
-    def _plan_lost_writes(self) -> None:
-        """A follower loses power, and the last blocks that the disk had not yet written."""
-        followers = [machine for machine in self.machines if not machine.is_super]
-        machine, blocks = self.random.choice(followers), 1 + self.random.randrange(3)
-
-        def lose() -> None:
-            if machine.node is None:
-                return
-            keep = max(1, len(machine.kept) - blocks)
-            if keep < len(machine.kept):
-                self.fired[Fault.LOST_WRITES] += 1
-                del machine.kept[keep:]
-            self.crashed(machine)
-
-        self.at(self._some_time(), lose)
-
-    def _plan_full_disk(self) -> None:
-        machine, length = self._some_machine(), self.random.randrange(200, 1_500)
-
-        def fill() -> None:
-            machine.full_until = self.now + length
-            self.note(f"the disk of {machine.name} is full")
-
-        self.at(self._some_time(), fill)
-
-    def _plan_bit_flip(self) -> None:
-        """A bit of a provider's disk flips while it is off."""
-        if self.may_fail < 1:
-            return
-        providers = [m for m in self.machines if Role.PROVIDER in m.party.roles and m.strategy is None]
-        if not providers:
-            return
+    def doom_provider(self) -> Machine | None:
+        """Choose a provider to fail for good, if the committee can bear one more."""
+        honest = [machine for machine in self.machines if machine.party.node in self.founding.holdings]
+        honest = [machine for machine in honest if machine.strategy is None]
+        if self.may_fail < 1 or not honest:
+            return None
         self.may_fail -= 1
-        machine, bit = self.random.choice(providers), self.random.randrange(1 << 16)
-        self.watch.liars.add(machine.node_id)
-
-        def flip() -> None:
-            memories = [key for key in machine.rows if key[0] == "memory"]
-            if machine.journal and self.random.randrange(2):
-                place = self.random.randrange(len(machine.journal))
-                machine.journal[place] = flip_bit(machine.journal[place], bit)
-            elif memories:
-                key = self.random.choice(memories)
-                machine.rows[key] = flip_bit(machine.rows[key], bit)
-            else:
-                return
-            self.fired[Fault.BIT_FLIP] += 1
-            self.note(f"a bit flips on the disk of {machine.name}")
-            self.crashed(machine)
-
-        self.at(self._some_time(), flip)
-
-    def _plan_skew(self) -> None:
-        for machine in self.machines:
-            if self.random.randrange(3) == 0:
-                machine.skew_ms = self.random.randrange(-3_000, 3_000)
-                self.fired[Fault.CLOCK_SKEW] += 1
-
-    def _plan_jump(self) -> None:
-        machine, jump = self._some_machine(), self.random.randrange(-4_000, 4_000)
-
-        def leap() -> None:
-            machine.skew_ms += jump
-            self.fired[Fault.CLOCK_JUMP] += 1
-            self.note(f"the clock of {machine.name} jumps by {jump} ms")
-
-        self.at(self._some_time(), leap)
-
-    def _plan_pause(self) -> None:
-        machine, length = self._some_machine(), self.random.randrange(200, 3_000)
-
-        def pause() -> None:
-            machine.paused_until = self.now + length
-            self.fired[Fault.PAUSE] += 1
-            self.note(f"{machine.name} stands still for {length} ms")
-
-        self.at(self._some_time(), pause)
-
-    def _plan_death(self) -> None:
-        """A provider goes away for good."""
-        providers = [m for m in self.machines if Role.PROVIDER in m.party.roles and m.strategy is None]
-        if self.may_fail < 1 or not providers:
-            return
-        self.may_fail -= 1
-        machine = self.random.choice(providers)
-
-        def die() -> None:
-            machine.dead = True
-            machine.stop()
-            self.fired[Fault.DEATH] += 1
-            self.note(f"{machine.name} is gone for good")
-
-        self.at(self._some_time(), die)
-
-    def _halves(self) -> tuple[list[NodeId], list[NodeId]]:
-        nodes = [machine.node_id for machine in self.machines]
-        inside = self.random.sample(nodes, self.random.randrange(1, len(nodes)))
-        return inside, [node for node in nodes if node not in inside]
-
-    def _plan_partition(self) -> None:
-        one, other = self._halves()
-        length = self.random.randrange(200, 2_500)
-
-        def part() -> None:
-            self.network.cut(one, other, self.now + length, Fault.PARTITION)
-            self.network.cut(other, one, self.now + length, Fault.PARTITION)
-            self.note(f"the network falls apart for {length} ms: {', '.join(self.names[node] for node in one)}")
-
-        self.at(self._some_time(), part)
-
-    def _plan_one_way(self) -> None:
-        one, other = self._halves()
-        length = self.random.randrange(200, 2_500)
-
-        def part() -> None:
-            self.network.cut(one, other, self.now + length, Fault.ONE_WAY)
-            self.note(f"for {length} ms nothing comes from {', '.join(self.names[node] for node in one)}")
-
-        self.at(self._some_time(), part)
-
-    def _plan_cut_off(self) -> None:
-        """A provider is never reached again."""
-        providers = [m for m in self.machines if Role.PROVIDER in m.party.roles and m.strategy is None]
-        if self.may_fail < 1 or not providers:
-            return
-        self.may_fail -= 1
-        machine = self.random.choice(providers)
-        rest = [other.node_id for other in self.machines if other is not machine]
-
-        def cut() -> None:
-            self.network.cut([machine.node_id], rest, 10 * LONGEST_MS, Fault.CUT_OFF)
-            self.network.cut(rest, [machine.node_id], 10 * LONGEST_MS, Fault.CUT_OFF)
-            self.note(f"{machine.name} is cut off for good")
-
-        self.at(self._some_time(), cut)
+        return self.random.choice(honest)
 
     def _calm(self) -> None:
         """From now on the world behaves, and every session must end."""
@@ -555,7 +390,7 @@ class World:
         header = envelope.header
         if header.type not in ONCE_IN_SESSION or header.sender != fact.machine.node_id:
             return
-        place = (header.sender, header.session, header.type)
+        place = (header.sender, header.session, stage_of(envelope))
         first = self._evidence.setdefault(place, message.transaction)
         if first != message.transaction and header.sender not in self._accused:
             self._accused.add(header.sender)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
 from comitia.simulator import campaign
-from comitia.simulator.campaign import Tally
+from comitia.simulator.campaign import Halfway, Tally
 from comitia.simulator.faults import parse_faults
-from comitia.simulator.world import Setting
+from comitia.simulator.machine import CRASH_POINTS
+from comitia.simulator.world import Outcome, Setting
+from comitia.storage.folder import read_record, write_record
 
 LARGEST = 50
+KEEP_SECONDS = 20
+"""How often a run that can be resumed writes down where it stands."""
 
 
 @click.command()
@@ -24,7 +30,12 @@ LARGEST = 50
 @click.option("--super-nodes", default=1, show_default=True)
 @click.option("--faults", default="all", show_default=True, help="all, none, or names with commas.")
 @click.option("--adversary", default="none", show_default=True, help="all, none, or names of strategies with commas.")
+@click.option("--requests", type=click.IntRange(1, 100), default=4, show_default=True, help="How many in each world.")
 @click.option("--seconds", type=int, help="Stop after so long, however many seeds are left.")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes to run them in.")
+@click.option(
+    "--resume", type=click.Path(dir_okay=False, path_type=Path), help="Keep there how far it has come; go on from it."
+)
 @click.option("--replay", type=int, help="Run this seed only, and tell its story message by message.")
 @format_option
 def simulate(
@@ -34,7 +45,10 @@ def simulate(
     super_nodes: int,
     faults: str,
     adversary: str,
+    requests: int,
     seconds: int | None,
+    workers: int,
+    resume: Path | None,
     replay: int | None,
     output: str,
 ) -> None:
@@ -49,13 +63,21 @@ def simulate(
         providers=sizes[0],
         witnesses=witnesses,
         super_nodes=super_nodes,
+        requests=requests,
         faults=parse_faults(faults),
         adversaries=campaign.parse_adversaries(adversary),
     )
     if replay is not None:
         _tell(replay, setting, sizes, output)
     else:
-        _search(campaign.parse_seeds(seeds), setting, sizes, seconds, output)
+        asked = f"{seeds} {providers} {witnesses} {super_nodes} {requests} {faults} {adversary}"
+        tally, began = _begin(resume, asked), time.monotonic()
+        rest = campaign.parse_seeds(seeds)[tally.runs :]
+        _search(tally, campaign.run(rest, setting, sizes=sizes, workers=workers), len(rest), seconds, resume, asked)
+        silent = tally.never_fired(setting)
+        emit(_figures(tally, silent, time.monotonic() - began), output, lambda: _render(tally, silent))
+        if tally.violations or silent:
+            raise click.exceptions.Exit(1)
 
 
 def _sizes(providers: str, witnesses: int, super_nodes: int) -> tuple[int, ...]:
@@ -75,7 +97,7 @@ def _sizes(providers: str, witnesses: int, super_nodes: int) -> tuple[int, ...]:
 
 
 def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> None:
-    outcome = next(campaign.run([seed], setting, sizes=sizes, keep=True))
+    outcome = campaign.run_one(seed, setting, sizes=sizes, keep=True)
     found = {"seed": seed, "violations": outcome.violations, "trace_hash": outcome.trace_hash, "story": outcome.story}
 
     def render() -> None:
@@ -88,21 +110,41 @@ def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> N
         raise click.exceptions.Exit(1)
 
 
-def _search(seeds: range, setting: Setting, sizes: tuple[int, ...], seconds: int | None, output: str) -> None:
+def _begin(resume: Path | None, asked: str) -> Tally:
+    """Nothing yet, or what the file of an interrupted run says."""
+    if resume is None or not resume.exists():
+        return Tally.empty()
+    halfway = read_record(resume, Halfway)
+    if halfway.asked != asked:
+        raise InputError(
+            f"{resume} is of a run with other options: {halfway.asked}",
+            code="other-run",
+            hint="give the same options, or another file",
+        )
+    return halfway.tally()
+
+
+def _search(
+    tally: Tally, outcomes: Iterator[Outcome], total: int, seconds: int | None, resume: Path | None, asked: str
+) -> None:
     from rich.progress import Progress
 
-    tally, began = Tally.empty(), time.monotonic()
+    began = kept = time.monotonic()
     with Progress(console=console(stderr=True), transient=True) as progress:
-        shown = progress.add_task("simulating", total=len(seeds))
-        for outcome in campaign.run(seeds, setting, sizes=sizes):
-            tally.add(outcome)
-            progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
-            if seconds is not None and time.monotonic() - began > seconds:
-                break
-    silent = tally.never_fired(setting)
-    emit(_figures(tally, silent, time.monotonic() - began), output, lambda: _render(tally, silent))
-    if tally.violations or silent:
-        raise click.exceptions.Exit(1)
+        shown = progress.add_task("simulating", total=total)
+        try:
+            for outcome in outcomes:
+                tally.add(outcome)
+                progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
+                now = time.monotonic()
+                if resume is not None and now - kept > KEEP_SECONDS:
+                    write_record(resume, Halfway.of(tally, asked))
+                    kept = now
+                if seconds is not None and now - began > seconds:
+                    break
+        finally:
+            if resume is not None:
+                write_record(resume, Halfway.of(tally, asked))
 
 
 def _figures(tally: Tally, silent: tuple[str, ...], seconds: float) -> dict[str, object]:
@@ -115,8 +157,10 @@ def _figures(tally: Tally, silent: tuple[str, ...], seconds: float) -> dict[str,
         "violations": [{"seed": seed, "broken": list(texts)} for seed, texts in tally.violations.items()],
         "faults_fired": dict(sorted(tally.fired.items())),
         "never_fired": list(silent),
-        "crash_points": dict(sorted(tally.points.items())),
+        "crash_points": {point: tally.points[point] for point in CRASH_POINTS},
         "seconds": round(seconds, 1),
+        "cpu_seconds": round(tally.cpu_seconds, 1),
+        "sessions_a_cpu_second": round(tally.sessions / tally.cpu_seconds, 1),
         "trace_hash": tally.trace,
     }
 
