@@ -34,7 +34,7 @@ is one JSON object on standard error: `{"error": code, "message": ..., "hint": .
 | 1 | a mistake in Comitia; please report it |
 | 2 | the command line was not understood |
 | 3 | the data, arguments or files given cannot be used |
-| 4 | configuration, keys, genesis or membership do not fit; `comitia doctor` found something |
+| 4 | configuration, keys, genesis or membership do not fit; an extra is missing; `comitia doctor` found something |
 | 5 | refused by a policy or by the privacy budget; nothing was released |
 | 6 | a peer, port or network is not there at the moment |
 | 7 | the session ended without a model |

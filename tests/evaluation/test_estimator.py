@@ -44,7 +44,7 @@ def test_misuse_is_named() -> None:
         (lambda: FederatedClassifier().predict(["x"]), "not-fitted"),
         (lambda: FederatedClassifier().fit(["x"], []), "bad-labels"),
         (lambda: FederatedClassifier(epsilon="-1").fit(["x"], ["y"]), "bad-epsilon"),
-        (lambda: FederatedClassifier().set_params(sigma=1), "bad-classifier"),
+        (lambda: FederatedClassifier().set_params(sigma=1), "unknown-parameter"),
     ):
         with pytest.raises(InputError) as caught:
             wrong()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from overlay_world import buckets
 
 from comitia.app.cli import cli, main
 from comitia.core.errors import InputError
@@ -51,7 +52,7 @@ def test_index_and_directory_of_a_world_have_the_same_members() -> None:
     for leaf, code in enumerate(population.codes):
         under = [
             member.node
-            for branch in world.trie.buckets()
+            for branch in buckets(world.trie.root)
             for member in unpack(world.trie.packed(branch.start, branch.end))
             if member.path.startswith(code)
         ]

@@ -283,9 +283,6 @@ def test_what_is_dropped_leaves_no_trace() -> None:
     state.put("conduct", "b", Conduct())
     state.drop()
     assert state.commit() == ()
-    state.put("conduct", "a", None)
-    state.keep()
-    state.rollback()
     assert state.root == root
     assert state.get("conduct", "a") == Conduct(led=1)
 

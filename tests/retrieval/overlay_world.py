@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.retrieval.routing_id import routing_ids
 from comitia.retrieval.table import Find, Table
-from comitia.retrieval.trie import EpochDigest, Member, Trie
+from comitia.retrieval.trie import Branch, EpochDigest, Member, Trie
 
 BOOK = bytes(32)
 CODES = tuple(format(leaf, "03b") for leaf in range(8))
@@ -105,3 +105,11 @@ class SmallWorld:
                 except ProtocolError:
                     refused += 1
         return asked, refused
+
+
+def buckets(branch: Branch) -> Iterator[Branch]:
+    """All buckets with members below a branch, by prefix."""
+    for below in branch.branches or ():
+        yield from buckets(below)
+    if branch.branches is None and branch.size:
+        yield branch

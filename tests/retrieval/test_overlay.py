@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from overlay_world import BOOK, CODES, SmallWorld, members_of, records
+from overlay_world import BOOK, CODES, SmallWorld, buckets, members_of, records
 
 from comitia.core.codec import decode, encode
 from comitia.core.errors import ProtocolError
@@ -51,7 +51,7 @@ def test_every_id_is_in_one_bucket_that_proves_itself(count: int, seed: int) -> 
     members = [member for record in records(count, seed) for member in members_of(record)]
     trie = Trie.of(members)
     found: list[Member] = []
-    for branch in trie.buckets():
+    for branch in buckets(trie.root):
         bucket = trie.bucket(branch.prefix)
         assert branch.size <= BUCKET_SIZE
         found += require_bucket(decode(Bucket, encode(bucket)), trie.root.hash)
@@ -286,4 +286,4 @@ def test_equal_ids_do_not_split_for_ever() -> None:
     record = RetrievalRecord(provider=NodeId("a" * 32), codebook=BOOK, epsilon_micro=10**6, histogram=(100, 0, 0))
     member = members_of(record)[0]
     trie = Trie.of([member] * (BUCKET_SIZE + 1))
-    assert sum(branch.size for branch in trie.buckets()) == BUCKET_SIZE + 1
+    assert sum(branch.size for branch in buckets(trie.root)) == BUCKET_SIZE + 1

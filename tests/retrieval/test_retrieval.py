@@ -1,4 +1,4 @@
-"""Profiles, the index over them, distances and routing ids."""
+"""Profiles, the index over them, and routing ids."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from comitia.core.ids import NodeId
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
 from comitia.privacy.terms import PrivacyTerms
-from comitia.retrieval.distance import logical_distance, relevance_distance, ruzicka_distance
 from comitia.retrieval.index import Index
 from comitia.retrieval.logarithm import PICO, ln_pico
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fitting, require_visible
-from comitia.retrieval.routing_id import common_prefix, routing_ids
+from comitia.retrieval.routing_id import ID_BITS, relevance_distance, routing_ids
 from comitia.retrieval.self_check import SelfCheck, make_self_check
+from comitia.retrieval.trie import shared_bits
 
 BOOK = bytes(32)
 PURE = PrivacyTerms.of("1")
@@ -120,40 +120,20 @@ def test_the_best_fitting_come_first() -> None:
     assert index.rank(b"1" * 32, ()) == ()
 
 
-# --- distances --------------------------------------------------------------------------------------------
-
-weights = st.lists(st.floats(0, 10), min_size=4, max_size=4)
+# --- routing ids ------------------------------------------------------------------------------------------
 
 
-@given(weights, weights, weights)
-def test_ruzicka_is_a_metric(a: list[float], b: list[float], c: list[float]) -> None:
-    ab, bc, ac = ruzicka_distance(a, b), ruzicka_distance(b, c), ruzicka_distance(a, c)
-    assert 0 <= ab <= 1
-    assert ab == pytest.approx(ruzicka_distance(b, a))
-    assert ac <= ab + bc + 1e-9
+def common_prefix(left: bytes, right: bytes) -> int:
+    return ID_BITS - relevance_distance(left, right).bit_length()
 
 
-def test_eq_1_counts_near_nodes_as_more_than_identical() -> None:
-    """Contradiction 4: log(d_p) <= 0 for d_p <= 1."""
-    apart = logical_distance([[1.0]], [[0.0]], 10.0)
-    assert apart == pytest.approx(math.log(10))
-    assert logical_distance([[1.0]], [[0.0]], 1.0) == 0
-    assert logical_distance([[1.0]], [[0.0]], 0.5) < 0
-    assert logical_distance([[1.0]], [[1.0]], 0.5) == 0
-    assert logical_distance([[0.0]], [[0.0]], 2.0) == 0
-
-
-@given(st.binary(min_size=4, max_size=4), st.binary(min_size=4, max_size=4))
+@given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_eq_2_is_exclusive_or(left: bytes, right: bytes) -> None:
     distance = relevance_distance(left, right)
     assert distance == relevance_distance(right, left)
     assert (distance == 0) == (left == right)
-    assert common_prefix(left, right) == 32 - distance.bit_length()
-
-
-def test_ids_of_one_length() -> None:
-    with pytest.raises(ValueError, match="length"):
-        relevance_distance(b"a", b"ab")
+    paths = [format(int.from_bytes(one, "big"), f"0{ID_BITS}b") for one in (left, right)]
+    assert common_prefix(left, right) == shared_bits(*paths)
 
 
 def test_related_providers_share_a_prefix_that_nobody_chooses() -> None:

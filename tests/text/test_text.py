@@ -216,6 +216,8 @@ def test_the_fast_distance_is_the_weighted_jaccard_distance(rows: list[list[floa
             largest = np.maximum(a, b).sum()
             slow = 1 - np.minimum(a, b).sum() / largest if largest else 1
             assert fast[i, j] == pytest.approx(slow, abs=1e-9)
+    # A metric, which Eq. (1) as printed is not: a way round is never shorter.
+    assert (fast[:, None] <= fast[:, :, None] + fast[None] + 1e-9).all()
 
 
 def test_clusterings_that_cannot_be() -> None:

@@ -11,44 +11,52 @@ from typing import Any, Final
 import click
 
 from comitia import __version__
-from comitia.app.lazy import LazyGroup
+from comitia.app.lazy import LazyGroup, Verbs
 from comitia.app.output import fail
 from comitia.core.errors import ComitiaError, StorageError
 
-_VERBS: Final[dict[str, tuple[str, str]]] = {
-    "demo": ("comitia.app.commands.demo", "The whole job on this machine, on real work orders."),
-    "init": ("comitia.app.commands.consortium", "Found a consortium: genesis, administrator's keys, first super node."),
-    "join": ("comitia.app.commands.consortium", "Make a node's keys and its request to join."),
-    "approve": ("comitia.app.commands.consortium", "Admit a node (administrator)."),
-    "codebook": (
-        "comitia.app.commands.codebook",
-        "Build, inspect and publish what all members know: categories, words, references.",
-    ),
-    "explore": ("comitia.app.commands.explore", "What your own unlabelled documents are about; offline."),
-    "super-node": ("comitia.app.commands.run", "Run a super node."),
-    "provider": ("comitia.app.commands.run", "Run a provider on its own documents."),
-    "policy": ("comitia.app.commands.policy", "Who may use this provider's data, for what, at what epsilon."),
-    "request": ("comitia.app.commands.request", "Ask for a model over many providers' documents."),
-    "ask": ("comitia.app.commands.request", "Ask a model; offline."),
-    "verify": ("comitia.app.commands.request", "Check a model's proof; offline."),
-    "export": ("comitia.app.commands.export", "A model as ONNX, with a card that says where it comes from."),
-    "ledger": ("comitia.app.commands.ledger", "Blocks, sharing events, audit, export."),
-    "budget": ("comitia.app.commands.budget", "Privacy spent, reserved and left."),
-    "status": ("comitia.app.commands.health", "What is up."),
-    "find": ("comitia.app.commands.network", "Who is found under a category; nothing is asked of them."),
-    "network": ("comitia.app.commands.network", "Communities of providers with data alike, and who is there."),
-    "doctor": ("comitia.app.commands.health", "What is wrong, and how to mend it."),
-    "stop": ("comitia.app.commands.health", "End the nodes that a command left running."),
-    "simulate": (
-        "comitia.app.commands.simulate",
-        "The protocol under seeded faults and liars: is a promise broken?",
-    ),
-    "bench": ("comitia.app.commands.bench", "Measure Comitia on your data."),
+_SECTIONS: Final[dict[str, Verbs]] = {
+    "See it work": {
+        "demo": ("comitia.app.commands.demo", "The whole job on this machine, on real work orders."),
+    },
+    "Start and join a consortium": {
+        "init": ("comitia.app.commands.consortium", "Found one: genesis, administrator's keys, first super node."),
+        "join": ("comitia.app.commands.consortium", "Make a node's keys and its request to join."),
+        "approve": ("comitia.app.commands.consortium", "Admit a node (administrator)."),
+        "codebook": ("comitia.app.commands.codebook", "Build, inspect and publish what all members know."),
+    },
+    "Run nodes": {
+        "super-node": ("comitia.app.commands.run", "Run a super node."),
+        "provider": ("comitia.app.commands.run", "Run a provider on its own documents."),
+        "policy": ("comitia.app.commands.policy", "Who may use this provider's data, for what, at what epsilon."),
+        "budget": ("comitia.app.commands.budget", "Privacy spent, reserved and left."),
+        "explore": ("comitia.app.commands.explore", "What your own unlabelled documents are about; offline."),
+    },
+    "Ask": {
+        "find": ("comitia.app.commands.network", "Who is found under a category; nothing is asked of them."),
+        "request": ("comitia.app.commands.request", "Ask for a model over many providers' documents."),
+        "ask": ("comitia.app.commands.request", "Ask a model; offline."),
+        "verify": ("comitia.app.commands.request", "Check a model's proof; offline."),
+        "export": ("comitia.app.commands.export", "A model as ONNX, with a card that says where it comes from."),
+    },
+    "Watch": {
+        "status": ("comitia.app.commands.health", "What is up."),
+        "doctor": ("comitia.app.commands.health", "What is wrong, and how to mend it."),
+        "ledger": ("comitia.app.commands.ledger", "Blocks, sharing events, audit, export."),
+        "network": ("comitia.app.commands.network", "Communities of providers with data alike, and who is there."),
+        "stop": ("comitia.app.commands.health", "End the nodes that a command left running."),
+    },
+    "Measure": {
+        "bench": ("comitia.app.commands.bench", "Measure Comitia on your data."),
+        "simulate": ("comitia.app.commands.simulate", "The protocol under seeded faults and liars."),
+    },
 }
 
 cli: Final = click.version_option(__version__, prog_name="comitia")(
     LazyGroup(
-        name="comitia", help="Answers from many owners' text data, without the text leaving its owner.", verbs=_VERBS
+        name="comitia",
+        help="Answers from many owners' text data, without the text leaving its owner.",
+        sections=_SECTIONS,
     )
 )
 

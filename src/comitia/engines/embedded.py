@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from comitia.core.crypto import SigningKey
-from comitia.core.errors import ComitiaError, ConfigurationError, ProtocolError, StorageError, UnavailableError
+from comitia.core.errors import ComitiaError, ConfigurationError, ProtocolError, UnavailableError
 from comitia.core.ids import NodeId, SessionId, TransactionId, node_id
 from comitia.engines.block_store import BlockStore
 from comitia.ledger import merkle
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS, Block, BlockHeader, verify_block
 from comitia.ledger.genesis import Genesis, Role
-from comitia.ledger.proof import Proof, make_proof
-from comitia.ledger.session import Phase
+from comitia.ledger.proof import Proof, proof_of
 from comitia.ledger.state import Write
 
 QUEUE_LIMIT: Final = 20_000
@@ -232,19 +231,7 @@ class EmbeddedEngine:
         StorageError
             If it is not sealed.
         """
-        record = self.application.session(session)
-        entry = self.application.poq_entry(record.poq_height) if record else None
-        if record is None or record.phase is not Phase.SEALED or entry is None:
-            raise StorageError(f"session {session.hex()[:16]} is not sealed", code="not-sealed")
-        block = self._store.block(entry.height)
-        concerned = (*record.members, block.header.proposer)
-        return make_proof(
-            header=block.header,
-            signature=block.signature,
-            transactions=block.transactions,
-            index=entry.position,
-            members={node: member for node in concerned if (member := self.application.member(node))},
-        )
+        return proof_of(session, self.application, self.block)
 
     # --- inside -------------------------------------------------------------------------------------
 

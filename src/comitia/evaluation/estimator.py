@@ -18,9 +18,10 @@ from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import build_codebook
 from comitia.text.categories import Category
 from comitia.text.documents import Document
+from comitia.text.parameters import Parameters
 
 
-class FederatedClassifier:
+class FederatedClassifier(Parameters):
     """Shares texts out among made-up providers, trains each under differential privacy, combines what they release.
 
     The noise is the system's: equal calls give different models, as with real providers.
@@ -104,25 +105,6 @@ class FederatedClassifier:
         if not hasattr(self, "model_"):
             raise InputError("fit the classifier before using it", code="not-fitted")
         return self.model_
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, as scikit-learn asks for them."""
-        names = ("pool", "providers", "partition", "learner", "epsilon", "delta", "seed")
-        return {name: getattr(self, name) for name in names}
-
-    def set_params(self, **parameters: Any) -> FederatedClassifier:
-        """Change parameters, as scikit-learn does.
-
-        Raises
-        ------
-        InputError
-            If there is no such parameter.
-        """
-        for name, value in parameters.items():
-            if name not in self.get_params():
-                raise InputError(f"a classifier has no parameter {name!r}", code="bad-classifier", parameter=name)
-            setattr(self, name, value)
-        return self
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn should know: it takes texts. Only scikit-learn calls this, so only then is it needed."""

@@ -6,19 +6,20 @@ from the transaction to a header that a super node of the genesis signed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from comitia.consensus.committee import quorum
 from comitia.core.codec import decode, digest, encode
 from comitia.core.crypto import verify
-from comitia.core.errors import ComitiaError, DamagedError
+from comitia.core.errors import ComitiaError, DamagedError, StorageError
 from comitia.core.ids import NodeId, SessionId
 from comitia.ledger import merkle
-from comitia.ledger.block import BlockHeader
+from comitia.ledger.block import Block, BlockHeader
 from comitia.ledger.genesis import Genesis, Membership
 from comitia.ledger.records import KeyPair, Member
-from comitia.ledger.session import require_certificate
+from comitia.ledger.session import Phase, require_certificate
+from comitia.ledger.tables import Tables
 from comitia.ledger.transactions import PoqBlock, RotateKey, SealBlock, block_digest, parse
 
 PROOF_LIMIT = 1 << 20
@@ -118,6 +119,29 @@ class Verified:
     block_hash: bytes
     height: int
     time_ms: int
+
+
+def proof_of(session: SessionId, tables: Tables, block_at: Callable[[int], Block]) -> Proof:
+    """The proof of a sealed session; `block_at` has the block at a height.
+
+    Raises
+    ------
+    StorageError
+        If it is not sealed.
+    """
+    record = tables.session(session)
+    entry = tables.poq_entry(record.poq_height) if record else None
+    if record is None or record.phase is not Phase.SEALED or entry is None:
+        raise StorageError(f"session {session.hex()[:16]} is not sealed", code="not-sealed")
+    block = block_at(entry.height)
+    concerned = (*record.members, block.header.proposer)
+    return make_proof(
+        header=block.header,
+        signature=block.signature,
+        transactions=block.transactions,
+        index=entry.position,
+        members={node: member for node in concerned if (member := tables.member(node))},
+    )
 
 
 def make_proof(

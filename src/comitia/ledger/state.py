@@ -99,12 +99,12 @@ class State:
 
     def drop(self) -> None:
         """Undo the changes since the last `keep` or `drop`."""
-        self._restore(self._savepoint)
-
-    def rollback(self) -> None:
-        """Undo the whole block."""
-        self.drop()
-        self._restore(self._before)
+        for (table, key), old in self._savepoint.items():
+            if old is None:
+                self._values[table].pop(key, None)
+            else:
+                self._values[table][key] = old
+        self._savepoint.clear()
 
     def commit(self) -> tuple[Write, ...]:
         """Close the block: bring the root up to date, and say what changed, by table and key."""
@@ -142,14 +142,6 @@ class State:
         self._bytes[place] = value
         if len(self._bytes) > BYTES_KEPT:
             del self._bytes[next(iter(self._bytes))]
-
-    def _restore(self, changes: dict[Key, Any]) -> None:
-        for (table, key), old in changes.items():
-            if old is None:
-                self._values[table].pop(key, None)
-            else:
-                self._values[table][key] = old
-        changes.clear()
 
     def _change(self, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
         if old is not None:

@@ -7,12 +7,9 @@ composition) but not tight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from comitia.core.errors import InputError
 from comitia.privacy.gdp import epsilon_from, mu_from
-from comitia.privacy.receipt import Receipt
 from comitia.privacy.terms import Slots
 
 
@@ -87,22 +84,3 @@ def cost_of(epsilon_micro: int, delta_pico: int) -> Total:
     if delta_pico == 0:
         return Total(pure_micro=epsilon_micro)
     return Total(mu_squared=mu_from(epsilon_micro, delta_pico) ** 2)
-
-
-def compose(receipts: Iterable[Receipt]) -> Totals:
-    """Price releases of one provider together.
-
-    The same release served again is the same receipt and costs nothing more.
-
-    Raises
-    ------
-    InputError
-        `mixed-units`: releases per record and per user have no common total.
-    """
-    distinct = set(receipts)
-    if len({receipt.unit for receipt in distinct}) > 1:
-        raise InputError("releases per record and per user have no common total", code="mixed-units")
-    totals = Totals()
-    for receipt in distinct:
-        totals = totals.add(cost_of(receipt.epsilon_micro, receipt.delta_pico), receipt.slots)
-    return totals

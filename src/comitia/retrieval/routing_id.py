@@ -49,7 +49,9 @@ def place(code: str, band: int, suffix: bytes) -> bytes:
     return (number | int.from_bytes(suffix, "big") >> len(head)).to_bytes(ID_BITS // 8, "big")
 
 
-def common_prefix(left: bytes, right: bytes) -> int:
-    """How many leading bits two ids share."""
-    apart = int.from_bytes(left, "big") ^ int.from_bytes(right, "big")
-    return len(left) * 8 - apart.bit_length()
+def relevance_distance(left: bytes, right: bytes) -> int:
+    """XOR of two ids read as a number: the smaller it is, the longer the prefix that they share.
+
+    Source: Eq. (2)
+    """
+    return int.from_bytes(left, "big") ^ int.from_bytes(right, "big")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
-from comitia.retrieval.routing_id import ID_BITS
+from comitia.retrieval.routing_id import ID_BITS, relevance_distance
 
 BUCKET_SIZE: Final = 64
 MEMBER_BYTES: Final = 52
@@ -179,16 +179,6 @@ class Trie:
         packed = b"".join(member.to_bytes() for member in members)
         return cls(np.frombuffer(packed, dtype=np.uint8).reshape(-1, MEMBER_BYTES))
 
-    def buckets(self) -> Iterator[Branch]:
-        """All buckets with members, by prefix."""
-        waiting = [self.root]
-        while waiting:
-            branch = waiting.pop()
-            if branch.branches is not None:
-                waiting += reversed(branch.branches)
-            elif branch.size:
-                yield branch
-
     def descend(self, path: Prefix) -> Iterator[tuple[Branch, Branch | None]]:
         """The branches from the root towards the bucket of `path`, each with its sibling (None for the root)."""
         branch, sibling = self.root, None
@@ -222,8 +212,8 @@ class Trie:
 
     def shared_bits(self, left: int, right: int) -> int:
         """How many leading bits the ids of two rows share."""
-        apart = np.bitwise_xor(self.rows[left, :32], self.rows[right, :32])
-        return ID_BITS - int.from_bytes(apart.tobytes(), "big").bit_length()
+        ids = (self.rows[row, :32].tobytes() for row in (left, right))
+        return ID_BITS - relevance_distance(*ids).bit_length()
 
     def _grow(self, prefix: Prefix, start: int, end: int) -> Branch:
         depth = len(prefix)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from comitia.core.errors import ConfigurationError, ProtocolError, StorageError
+from comitia.core.errors import ConfigurationError, ProtocolError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block, BlockHeader, verify_block
-from comitia.ledger.proof import Proof, make_proof
+from comitia.ledger.proof import Proof, proof_of
 from comitia.simulator.disk import SimulatedBlocks, Touch
 from comitia.simulator.founding import Founding
 
@@ -124,19 +124,7 @@ class Replica:
         return self._history.steps[self._kept[height - 1]].block
 
     def proof(self, session: SessionId) -> Proof:
-        record = self.application.session(session)
-        entry = self.application.poq_entry(record.poq_height) if record else None
-        if record is None or entry is None:
-            raise StorageError(f"session {session.hex()[:16]} is not sealed", code="not-sealed")
-        block = self.block(entry.height)
-        concerned = (*record.members, block.header.proposer)
-        return make_proof(
-            header=block.header,
-            signature=block.signature,
-            transactions=block.transactions,
-            index=entry.position,
-            members={node: member for node in concerned if (member := self.application.member(node))},
-        )
+        return proof_of(session, self.application, self.block)
 
     def submit(self, data: bytes, now_ms: int) -> TransactionId:
         raise ConfigurationError("this node follows the ledger", code="not-allowed")

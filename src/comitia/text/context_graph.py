@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
+from comitia.text.parameters import Parameters
 from comitia.text.terms import TermMatrix, count_terms, tokenize
 
 WINDOW = 5
@@ -73,7 +74,7 @@ def common_graph(
     return ContextGraph(nodes=dict(nodes), edges={edge: weights[edge] for edge in strongest})
 
 
-class ContextGraphVectorizer:
+class ContextGraphVectorizer(Parameters):
     """Texts to the paper's vectors Vec_g: weights of k representative vertices, then of their edges.
 
     The global graph G = G_1 ∪ G_2 ∪ ... is the graph of all fitted texts; its k heaviest terms are the
@@ -180,24 +181,6 @@ class ContextGraphVectorizer:
         if self.edges:
             names += [f"{left} {right}" for i, left in enumerate(self.terms_) for right in self.terms_[i + 1 :]]
         return np.array(names, dtype=object)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, as scikit-learn asks for them."""
-        return {"term_count": self.term_count, "edges": self.edges, "window": self.window}
-
-    def set_params(self, **parameters: Any) -> ContextGraphVectorizer:
-        """Change parameters, as scikit-learn does.
-
-        Raises
-        ------
-        InputError
-            If there is no such parameter.
-        """
-        for name, value in parameters.items():
-            if name not in self.get_params():
-                raise InputError(f"a vectorizer has no parameter {name!r}", code="bad-vectorizer", parameter=name)
-            setattr(self, name, value)
-        return self
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn should know: it takes texts. Only scikit-learn calls this, so only then is it needed."""

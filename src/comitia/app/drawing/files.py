@@ -25,15 +25,7 @@ def require_picture(file: Path) -> None:
 
 
 def require_chart(file: Path) -> None:
-    """Refuse a chart that could not be written, before any work is done; it needs the extra `plots`.
-
-    Raises
-    ------
-    InputError
-        Code ``bad-picture``: neither .svg nor .png.
-    ConfigurationError
-        Code ``extra-missing``.
-    """
+    """Refuse a chart that could not be written, likewise; it needs the extra `plots`."""
     _ending(file)
     extra("matplotlib")
 
