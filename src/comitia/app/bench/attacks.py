@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict
 
 import click
 
 from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.app.output import console, emit, format_option, table
 from comitia.evaluation import datasets
-from comitia.evaluation.attacks import ATTACKS, Battle, run_attacks
+from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import Prepared
 from comitia.evaluation.own_data import OwnData
@@ -25,6 +24,7 @@ SHOWN = (
     "honest_rejected",
     "honest_unverifiable",
     "auc_drop",
+    "auc_drop_unverified",
 )
 
 
@@ -47,7 +47,8 @@ SHOWN = (
 @click.option("--names/--no-names", default=True, show_default=True)
 @click.option("--references", default=0, show_default=True, help="Open documents a category.")
 @click.option("--kept-back", default=0, show_default=True, help="Documents a category that witnesses keep back.")
-@click.option("--seeds", default=20, show_default=True)
+@click.option("--keepers", default=1, show_default=True, help="Witnesses that keep documents back, each its own.")
+@click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1))
 @format_option
 def attacks(
     data: str,
@@ -63,6 +64,7 @@ def attacks(
     names: bool,
     references: int,
     kept_back: int,
+    keepers: int,
     seeds: int,
     output: str,
 ) -> None:
@@ -70,8 +72,7 @@ def attacks(
 
     Malicious providers also lie as judges. In this process; no node is started.
     """
-    asked = Battle(
-        attack="",
+    battle = Battle(
         partition=partition,
         providers=providers,
         malicious=malicious,
@@ -79,28 +80,32 @@ def attacks(
         names=names,
         references=references,
         kept_back=kept_back,
-        seeds=tuple(range(seeds)),
+        keepers=keepers,
     )
     own = OwnData(source=data, text=text_column, label=label_column, split=split_column)
-    found = []
+    chosen = attacks or tuple(ATTACKS)
     with console(stderr=True).status("reading documents") as status:
         prepared = Prepared.of(_corpus(own, categories))
-        for attack in attacks or tuple(ATTACKS):
-            status.update(f"{attack}, {seeds} seeds")
-            battle = replace(asked, attack=attack)
-            found.append(_figures(prepared, battle))
-            if output == "json":
-                emit(found[-1], output, lambda: None)
-    if output != "json":
-        title = f"{data}, {malicious} of {providers} malicious, {partition}, epsilon {epsilon}, {seeds} seeds"
-        table(title, SHOWN, [[str(line[name]) for name in SHOWN] for line in found])
-
-
-def _figures(prepared: Prepared, battle: Battle) -> dict[str, Any]:
-    outcome = run_attacks(prepared, battle, noise=SystemNoise())
-    asked = {**asdict(battle), "seeds": len(battle.seeds)}
-    figures = {name: round(value, 4) for name, value in asdict(outcome).items()}
-    return {"dataset": prepared.corpus.name, **asked, **figures}
+        rows = []
+        for seed in range(seeds):
+            status.update(f"{len(chosen)} attacks, seed {seed + 1} of {seeds}")
+            rows.append(fight(prepared, battle, chosen, seed=seed, noise=SystemNoise()))
+    found = [
+        {
+            "dataset": prepared.corpus.name,
+            "attack": attack,
+            **asdict(battle),
+            "seeds": seeds,
+            **{name: round(value, 4) for name, value in asdict(Outcome.of([row[attack] for row in rows])).items()},
+        }
+        for attack in chosen
+    ]
+    if output == "json":
+        for line in found:
+            emit(line, output, lambda: None)
+        return
+    title = f"{data}, {malicious} of {providers} malicious, {partition}, epsilon {epsilon}, {seeds} seeds"
+    table(title, SHOWN, [[str(line[name]) for name in SHOWN] for line in found])
 
 
 def _corpus(own: OwnData, categories: int) -> Corpus:
