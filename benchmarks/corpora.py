@@ -1,7 +1,7 @@
 """Two labelled data sets from what every Debian system can read, as CSV: text, label, split.
 
-    python benchmarks/corpora.py packages FOLDER     synopses of Debian's packages; label: the archive's section
-    python benchmarks/corpora.py glosses FOLDER      WordNet's noun glosses (package wordnet-base); label: lexicographer file
+    python benchmarks/corpora.py packages FOLDER     synopses of Debian's packages, with the archive's section
+    python benchmarks/corpora.py glosses FOLDER      WordNet's noun glosses (package wordnet-base), with their file
 
 Nothing was tuned on them. A document's split follows from the hash of its text: three fifths train, the rest test.
 """
@@ -9,23 +9,26 @@ Nothing was tuned on them. A document's split follows from the hash of its text:
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-KINDS_OF_FILES = frozenset(
-    "libs libdevel oldlibs debug doc introspection metapackages localization misc devel interpreters tasks "
-    "python perl haskell rust golang javascript java ruby gnu-r php ocaml lisp cli-mono".split()
-)
+# fmt: off
+KINDS_OF_FILES = {
+    "libs", "libdevel", "oldlibs", "debug", "doc", "introspection", "metapackages", "localization", "misc", "devel",
+    "interpreters", "tasks", "python", "perl", "haskell", "rust", "golang", "javascript", "java", "ruby", "gnu-r",
+    "php", "ocaml", "lisp", "cli-mono",
+}
 """Sections that name what a package is made of rather than what it is about."""
 GLOSSES = Path("/usr/share/wordnet/data.noun")
 FILES_OF_NOUNS = (
-    "Tops act animal artifact attribute body cognition communication event feeling food group location motive object "
-    "person phenomenon plant possession process quantity relation shape state substance time"
-).split()
+    "Tops", "act", "animal", "artifact", "attribute", "body", "cognition", "communication", "event", "feeling",
+    "food", "group", "location", "motive", "object", "person", "phenomenon", "plant", "possession", "process",
+    "quantity", "relation", "shape", "state", "substance", "time",
+)
+# fmt: on
 FIRST_FILE_OF_NOUNS = 3
 EVERY_NTH_GLOSS = 5
 

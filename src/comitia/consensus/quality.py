@@ -16,7 +16,7 @@ Numbered checks on each model, in this order (the numbers appear again at the co
    one in a hundred of those who show half of what is usual; ACCEPT if z >= 3, which happens to one in a thousand
    that show nothing, and z >= mu/2; else UNVERIFIABLE.
 6. UNVERIFIABLE instead of ACCEPT if some category's documents lie surely farther from its public mean than a squared
-   distance of .2 and than one and a half times the median: documents unlike everybody's, or one many times.
+   distance of .15 and than one and a half times the median: documents unlike everybody's, or one many times.
 7. Where there is no signal at all: ACCEPT if check 3 or 4 could tell and did not reject, else UNVERIFIABLE.
 
 The medians are of the received models that passed check 2, of those alone from which anything is to be expected: honest
@@ -123,7 +123,7 @@ class QualityRules:
     kappa
         How declared rows count in the ranking: +1 helps, 0 not at all, -1 the paper's formula.
     accept_unverified
-        Whether models nobody can judge are used. They earn no credit and no strike.
+        Whether models nobody can judge are used, unless their signal is below 0. They earn no credit and no strike.
     reference_size
         Labelled public documents behind `reference_loss_ppm`; 0 switches check 3 off.
     holdout_epsilon_micro
@@ -139,7 +139,7 @@ class QualityRules:
     least_signal_micro, doubt_micro, least_share_of_median_ppm
         The 3, the 2.33 and the half of check 5.
     far_micro, far_of_median_ppm
-        The .2 and the 1.5 of check 6.
+        The .15 and the 1.5 of check 6.
     telling_micro
         A model of which less signal is to be expected has no part in the median rho: its own is all noise.
     """
@@ -158,7 +158,7 @@ class QualityRules:
     least_signal_micro: int = 3_000_000
     doubt_micro: int = 2_330_000
     least_share_of_median_ppm: int = 500_000
-    far_micro: int = 200_000
+    far_micro: int = 150_000
     far_of_median_ppm: int = 1_500_000
     telling_micro: int = 3_000_000
 
@@ -262,8 +262,7 @@ def judge(
     figures = {author: agreed[author] or Figures(author=author) for author in authors}
     verdicts = _verdicts(lines, figures, rules, witnesses)
 
-    usable = (Verdict.ACCEPT, Verdict.UNVERIFIABLE) if rules.accept_unverified else (Verdict.ACCEPT,)
-    accepted = tuple(author for author in authors if verdicts[author] in usable)
+    accepted = tuple(author for author in authors if _usable(verdicts[author], figures[author], rules))
     losses = {
         author: PPM
         if verdicts[author] is Verdict.NOT_RECEIVED
@@ -281,6 +280,13 @@ def judge(
         ranking=rank(weighted, standing, witnesses, beacon),
         disputed=_disputed(lines, agreed),
     )
+
+
+def _usable(verdict: Verdict, figures: Figures, rules: QualityRules) -> bool:
+    """Whether a model enters the global one. Where nobody can judge, a signal below 0 is oftener bad than good."""
+    if verdict is not Verdict.UNVERIFIABLE:
+        return verdict is Verdict.ACCEPT
+    return rules.accept_unverified and (figures.signal_micro or 0) >= 0
 
 
 def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.consensus.committee import faults_tolerated, quorum
-from comitia.consensus.quality import QualityRules, Score, Verdict, judge
+from comitia.consensus.quality import Judgement, QualityRules, Score, Verdict, judge
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.evaluation.learning import Prepared, hold_out
@@ -295,16 +295,12 @@ class _Field:
         for number, attacker in self.attackers.items():
             releases[number] = ATTACKS[attack](attacker)
             judged[number] = _Figures.of(self.codebook, releases[number], self.kept_back)
-        verdicts = _verdicts(judged, releases, set(self.attackers), len(self.codebook.references))
-
-        def area(*used: Verdict) -> float:
-            return self._area([r for r, verdict in zip(releases, verdicts, strict=True) if verdict in used])
-
+        verdicts, used = _judgement(judged, releases, set(self.attackers), len(self.codebook.references))
         return Fought(
             bad=tuple(verdict for number, verdict in enumerate(verdicts) if number in self.attackers),
             honest=tuple(verdict for number, verdict in enumerate(verdicts) if number not in self.attackers),
-            auc=area(Verdict.ACCEPT),
-            auc_unverified=area(Verdict.ACCEPT, Verdict.UNVERIFIABLE),
+            auc=self._area([releases[n] for n in used if verdicts[n] is Verdict.ACCEPT]),
+            auc_unverified=self._area([releases[n] for n in used]),
             auc_honest=auc_honest,
         )
 
@@ -343,27 +339,27 @@ class _Figures:
         )
 
 
-def _verdicts(
+def _judgement(
     figures: Sequence[_Figures], releases: Sequence[Release], bad: set[int], references: int
-) -> tuple[Verdict, ...]:
-    """The committee's verdicts by what is public; what most keepers' documents reject is rejected.
+) -> tuple[list[Verdict], list[int]]:
+    """The committee's verdicts, and who is used where unverified work is; what most keepers' documents reject is not.
 
     Where a gain says too little either way, what was found in the open stands.
     """
-    verdicts = _judge([each.judged for each in figures], releases, bad, references)
+    judgement = _judge([each.judged for each in figures], releases, bad, references)
     rejecting = np.zeros(len(figures))
     for gains in zip(*(each.gains for each in figures), strict=True):
         by_gain = _judge([Judged(signal=found) for found in gains], releases, bad, 0)
-        rejecting += [found is Verdict.REJECT for found in by_gain]
-    return tuple(
+        rejecting += [verdict is Verdict.REJECT for _, verdict in by_gain.verdicts]
+    verdicts = [
         Verdict.REJECT if 2 * count > len(each.gains) else verdict
-        for verdict, count, each in zip(verdicts, rejecting, figures, strict=True)
-    )
+        for (_, verdict), count, each in zip(judgement.verdicts, rejecting, figures, strict=True)
+    ]
+    accepted = [int(author, 16) - 1 for author in judgement.accepted]
+    return verdicts, [number for number in accepted if verdicts[number] is not Verdict.REJECT]
 
 
-def _judge(
-    figures: Sequence[Judged], releases: Sequence[Release], bad: set[int], references: int
-) -> tuple[Verdict, ...]:
+def _judge(figures: Sequence[Judged], releases: Sequence[Release], bad: set[int], references: int) -> Judgement:
     ids = [NodeId(f"{number:032x}") for number in range(1, len(releases) + 1)]
     honest_lines = [Score.of(author, figure) for author, figure in zip(ids, figures, strict=True)]
     # Liars praise each other and condemn everybody else, all in the same words.
@@ -372,10 +368,14 @@ def _judge(
         for number, line in enumerate(honest_lines)
     ]
     sheets = {author: lies if number in bad else honest_lines for number, author in enumerate(ids)}
-    rules = QualityRules(quorum=quorum(len(ids)), faults=faults_tolerated(len(ids)), reference_size=references)
+    rules = QualityRules(
+        quorum=quorum(len(ids)),
+        faults=faults_tolerated(len(ids)),
+        reference_size=references,
+        accept_unverified=True,
+    )
     rows = {author: release.value.rows for author, release in zip(ids, releases, strict=True)}
-    verdicts = dict(judge(sheets, rows, rules, b"beacon").verdicts)
-    return tuple(verdicts[author] for author in ids)
+    return judge(sheets, rows, rules, b"beacon")
 
 
 _PRAISE = 100_000_000
