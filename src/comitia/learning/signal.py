@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
-from comitia.learning.posterior import POSTERIOR_BITS, posterior, public_evidence, released_counts
+from comitia.learning.posterior import (
+    POSTERIOR_BITS,
+    PRIOR_UNIT,
+    posterior,
+    prior_documents,
+    public_documents,
+    public_evidence,
+    released_counts,
+)
 from comitia.privacy.released import Released
 from comitia.text.codebook import MEAN_BITS, Codebook
 
@@ -33,6 +41,7 @@ _DIRECTION_BITS = 16
 """Q counts in units of 2**-16: products with sums of 2^24 documents on the finest grid of 2^14 then fit 64 bits."""
 MOST_MICRO = 10**15
 """Figures count up to a thousand million standard deviations, and stay there."""
+_SHARE_BITS = 10
 _WEIGHT_BITS = 4
 """Categories weigh in sixteenths of a document."""
 
@@ -103,11 +112,22 @@ def gain(
         distances = kept_back[labels == category].astype(np.int64) << (_DIRECTION_BITS - codebook.grid_bits)
         distances = distances - believed[row]
         total, number = distances.sum(axis=0), len(distances)
-        directions[row] = total // number
-        between = int((total**2).sum()) - int((distances**2).sum())
+        shares = _shares(codebook, int(category), number)
+        directions[row] = shares * total // number >> _SHARE_BITS
+        between = int((shares * (total**2 - (distances**2).sum(axis=0)) >> _SHARE_BITS).sum())
         squares.append(between // (number * (number - 1)))
     public = believed << (MEAN_BITS - _DIRECTION_BITS)
     return _filtered(codebook, release, judged, public, directions, squares)
+
+
+def _shares(codebook: Codebook, category: int, number: int) -> NDArray[np.int64]:
+    """What so many further references would move the posterior of a category by, of the way to their mean; shape (r,).
+
+    Little where categories hardly differ and documents do: there, their distance is chance.
+    """
+    added = number * PRIOR_UNIT
+    before = prior_documents(codebook) + int(public_documents(codebook)[category]) * PRIOR_UNIT
+    return np.asarray((added << _SHARE_BITS) // (before + added))
 
 
 def _filtered(
