@@ -39,6 +39,7 @@ from comitia.text.codebook import Codebook
 _PUBLIC_BITS = 16
 """P counts in units of 2**-16 here."""
 _ELEMENT_BITS = 26
+"""A sum of a thousand squares of so many bits fits 64."""
 _SURE = 3
 """Standard deviations by which a distance is taken to be shorter than measured."""
 

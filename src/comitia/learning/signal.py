@@ -42,6 +42,7 @@ _DIRECTION_BITS = 16
 MOST_MICRO = 10**15
 """Figures count up to a thousand million standard deviations, and stay there."""
 _SHARE_BITS = 10
+"""Steps count as 1024ths of the way."""
 _WEIGHT_BITS = 4
 """Categories weigh in sixteenths of a document."""
 
@@ -83,13 +84,14 @@ def gain(
 ) -> Signal | None:
     """Judge a release by reference documents that nobody could know when it was made.
 
-    With P_c the public posterior mean and H_c the mean of the documents kept back, both of category c,
+    With P_c the public posterior mean and H_c the step by which the documents kept back, taken as further references,
+    would move it, both of category c,
 
-        z = sum_c n_c <S_c - n_c P_c, H_c - P_c> / (sigma sqrt(sum_c n_c² (|H_c - P_c|² + <P_c, H_c - P_c>² / kappa²)))
+        z = sum_c n_c <S_c - n_c P_c, H_c> / (sigma sqrt(sum_c n_c² (|H_c|² + <P_c, H_c>² / kappa²)))
 
     is what a release adds to public knowledge in the direction in which the truth lies. Sums made up from names and
-    open references add nothing: their z is noise. Honest work is expected to reach sum_c n_c² |T_c - P_c|², T_c the
-    true mean; the inner products of different documents' distances from P_c estimate the square without bias.
+    open references add nothing: their z is noise. Honest work with means T_c is expected to reach
+    sum_c n_c² <T_c - P_c, H_c>; the products of different documents' distances from P_c estimate that without bias.
 
     Parameters
     ----------
