@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -57,7 +58,74 @@ def test_honest_work_is_accepted_and_noise_is_not() -> None:
 
 
 def test_what_cannot_be_told_is_said_to_be_unverifiable() -> None:
-    assert set(verdicts(signals_of(3, 3, 3, 3, 3, 0, expected=3.5))) == {Verdict.UNVERIFIABLE}
+    assert set(verdicts(signals_of(2, 2, 2, 2, 2, 0, expected=3.5))) == {Verdict.UNVERIFIABLE}
+    assert set(verdicts(signals_of(9, 9, 9, 9, 9, 9, expected=2.5))) == {Verdict.UNVERIFIABLE}
+
+
+@pytest.mark.parametrize(
+    ("z", "verdict"),
+    [
+        (2.66, Verdict.REJECT),  # usual is 10: less than half of it less 2.33
+        (2.68, Verdict.UNVERIFIABLE),
+        (4.99, Verdict.UNVERIFIABLE),  # less than half of what is usual
+        (5, Verdict.ACCEPT),
+    ],
+)
+def test_who_shows_less_than_half_of_what_is_usual(z: float, verdict: Verdict) -> None:
+    assert verdicts(signals_of(10, 10, 10, 10, 10, z))[5] is verdict
+
+
+@pytest.mark.parametrize(("z", "verdict"), [(2.99, Verdict.UNVERIFIABLE), (3, Verdict.ACCEPT)])
+def test_who_may_show_nothing_is_not_accepted(z: float, verdict: Verdict) -> None:
+    assert verdicts(signals_of(4, 4, 4, 4, 4, z))[5] is verdict
+
+
+def test_a_model_from_which_nothing_is_expected_says_nothing_of_what_is_usual() -> None:
+    signals = signals_of(10, 10, 10, 0, 0, 0) | dict.fromkeys(AUTHORS[3:], (0, 2_900_000))
+    assert verdicts(signals)[:3] == [Verdict.ACCEPT] * 3
+
+
+def lengths(left: int = 0, farthest: int = 100_000, excess: int = 0) -> dict[str, int]:
+    return {"left_micro": left, "farthest_micro": farthest, "excess_micro": excess}
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"),
+    [
+        (lengths(), Verdict.ACCEPT),
+        (lengths(excess=6_000_000), Verdict.ACCEPT),
+        (lengths(excess=6_000_001), Verdict.REJECT),  # longer than its counts allow
+        (lengths(left=-4_000_000), Verdict.ACCEPT),
+        (lengths(left=-4_000_001), Verdict.REJECT),  # quieter than its receipt says
+        (lengths(farthest=150_000), Verdict.ACCEPT),
+        (lengths(farthest=150_001), Verdict.UNVERIFIABLE),  # one document many times
+    ],
+)
+def test_lengths_that_cannot_be_or_are_not_usual(shown: dict[str, int], verdict: Verdict) -> None:
+    posted = {
+        judge_id: tuple(replace(score, **(shown if score.author == AUTHORS[0] else lengths())) for score in scores)
+        for judge_id, scores in sheets(signals_of(*[10] * 6)).items()
+    }
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is verdict
+    assert {verdict for author, verdict in result.verdicts if author != AUTHORS[0]} == {Verdict.ACCEPT}
+
+
+def test_what_is_far_for_everybody_is_usual() -> None:
+    posted = {
+        judge_id: tuple(replace(score, **lengths(farthest=400_000)) for score in scores)
+        for judge_id, scores in sheets(signals_of(*[10] * 6)).items()
+    }
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert {verdict for _, verdict in result.verdicts} == {Verdict.ACCEPT}
+
+
+def test_of_unverified_work_what_points_the_wrong_way_is_not_used() -> None:
+    rules = replace(RULES, accept_unverified=True)
+    signals = signals_of(2, 2, 2, 2, 2, -0.1, expected=3.5)
+    result = judge(sheets(signals), dict.fromkeys(AUTHORS, 100), rules, BEACON, frozenset({WITNESS}))
+    assert {verdict for _, verdict in result.verdicts} == {Verdict.UNVERIFIABLE}
+    assert result.accepted == tuple(AUTHORS[:5])
 
 
 @given(st.permutations(AUTHORS), st.lists(st.integers(-20, 40), min_size=6, max_size=6))
@@ -110,6 +178,9 @@ def test_a_model_that_too_few_received_is_not_received() -> None:
         Score(author=NodeId("z" * 32), received=True),
         Score(author=AUTHORS[1], received=False, signal_micro=1, expected_micro=1),
         Score(author=AUTHORS[1], received=True, signal_micro=1),
+        Score(author=AUTHORS[1], received=True, left_micro=1, farthest_micro=1),
+        Score(author=AUTHORS[1], received=False, left_micro=1, farthest_micro=1, excess_micro=1),
+        Score(author=AUTHORS[1], received=True, left_micro=1, farthest_micro=10**18, excess_micro=1),
         Score(author=AUTHORS[1], received=True, reference_loss_ppm=10**6 + 1),
         Score(author=AUTHORS[1], received=True, holdout_size=5),
         Score(author=AUTHORS[1], received=True, signal_micro=10**18, expected_micro=1),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from comitia.core.errors import InputError
-from comitia.evaluation.attacks import ATTACKS, Battle, run_attacks
+from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import Prepared
 from comitia.privacy.noise import SeededNoise
@@ -38,28 +38,48 @@ def prepared() -> Prepared:
     return Prepared.of(corpus, FEW)
 
 
-def battle(attack: str, kept_back: int = 0) -> Battle:
-    return Battle(attack=attack, partition="iid", epsilon="4", references=5, kept_back=kept_back, seeds=(0, 1))
+def outcomes(prepared: Prepared, battle: Battle) -> dict[str, Outcome]:
+    noise = SeededNoise(b"a")
+    rows = [fight(prepared, battle, tuple(ATTACKS), seed=seed, noise=noise) for seed in (0, 1)]
+    return {attack: Outcome.of([row[attack] for row in rows]) for attack in ATTACKS}
 
 
-@pytest.mark.parametrize("attack", ["label-flip", "sign-flipped", "free-rider-zeros", "free-rider-noise"])
-def test_plain_attacks_are_found_and_no_honest_provider_is_blamed(prepared: Prepared, attack: str) -> None:
-    outcome = run_attacks(prepared, battle(attack), noise=SeededNoise(b"a"))
-    assert outcome.bad_accepted == 0
-    assert outcome.honest_rejected == 0
+@pytest.fixture(scope="module", params=["iid", "sorted"])
+def openly(request: pytest.FixtureRequest, prepared: Prepared) -> dict[str, Outcome]:
+    return outcomes(prepared, Battle(partition=request.param, epsilon="4", references=5))
 
 
-def test_who_makes_sums_up_is_found_by_documents_kept_back_alone(prepared: Prepared) -> None:
-    openly = run_attacks(prepared, battle("free-rider-synthesised"), noise=SeededNoise(b"a"))
-    kept_back = run_attacks(prepared, battle("free-rider-synthesised", 5), noise=SeededNoise(b"a"))
-    assert openly.bad_found == 0
-    assert kept_back.bad_found == 1
-    assert kept_back.honest_rejected == 0
+def test_no_honest_provider_is_blamed(openly: dict[str, Outcome]) -> None:
+    assert {attack: outcome.honest_rejected for attack, outcome in openly.items()} == dict.fromkeys(ATTACKS, 0)
 
 
-def test_an_attack_that_is_not_there_is_refused(prepared: Prepared) -> None:
+@pytest.mark.parametrize("attack", ["label-flip", "sign-flipped", "scaled", "free-rider-zeros", "free-rider-noise"])
+def test_plain_attacks_are_found(openly: dict[str, Outcome], attack: str) -> None:
+    assert openly[attack].bad_found == 1
+    assert openly[attack].auc_drop == 0
+
+
+def test_who_makes_sums_up_is_found_by_documents_kept_back_alone(
+    prepared: Prepared, openly: dict[str, Outcome]
+) -> None:
+    kept_back = outcomes(prepared, Battle(partition="iid", epsilon="4", names=False, references=2, kept_back=5))
+    assert openly["free-rider-synthesised"].bad_found == 0
+    assert kept_back["free-rider-synthesised"].bad_found == 1
+    assert kept_back["free-rider-synthesised"].honest_rejected == 0
+
+
+def test_several_keepers_find_together(prepared: Prepared) -> None:
+    battle = Battle(partition="iid", epsilon="4", names=False, references=2, kept_back=5, keepers=3)
+    row = fight(prepared, battle, ("free-rider-synthesised",), seed=0, noise=SeededNoise(b"b"))
+    assert set(row["free-rider-synthesised"].bad) == {"reject"}
+
+
+def test_attacks_and_battles_that_cannot_be_are_refused(prepared: Prepared) -> None:
     with pytest.raises(InputError, match="nothing"):
-        run_attacks(prepared, battle("nothing"), noise=SeededNoise(b"a"))
+        fight(prepared, Battle(), ("nothing",), seed=0, noise=SeededNoise(b"a"))
     with pytest.raises(InputError) as caught:
-        run_attacks(prepared, Battle(attack=next(iter(ATTACKS)), malicious=9), noise=SeededNoise(b"a"))
+        Battle(malicious=9)
     assert caught.value.code == "bad-battle"
+    with pytest.raises(InputError) as caught:
+        fight(prepared, Battle(references=900), tuple(ATTACKS), seed=0, noise=SeededNoise(b"a"))
+    assert caught.value.code == "too-few-documents"

@@ -52,30 +52,37 @@ def test_wrong_work_does_not(consortium: Consortium) -> None:
 
 
 def test_the_signal_is_the_formula(consortium: Consortium) -> None:
-    """z = sum_c <S_c - n_c m0, Q_c> / (sigma sqrt(|Q|^2 + sum_c <m0, Q_c>^2 / kappa^2)), in plain floats."""
+    """z = sum_c n_c <S_c - n_c m0, Q_c> / (sigma sqrt(sum_c n_c^2 (|Q_c|^2 + <m0, Q_c>^2 / kappa^2))), in floats."""
     book, release = consortium.codebook, consortium.release()
     judged = public_evidence(book)
     unit, kappa = 2.0**book.grid_bits, 1.0 if book.kind == "lsa" else 0.5
     m0 = book.pool_mean / 2.0**24
     weights = released_counts(book, release)[judged] / unit
     means = posterior(book, ()).means[judged] / 2.0**30
-    q = means - weights @ means / weights.sum()
+    q = means - means.mean(axis=0)
     sums, counts = release.value.values[judged, :-1] / unit, release.value.values[judged, -1] / unit / kappa
-    deviation = (release.receipt.sigma_squared / unit**2 * ((q**2).sum() + ((q @ m0) ** 2).sum() / kappa**2)) ** 0.5
+    spread = (weights**2 * ((q**2).sum(axis=1) + (q @ m0) ** 2 / kappa**2)).sum()
+    deviation = (release.receipt.sigma_squared / unit**2 * spread) ** 0.5
+    shown = weights * ((sums - counts[:, None] * m0) * q).sum(axis=1)
     result = measured(consortium, release)
-    assert result.z_micro / 1e6 == pytest.approx(((sums - counts[:, None] * m0) * q).sum() / deviation, rel=0.01)
-    assert result.expected_micro / 1e6 == pytest.approx((weights * (q**2).sum(axis=1)).sum() / deviation, rel=0.01)
+    assert result.z_micro / 1e6 == pytest.approx(shown.sum() / deviation, rel=0.01)
+    assert result.expected_micro / 1e6 == pytest.approx((weights**2 * (q**2).sum(axis=1)).sum() / deviation, rel=0.01)
 
 
-def test_noise_alone_has_a_signal_of_standard_deviation_one(lsa: Consortium) -> None:
-    terms, nothing = PrivacyTerms.of("1", "1e-5"), np.zeros((1, lsa.codebook.rank), dtype=np.int32)
-    signals = [
-        measured(
-            lsa, Prototype().train(lsa.codebook, nothing, np.array([3]), terms, SeededNoise(bytes([seed])))
-        ).z_micro
-        for seed in range(200)
-    ]
+def test_the_noise_of_a_signal_has_a_standard_deviation_of_one(lsa: Consortium) -> None:
+    signals = [measured(lsa, lsa.release(epsilon="2", seed=bytes([seed]))).z_micro for seed in range(200)]
     assert np.std(signals) / 1e6 == pytest.approx(1, abs=0.2)
+
+
+def test_a_provider_of_one_category_alone_can_be_judged(consortium: Consortium) -> None:
+    rows = np.flatnonzero(consortium.labels == 1)
+    terms = PrivacyTerms.of("4", "1e-5")
+    alone = consortium.release(rows.tolist())
+    as_another = Prototype().train(
+        consortium.codebook, consortium.vectors[rows], np.full(len(rows), 2), terms, SeededNoise(b"wrong")
+    )
+    assert measured(consortium, alone).z_micro > 3_000_000
+    assert measured(consortium, as_another).z_micro < 0
 
 
 def test_without_public_knowledge_there_is_no_signal_and_no_loss(opaque: Consortium) -> None:

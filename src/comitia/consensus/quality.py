@@ -6,16 +6,22 @@ rational arithmetic, so every member, and anyone who audits the block later, get
 Numbered checks on each model, in this order (the numbers appear again at the code):
 
 1. NOT_RECEIVED unless a quorum holds the model. Its author counts as holding it, whatever it posts.
-2. REJECT if its loss on the public reference documents is worse than the median model's by more than the
+2. REJECT if its sums cannot be: longer than its counts allow by 6 standard deviations, or with less noise
+   than the receipt says by 4.
+3. REJECT if its loss on the public reference documents is worse than the median model's by more than the
    sampling tolerance allows.
-3. REJECT if more than half of the others' hold-out rows that can tell, and more than the tolerated
+4. REJECT if more than half of the others' hold-out rows that can tell, and more than the tolerated
    number of faulty members, find the same on their own documents.
-4. Signal (matched filter): UNVERIFIABLE if expected z times the median rho is under 4, else REJECT if
-   z < 2.33 or rho < half the median rho, else ACCEPT.
-5. Where there is no signal at all: ACCEPT if check 2 or 3 could tell and did not reject, else UNVERIFIABLE.
+5. Signal (matched filter), with mu the expected z times the median rho: REJECT if z < mu/2 - 2.33, which happens to
+   one in a hundred of those who show half of what is usual; ACCEPT if z >= 3, which happens to one in a thousand
+   that show nothing, and z >= mu/2; else UNVERIFIABLE.
+6. UNVERIFIABLE instead of ACCEPT if some category's documents lie surely farther from its public mean than a squared
+   distance of .15 and than one and a half times the median: documents unlike everybody's, or one many times.
+7. Where there is no signal at all: ACCEPT if check 3 or 4 could tell and did not reject, else UNVERIFIABLE.
 
-A release that says nothing (all zeros) leaves every loss as public knowledge has it. So where there is a
-signal, checks 2 and 3 may condemn a model but never vouch for it.
+The medians are of the received models that passed check 2, of those alone from which anything is to be expected: honest
+while most of them are. A release that says nothing (all zeros) leaves every loss as public knowledge has it. So where
+there is a signal, checks 3 and 4 may condemn a model but never vouch for it.
 """
 
 from __future__ import annotations
@@ -30,8 +36,10 @@ from comitia.consensus.ranking import PPM, rank, weighted_mae
 from comitia.consensus.tolerance import tolerance_ppm
 from comitia.core.errors import ConfigurationError, ProtocolError
 from comitia.core.ids import NodeId
+from comitia.learning.judging import Judged
+from comitia.learning.signal import MOST_MICRO
 
-LARGEST_SIGNAL_MICRO = 10**15
+LARGEST_SIGNAL_MICRO = MOST_MICRO
 """Signals beyond a thousand million are refused as malformed."""
 
 
@@ -63,6 +71,9 @@ class Score:
     signal_micro, expected_micro
         z of the matched filter on the release, and the z to expect of honest work of the declared counts,
         in millionths. Exact: all judges post the same. None: nothing public to judge by.
+    left_micro, farthest_micro, excess_micro
+        Length of the release's sums against public knowledge and against its counts, see `learning.energy`.
+        Exact, likewise. None: it is not of class sums.
     reference_loss_ppm
         Mean loss on the codebook's public labelled documents, 0 to 10**6. Exact. None: there are none.
     holdout_loss_ppm
@@ -76,9 +87,27 @@ class Score:
     received: bool
     signal_micro: int | None = None
     expected_micro: int | None = None
+    left_micro: int | None = None
+    farthest_micro: int | None = None
+    excess_micro: int | None = None
     reference_loss_ppm: int | None = None
     holdout_loss_ppm: int | None = None
     holdout_size: int = 0
+
+    @classmethod
+    def of(cls, author: NodeId, judged: Judged) -> Score:
+        """The line on a release that was received, with what it shows to everybody."""
+        signal, energy = judged.signal, judged.energy
+        return cls(
+            author=author,
+            received=True,
+            signal_micro=signal.z_micro if signal else None,
+            expected_micro=signal.expected_micro if signal else None,
+            left_micro=energy.left_micro if energy else None,
+            farthest_micro=energy.farthest_micro if energy else None,
+            excess_micro=energy.excess_micro if energy else None,
+            reference_loss_ppm=judged.reference_loss_ppm,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +123,25 @@ class QualityRules:
     kappa
         How declared rows count in the ranking: +1 helps, 0 not at all, -1 the paper's formula.
     accept_unverified
-        Whether models nobody can judge are used. They earn no credit and no strike.
+        Whether models nobody can judge are used, unless their signal is below 0. They earn no credit and no strike.
     reference_size
-        Labelled public documents behind `reference_loss_ppm`; 0 switches check 2 off.
+        Labelled public documents behind `reference_loss_ppm`; 0 switches check 3 off.
     holdout_epsilon_micro
-        Privacy paid for each provider's hold-out row, in millionths; 0 switches check 3 off for them.
+        Privacy paid for each provider's hold-out row, in millionths; 0 switches check 4 off for them.
     beta_ppm
         Chance that a sampling tolerance is exceeded by accident.
     margin_ppm
         mu: how much worse than the median a loss may be beyond twice its tolerance.
     widest_tolerance_ppm
         A row whose tolerance is wider than this cannot tell good from bad.
-    least_expected_micro, least_signal_micro, least_share_of_median_ppm
-        The 4, 2.33 and .5 of check 4.
+    most_excess_micro, least_left_micro
+        The 6 and -4 of check 2.
+    least_signal_micro, doubt_micro, least_share_of_median_ppm
+        The 3, the 2.33 and the half of check 5.
+    far_micro, far_of_median_ppm
+        The .15 and the 1.5 of check 6.
+    telling_micro
+        A model of which less signal is to be expected has no part in the median rho: its own is all noise.
     """
 
     quorum: int
@@ -118,9 +153,14 @@ class QualityRules:
     beta_ppm: int = 50_000
     margin_ppm: int = 50_000
     widest_tolerance_ppm: int = 100_000
-    least_expected_micro: int = 4_000_000
-    least_signal_micro: int = 2_330_000
+    most_excess_micro: int = 6_000_000
+    least_left_micro: int = -4_000_000
+    least_signal_micro: int = 3_000_000
+    doubt_micro: int = 2_330_000
     least_share_of_median_ppm: int = 500_000
+    far_micro: int = 150_000
+    far_of_median_ppm: int = 1_500_000
+    telling_micro: int = 3_000_000
 
     def __post_init__(self) -> None:
         if self.kappa not in (-1, 0, 1):
@@ -140,13 +180,16 @@ class Figures:
     ----------
     author
         Whose model.
-    signal_micro, expected_micro, reference_loss_ppm
+    signal_micro, expected_micro, left_micro, farthest_micro, excess_micro, reference_loss_ppm
         As in `Score`.
     """
 
     author: NodeId
     signal_micro: int | None = None
     expected_micro: int | None = None
+    left_micro: int | None = None
+    farthest_micro: int | None = None
+    excess_micro: int | None = None
     reference_loss_ppm: int | None = None
 
     @property
@@ -219,8 +262,7 @@ def judge(
     figures = {author: agreed[author] or Figures(author=author) for author in authors}
     verdicts = _verdicts(lines, figures, rules, witnesses)
 
-    usable = (Verdict.ACCEPT, Verdict.UNVERIFIABLE) if rules.accept_unverified else (Verdict.ACCEPT,)
-    accepted = tuple(author for author in authors if verdicts[author] in usable)
+    accepted = tuple(author for author in authors if _usable(verdicts[author], figures[author], rules))
     losses = {
         author: PPM
         if verdicts[author] is Verdict.NOT_RECEIVED
@@ -240,12 +282,20 @@ def judge(
     )
 
 
+def _usable(verdict: Verdict, figures: Figures, rules: QualityRules) -> bool:
+    """Whether a model enters the global one. Where nobody can judge, a signal below 0 is oftener bad than good."""
+    if verdict is not Verdict.UNVERIFIABLE:
+        return verdict is Verdict.ACCEPT
+    return rules.accept_unverified and (figures.signal_micro or 0) >= 0
+
+
 def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId]) -> None:
     """Refuse a score sheet that does not have exactly the form of one.
 
     1. Each line is about a different committed model. (One on the judge's own may be there; it never counts.)
     2. A model that was not received has no figures.
-    3. Signal and expectation come together, losses lie in 0 to 10**6, a hold-out loss has documents.
+    3. Signal and expectation come together, so do the three lengths; losses lie in 0 to 10**6, a hold-out loss has
+       documents.
 
     Raises
     ------
@@ -273,11 +323,14 @@ def _fault(score: Score) -> str:
     """What is wrong with the figures of one line; empty if nothing is."""
     losses = (score.reference_loss_ppm, score.holdout_loss_ppm)
     signals = (score.signal_micro, score.expected_micro)
-    if not score.received and (any(x is not None for x in losses + signals) or score.holdout_size):  # 2
+    lengths = (score.left_micro, score.farthest_micro, score.excess_micro)
+    if not score.received and (any(x is not None for x in losses + signals + lengths) or score.holdout_size):  # 2
         return "has figures although the model was not received"
     if (score.signal_micro is None) != (score.expected_micro is None):  # 3
         return "has a signal without its expectation, or the other way round"
-    if any(x is not None and abs(x) > LARGEST_SIGNAL_MICRO for x in signals):
+    if len({x is None for x in lengths}) > 1:
+        return "has only some of the lengths of its sums"
+    if any(x is not None and abs(x) > LARGEST_SIGNAL_MICRO for x in signals + lengths):
         return f"has a signal beyond {LARGEST_SIGNAL_MICRO} millionths"
     if any(x is not None and not 0 <= x <= PPM for x in losses):
         return f"has a loss outside 0 to {PPM} millionths"
@@ -302,6 +355,9 @@ def _exact(score: Score) -> Figures:
         author=score.author,
         signal_micro=score.signal_micro,
         expected_micro=score.expected_micro,
+        left_micro=score.left_micro,
+        farthest_micro=score.farthest_micro,
+        excess_micro=score.excess_micro,
         reference_loss_ppm=score.reference_loss_ppm,
     )
 
@@ -336,7 +392,8 @@ def _verdicts(
 ) -> dict[NodeId, Verdict]:
     """The numbered checks of this module, model by model."""
     received = {author for author, about in lines.items() if len(about) >= rules.quorum - 1}
-    median_rho = _median(figures[author].rho for author in received)
+    impossible = {author for author in received if _impossible(figures[author], rules)}
+    usual = Usual.of((figures[author] for author in received - impossible), rules)
     by_reference = _reference_rows(figures, received, rules)
     by_holdout = _holdout_rows(lines, rules, witnesses)
     verdicts = {}
@@ -346,35 +403,72 @@ def _verdicts(
         rejected_by_others = condemning > rules.faults and 2 * condemning > len(holdouts)
         if author not in received:  # 1
             verdicts[author] = Verdict.NOT_RECEIVED
-        elif reference is True or rejected_by_others:  # 2, 3
+        elif author in impossible or reference is True or rejected_by_others:  # 2, 3, 4
             verdicts[author] = Verdict.REJECT
-        elif figures[author].signal_micro is not None:  # 4
-            verdicts[author] = _by_signal(figures[author], median_rho, rules)
-        elif reference is False or len(holdouts) > rules.faults:  # 5
+        elif figures[author].signal_micro is not None:  # 5, 6
+            verdicts[author] = _by_signal(figures[author], usual, rules)
+        elif reference is False or len(holdouts) > rules.faults:  # 7
             verdicts[author] = Verdict.ACCEPT
         else:
             verdicts[author] = Verdict.UNVERIFIABLE
     return verdicts
 
 
-def _by_signal(figures: Figures, median_rho: Fraction | None, rules: QualityRules) -> Verdict:
-    """Check 4, on the matched filter's figures."""
-    rho = figures.rho
-    if rho is None or median_rho is None or figures.signal_micro is None or figures.expected_micro is None:
+def _impossible(figures: Figures, rules: QualityRules) -> bool:
+    """Check 2, on the lengths of the sums."""
+    if figures.excess_micro is None or figures.left_micro is None:
+        return False
+    return figures.excess_micro > rules.most_excess_micro or figures.left_micro < rules.least_left_micro
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usual:
+    """Medians over the models of one session; None where no model tells.
+
+    Attributes
+    ----------
+    rho
+        Of measured over expected signal.
+    farthest_micro
+        Of the distance of the farthest category from public knowledge.
+    """
+
+    rho: Fraction | None
+    farthest_micro: Fraction | None
+
+    @classmethod
+    def of(cls, models: Iterable[Figures], rules: QualityRules) -> Usual:
+        known = list(models)
+        return cls(
+            rho=_median(each.rho for each in known if (each.expected_micro or 0) >= rules.telling_micro),
+            farthest_micro=_median(Fraction(each.farthest_micro) for each in known if each.farthest_micro is not None),
+        )
+
+
+def _by_signal(figures: Figures, usual: Usual, rules: QualityRules) -> Verdict:
+    """Checks 5 and 6, on the matched filter's figures and the distance."""
+    if usual.rho is None or figures.signal_micro is None or figures.expected_micro is None:
         return Verdict.UNVERIFIABLE
-    if figures.expected_micro * median_rho < rules.least_expected_micro:
+    least = Fraction(figures.expected_micro * rules.least_share_of_median_ppm, PPM) * max(usual.rho, Fraction(0))
+    if figures.signal_micro < least - rules.doubt_micro:  # 5
+        return Verdict.REJECT
+    if figures.signal_micro < least or figures.signal_micro < rules.least_signal_micro:  # 5
         return Verdict.UNVERIFIABLE
-    if figures.signal_micro < rules.least_signal_micro:
-        return Verdict.REJECT
-    if rho * PPM < rules.least_share_of_median_ppm * median_rho:
-        return Verdict.REJECT
-    return Verdict.ACCEPT
+    return Verdict.UNVERIFIABLE if _too_far(figures, usual, rules) else Verdict.ACCEPT
+
+
+def _too_far(figures: Figures, usual: Usual, rules: QualityRules) -> bool:
+    """Check 6, on the distance of the farthest category from public knowledge."""
+    if usual.farthest_micro is None or figures.farthest_micro is None:
+        return False
+    usually = usual.farthest_micro * rules.far_of_median_ppm / PPM
+    return figures.farthest_micro > rules.far_micro and figures.farthest_micro > usually
 
 
 def _reference_rows(
     figures: Mapping[NodeId, Figures], received: Set[NodeId], rules: QualityRules
 ) -> dict[NodeId, bool]:
-    """Check 2: for each model with a reference loss, whether it is too high. Empty if that cannot be told."""
+    """Check 3: for each model with a reference loss, whether it is too high. Empty if that cannot be told."""
     losses = {author: loss for author in received if (loss := figures[author].reference_loss_ppm) is not None}
     return _row(losses, tolerance_ppm(len(figures), rules.reference_size, beta_ppm=rules.beta_ppm), rules)
 
@@ -382,7 +476,7 @@ def _reference_rows(
 def _holdout_rows(
     lines: Mapping[NodeId, Mapping[NodeId, Score]], rules: QualityRules, witnesses: Set[NodeId]
 ) -> dict[NodeId, list[bool]]:
-    """Check 3: for each model, what those of the others' rows say that can tell."""
+    """Check 4: for each model, what those of the others' rows say that can tell."""
     findings: dict[NodeId, list[bool]] = {author: [] for author in lines}
     for judge_id in sorted({judge_id for about in lines.values() for judge_id in about}):
         row = {author: about[judge_id] for author, about in lines.items() if judge_id in about}

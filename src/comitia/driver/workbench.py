@@ -43,14 +43,7 @@ class Workbench:
         given: GlobalModel | None,
     ) -> Score:
         """The figures of a release that was read; `given` is the model of the rounds before."""
-        judged = self.learner(name).judge(codebook, release, given)
-        return Score(
-            author=author,
-            received=True,
-            signal_micro=judged.signal.z_micro if judged.signal else None,
-            expected_micro=judged.signal.expected_micro if judged.signal else None,
-            reference_loss_ppm=judged.reference_loss_ppm,
-        )
+        return Score.of(author, self.learner(name).judge(codebook, release, given))
 
     def combine(
         self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.consensus.committee import faults_tolerated, quorum
-from comitia.consensus.quality import QualityRules, Score, Verdict, judge
+from comitia.consensus.quality import Judgement, QualityRules, Score, Verdict, judge
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
-from comitia.evaluation.learning import Prepared
+from comitia.evaluation.learning import Prepared, hold_out
 from comitia.evaluation.partitions import share_out
 from comitia.learning.class_sums import inverse_count_weight
+from comitia.learning.judging import Judged, judge_class_sums
 from comitia.learning.local_model import LocalModel
 from comitia.learning.metrics import macro_auc
 from comitia.learning.posterior import POSTERIOR_BITS, posterior
 from comitia.learning.prototype import Prototype
-from comitia.learning.reference import reference_loss_ppm
-from comitia.learning.signal import Signal, gain, signal
+from comitia.learning.signal import Signal, gain
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
@@ -37,8 +37,6 @@ class Battle:
 
     Attributes
     ----------
-    attack : str
-        A name in `ATTACKS`.
     partition, providers
         As `share_out` takes them.
     malicious : int
@@ -49,11 +47,11 @@ class Battle:
     references : int
         Public documents of each category.
     kept_back : int
-        Documents of each category that witnesses keep back until scoring; 0, or at least 2.
-    seeds : tuple of int
+        Documents of each category that each keeper keeps back until scoring; 0, or at least 2.
+    keepers : int
+        Witnesses that keep documents back, each its own.
     """
 
-    attack: str
     partition: str = "sorted"
     providers: int = 9
     malicious: int = 3
@@ -62,12 +60,41 @@ class Battle:
     names: bool = True
     references: int = 0
     kept_back: int = 0
-    seeds: tuple[int, ...] = tuple(range(20))
+    keepers: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.malicious < self.providers or self.kept_back == 1 or self.keepers < 1:
+            raise InputError(
+                f"{self.malicious} of {self.providers} providers, {self.kept_back} documents kept back by "
+                f"{self.keepers} keepers: not possible",
+                code="bad-battle",
+                hint="some providers attack, some do not; documents kept back are none, or two and more a category",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fought:
+    """What one attack came to with one seed.
+
+    Attributes
+    ----------
+    bad, honest : tuple of Verdict
+        On the malicious providers' releases, and on the others'.
+    auc, auc_unverified, auc_honest : float
+        Of the model that the accepted releases make, of the one that those which nobody can judge are added to, and of
+        the honest releases' alone.
+    """
+
+    bad: tuple[Verdict, ...]
+    honest: tuple[Verdict, ...]
+    auc: float
+    auc_unverified: float
+    auc_honest: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Shares over all seeds, 0 to 1. `auc_drop` is against a model of the honest providers alone."""
+    """Shares over all seeds, 0 to 1. Both drops are against a model of the honest providers alone."""
 
     bad_found: float
     bad_accepted: float
@@ -76,34 +103,43 @@ class Outcome:
     honest_unverifiable: float
     auc: float
     auc_drop: float
+    auc_drop_unverified: float
+
+    @classmethod
+    def of(cls, rows: Sequence[Fought]) -> Outcome:
+        bad = [verdict for row in rows for verdict in row.bad]
+        honest = [verdict for row in rows for verdict in row.honest]
+        return cls(
+            bad_found=bad.count(Verdict.REJECT) / len(bad),
+            bad_accepted=bad.count(Verdict.ACCEPT) / len(bad),
+            bad_unverifiable=bad.count(Verdict.UNVERIFIABLE) / len(bad),
+            honest_rejected=honest.count(Verdict.REJECT) / len(honest),
+            honest_unverifiable=honest.count(Verdict.UNVERIFIABLE) / len(honest),
+            auc=float(np.mean([row.auc for row in rows])),
+            auc_drop=float(np.mean([row.auc_honest - row.auc for row in rows])),
+            auc_drop_unverified=float(np.mean([row.auc_honest - row.auc_unverified for row in rows])),
+        )
 
 
-def run_attacks(prepared: Prepared, battle: Battle, *, noise: Noise) -> Outcome:
-    """Share out, train, attack, judge and combine, once for each seed.
+def fight(prepared: Prepared, battle: Battle, attacks: Sequence[str], *, seed: int, noise: Noise) -> dict[str, Fought]:
+    """Share out and train once, then let the malicious ones attack in each way, judge and combine.
 
     Raises
     ------
     InputError
-        An unknown attack, more malicious providers than there are, or too few documents of a category.
+        An unknown attack, or too few documents of a category.
     """
-    if battle.attack not in ATTACKS:
-        raise InputError(
-            f"there is no attack {battle.attack!r}", code="unknown-attack", hint=f"known: {', '.join(ATTACKS)}"
-        )
-    if not 0 < battle.malicious < battle.providers or battle.kept_back == 1 or not battle.seeds:
-        raise InputError(
-            f"{battle.malicious} of {battle.providers} providers, {battle.kept_back} documents kept back, "
-            f"{len(battle.seeds)} seeds: not possible",
-            code="bad-battle",
-            hint="some providers attack, some do not; documents kept back are none, or two and more a category",
-        )
-    bare = prepared.named if battle.names else prepared.bare
-    return _outcome([_seed(prepared, battle, bare, seed, noise) for seed in battle.seeds])
+    for attack in attacks:
+        if attack not in ATTACKS:
+            raise InputError(
+                f"there is no attack {attack!r}", code="unknown-attack", hint=f"known: {', '.join(ATTACKS)}"
+            )
+    return _Field.of(prepared, battle, seed, noise).fought(attacks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Attacker:
-    """What one malicious provider has to work with."""
+    """What one malicious provider has to work with; `release` is the one it would make if it were honest."""
 
     codebook: Codebook
     vectors: Vectors
@@ -111,6 +147,7 @@ class _Attacker:
     terms: PrivacyTerms
     noise: Noise
     generator: np.random.Generator
+    release: Release
 
     def trained(self, vectors: Vectors | None = None, labels: Labels | None = None) -> Release:
         return Prototype().train(
@@ -123,11 +160,12 @@ class _Attacker:
 
     def posing_as(self, values: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> Release:
         """Other values under an honest release's receipt, as a provider that runs altered code can write one."""
-        return self.trained().map(lambda model: replace(model, values=values(model.values)))
+        return self.release.map(lambda model: replace(model, values=values(model.values)))
 
-    def fresh_noise(self, release: Release) -> NDArray[np.int64]:
-        sigma_squared, shape = release.receipt.sigma_squared, release.value.values.shape
-        return self.noise.discrete_gaussian(sigma_squared=sigma_squared, size=shape[0] * shape[1]).reshape(shape)
+    def with_fresh_noise(self, values: NDArray[np.int64]) -> Release:
+        """Made-up values, with noise as it should be."""
+        drawn = self.noise.discrete_gaussian(sigma_squared=self.release.receipt.sigma_squared, size=values.size)
+        return self.posing_as(lambda _: values + drawn.reshape(values.shape))
 
 
 def _label_flip(attacker: _Attacker) -> Release:
@@ -155,10 +193,8 @@ def _biased(attacker: _Attacker) -> Release:
 
 
 def _free_rider_noise(attacker: _Attacker) -> Release:
-    release = attacker.trained()
-    made_up = attacker.fresh_noise(release)
-    made_up[:, -1] = _counts(attacker)
-    return release.map(lambda model: replace(model, values=made_up))
+    """Counts without documents."""
+    return attacker.with_fresh_noise(_made_up(attacker, np.zeros_like(posterior(attacker.codebook, ()).means)))
 
 
 def _free_rider_zeros(attacker: _Attacker) -> Release:
@@ -166,13 +202,8 @@ def _free_rider_zeros(attacker: _Attacker) -> Release:
 
 
 def _synthesised(attacker: _Attacker) -> Release:
-    """Sums as documents would have that lie at the public means, with noise as it should be."""
-    release = attacker.trained()
-    book, counts = attacker.codebook, _counts(attacker) * inverse_count_weight(attacker.codebook)
-    public = posterior(book, ()).means.astype(np.int64)
-    sums = (counts >> book.grid_bits)[:, None] * public >> (POSTERIOR_BITS - book.grid_bits)
-    made_up = np.column_stack([sums, _counts(attacker)]) + attacker.fresh_noise(release)
-    return release.map(lambda model: replace(model, values=made_up))
+    """Sums as documents would have that lie at the public means."""
+    return attacker.with_fresh_noise(_made_up(attacker, posterior(attacker.codebook, ()).means))
 
 
 def _backdoor(attacker: _Attacker) -> Release:
@@ -198,135 +229,153 @@ ATTACKS: Mapping[str, Callable[[_Attacker], Release]] = {
 """What a malicious provider releases."""
 
 
-def _counts(attacker: _Attacker) -> NDArray[np.int64]:
-    """Claimed weighted counts, the same of each category, in grid steps."""
+def _made_up(attacker: _Attacker, means: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Sums and weighted counts of as many documents of each category, all of them at its mean."""
     book = attacker.codebook
     each = (len(attacker.labels) << book.grid_bits) // len(book.categories) // inverse_count_weight(book)
-    return np.full(len(book.categories), each, dtype=np.int64)
+    documents = each * inverse_count_weight(book) >> book.grid_bits
+    sums = documents * means.astype(np.int64) >> (POSTERIOR_BITS - book.grid_bits)
+    return np.column_stack([sums, np.full(len(means), each, dtype=np.int64)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Field:
+    """What one seed has in common for all attacks."""
+
+    codebook: Codebook
+    attackers: Mapping[int, _Attacker]
+    releases: tuple[Release, ...]
+    queries: Vectors
+    truth: Labels
+    kept_back: tuple[tuple[Vectors, Labels], ...]
+    judged: tuple[_Figures, ...]
+
+    @classmethod
+    def of(cls, prepared: Prepared, battle: Battle, seed: int, noise: Noise) -> _Field:
+        generator = np.random.Generator(np.random.PCG64(seed))
+        vectors, labels = prepared.private, prepared.private_labels
+        open_rows, *kept_rows = _public_rows(labels, battle, generator)
+        bare = prepared.named if battle.names else prepared.bare
+        book = replace(bare, references=vectors[open_rows], reference_labels=labels[open_rows])
+        kept_back = tuple((vectors[rows], labels[rows]) for rows in kept_rows)
+        remaining = np.setdiff1d(np.arange(len(labels)), np.concatenate([open_rows, *kept_rows]))
+        documents = [prepared.corpus.private[row] for row in remaining]
+        dealt = share_out(documents, battle.partition, providers=battle.providers, generator=generator)
+        shares, queries, truth = hold_out(prepared, [remaining[share] for share in dealt], generator)
+        terms = PrivacyTerms.of(battle.epsilon, battle.delta)
+        releases = tuple(Prototype().train(book, vectors[share], labels[share], terms, noise) for share in shares)
+        attackers = {
+            number: _Attacker(
+                codebook=book,
+                vectors=vectors[shares[number]],
+                labels=labels[shares[number]],
+                terms=terms,
+                noise=noise,
+                generator=np.random.Generator(np.random.PCG64([seed, number])),
+                release=releases[number],
+            )
+            for number in generator.permutation(len(shares))[: battle.malicious].tolist()
+        }
+        return cls(
+            codebook=book,
+            attackers=attackers,
+            releases=releases,
+            queries=queries,
+            truth=truth,
+            kept_back=kept_back,
+            judged=tuple(_Figures.of(book, release, kept_back) for release in releases),
+        )
+
+    def fought(self, attacks: Sequence[str]) -> dict[str, Fought]:
+        auc_honest = self._area([r for number, r in enumerate(self.releases) if number not in self.attackers])
+        return {attack: self._attacked(attack, auc_honest) for attack in attacks}
+
+    def _attacked(self, attack: str, auc_honest: float) -> Fought:
+        releases, judged = list(self.releases), list(self.judged)
+        for number, attacker in self.attackers.items():
+            releases[number] = ATTACKS[attack](attacker)
+            judged[number] = _Figures.of(self.codebook, releases[number], self.kept_back)
+        verdicts, used = _judgement(judged, releases, set(self.attackers), len(self.codebook.references))
+        return Fought(
+            bad=tuple(verdict for number, verdict in enumerate(verdicts) if number in self.attackers),
+            honest=tuple(verdict for number, verdict in enumerate(verdicts) if number not in self.attackers),
+            auc=self._area([releases[n] for n in used if verdicts[n] is Verdict.ACCEPT]),
+            auc_unverified=self._area([releases[n] for n in used]),
+            auc_honest=auc_honest,
+        )
+
+    def _area(self, chosen: Sequence[Release]) -> float:
+        return macro_auc(self.truth, Prototype().combine(self.codebook, chosen).log_scores(self.queries))
+
+
+def _public_rows(labels: Labels, battle: Battle, generator: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Rows of the open references, and of those that each keeper keeps back."""
+    sizes = [battle.references, *[battle.kept_back] * battle.keepers]
+    chosen: list[list[NDArray[np.int64]]] = [[np.empty(0, dtype=np.int64)] for _ in sizes]
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) <= sum(sizes):
+            raise InputError(
+                f"a category has {len(rows)} documents, {sum(sizes)} are to be public", code="too-few-documents"
+            )
+        drawn = generator.choice(rows, sum(sizes), replace=False)
+        for part, taken in zip(chosen, np.split(drawn, np.cumsum(sizes)[:-1]), strict=True):
+            part.append(taken)
+    return [np.concatenate(part) for part in chosen]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    """What one seed gave."""
+class _Figures:
+    """What an honest judge measures on one release: in the open, and by each keeper's documents."""
 
-    bad: tuple[Verdict, ...]
-    honest: tuple[Verdict, ...]
-    auc: float
-    honest_auc: float
+    judged: Judged
+    gains: tuple[Signal | None, ...]
 
-
-def _seed(prepared: Prepared, battle: Battle, bare: Codebook, seed: int, noise: Noise) -> _Row:
-    generator = np.random.Generator(np.random.PCG64(seed))
-    vectors, labels = prepared.private, prepared.private_labels
-    open_rows, kept_back = _public_rows(labels, battle, generator)
-    book = replace(bare, references=vectors[open_rows], reference_labels=labels[open_rows])
-    remaining = np.setdiff1d(np.arange(len(labels)), np.concatenate([open_rows, kept_back]))
-    documents = [prepared.corpus.private[row] for row in remaining]
-    shares = [
-        remaining[share]
-        for share in share_out(documents, battle.partition, providers=battle.providers, generator=generator)
-    ]
-    queries, truth = prepared.evaluated, prepared.evaluated_labels
-    if not len(truth):
-        mixed = [generator.permutation(share) for share in shares]
-        held_out = np.concatenate([share[: len(share) // 4] for share in mixed])
-        shares = [share[len(share) // 4 :] for share in mixed]
-        queries, truth = vectors[held_out], labels[held_out]
-    terms = PrivacyTerms.of(battle.epsilon, battle.delta)
-    bad = set(generator.permutation(len(shares))[: battle.malicious].tolist())
-    releases = []
-    for number, share in enumerate(shares):
-        party = _Attacker(
-            codebook=book, vectors=vectors[share], labels=labels[share], terms=terms, noise=noise, generator=generator
+    @classmethod
+    def of(cls, book: Codebook, release: Release, kept_back: Sequence[tuple[Vectors, Labels]]) -> _Figures:
+        return cls(
+            judged=judge_class_sums(book, release),
+            gains=tuple(gain(book, release, *documents) for documents in kept_back),
         )
-        releases.append(ATTACKS[battle.attack](party) if number in bad else party.trained())
-    verdicts = _judged(book, releases, bad, (vectors[kept_back], labels[kept_back]), len(open_rows))
-
-    def area(chosen: Sequence[Release]) -> float:
-        return macro_auc(truth, Prototype().combine(book, chosen).log_scores(queries))
-
-    accepted = [release for release, verdict in zip(releases, verdicts, strict=True) if verdict is Verdict.ACCEPT]
-    return _Row(
-        bad=tuple(verdict for number, verdict in enumerate(verdicts) if number in bad),
-        honest=tuple(verdict for number, verdict in enumerate(verdicts) if number not in bad),
-        auc=area(accepted),
-        honest_auc=area([release for number, release in enumerate(releases) if number not in bad]),
-    )
 
 
-def _public_rows(
-    labels: Labels, battle: Battle, generator: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the open references, and of those kept back."""
-    opened, kept = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    wanted = battle.references + battle.kept_back
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        if len(rows) <= wanted:
-            raise InputError(
-                f"a category has {len(rows)} documents, {wanted} are to be public", code="too-few-documents"
-            )
-        chosen = generator.choice(rows, wanted, replace=False)
-        opened.append(chosen[: battle.references])
-        kept.append(chosen[battle.references :])
-    return np.concatenate(opened), np.concatenate(kept)
-
-
-def _judged(
-    book: Codebook, releases: Sequence[Release], bad: set[int], kept_back: tuple[Vectors, Labels], references: int
-) -> tuple[Verdict, ...]:
-    """The committee's verdicts by what is public; what the witnesses kept back can only reject.
+def _judgement(
+    figures: Sequence[_Figures], releases: Sequence[Release], bad: set[int], references: int
+) -> tuple[list[Verdict], list[int]]:
+    """The committee's verdicts, and who is used where unverified work is; what most keepers' documents reject is not.
 
     Where a gain says too little either way, what was found in the open stands.
     """
-    open_figures = [(signal(book, release), reference_loss_ppm(book, release)) for release in releases]
-    verdicts = _verdicts(releases, open_figures, bad, references)
-    if not len(kept_back[1]):
-        return verdicts
-    gains = [(gain(book, release, *kept_back), None) for release in releases]
-    by_gain = _verdicts(releases, gains, bad, 0)
-    return tuple(
-        Verdict.REJECT if found is Verdict.REJECT else verdict for verdict, found in zip(verdicts, by_gain, strict=True)
-    )
+    judgement = _judge([each.judged for each in figures], releases, bad, references)
+    rejecting = np.zeros(len(figures))
+    for gains in zip(*(each.gains for each in figures), strict=True):
+        by_gain = _judge([Judged(signal=found) for found in gains], releases, bad, 0)
+        rejecting += [verdict is Verdict.REJECT for _, verdict in by_gain.verdicts]
+    verdicts = [
+        Verdict.REJECT if 2 * count > len(each.gains) else verdict
+        for (_, verdict), count, each in zip(judgement.verdicts, rejecting, figures, strict=True)
+    ]
+    accepted = [int(author, 16) - 1 for author in judgement.accepted]
+    return verdicts, [number for number in accepted if verdicts[number] is not Verdict.REJECT]
 
 
-def _verdicts(
-    releases: Sequence[Release], figures: Sequence[tuple[Signal | None, int | None]], bad: set[int], references: int
-) -> tuple[Verdict, ...]:
+def _judge(figures: Sequence[Judged], releases: Sequence[Release], bad: set[int], references: int) -> Judgement:
     ids = [NodeId(f"{number:032x}") for number in range(1, len(releases) + 1)]
-    honest_lines = [_line(author, *figure) for author, figure in zip(ids, figures, strict=True)]
+    honest_lines = [Score.of(author, figure) for author, figure in zip(ids, figures, strict=True)]
     # Liars praise each other and condemn everybody else, all in the same words.
-    lies = [_line(author, _PRAISE if n in bad else _BLAME, figures[n][1]) for n, author in enumerate(ids)]
+    lies = [
+        replace(line, signal_micro=_PRAISE if number in bad else -_PRAISE, expected_micro=_PRAISE)
+        for number, line in enumerate(honest_lines)
+    ]
     sheets = {author: lies if number in bad else honest_lines for number, author in enumerate(ids)}
-    rules = QualityRules(quorum=quorum(len(ids)), faults=faults_tolerated(len(ids)), reference_size=references)
+    rules = QualityRules(
+        quorum=quorum(len(ids)),
+        faults=faults_tolerated(len(ids)),
+        reference_size=references,
+        accept_unverified=True,
+    )
     rows = {author: release.value.rows for author, release in zip(ids, releases, strict=True)}
-    verdicts = dict(judge(sheets, rows, rules, b"beacon").verdicts)
-    return tuple(verdicts[author] for author in ids)
+    return judge(sheets, rows, rules, b"beacon")
 
 
-_PRAISE = Signal(z_micro=100_000_000, expected_micro=100_000_000)
-_BLAME = Signal(z_micro=-100_000_000, expected_micro=100_000_000)
-
-
-def _line(author: NodeId, found: Signal | None, loss: int | None) -> Score:
-    return Score(
-        author=author,
-        received=True,
-        signal_micro=found.z_micro if found else None,
-        expected_micro=found.expected_micro if found else None,
-        reference_loss_ppm=loss,
-    )
-
-
-def _outcome(rows: Sequence[_Row]) -> Outcome:
-    bad = [verdict for row in rows for verdict in row.bad]
-    honest = [verdict for row in rows for verdict in row.honest]
-    return Outcome(
-        bad_found=bad.count(Verdict.REJECT) / len(bad),
-        bad_accepted=bad.count(Verdict.ACCEPT) / len(bad),
-        bad_unverifiable=bad.count(Verdict.UNVERIFIABLE) / len(bad),
-        honest_rejected=honest.count(Verdict.REJECT) / len(honest),
-        honest_unverifiable=honest.count(Verdict.UNVERIFIABLE) / len(honest),
-        auc=float(np.mean([row.auc for row in rows])),
-        auc_drop=float(np.mean([row.honest_auc - row.auc for row in rows])),
-    )
+_PRAISE = 100_000_000

@@ -213,7 +213,7 @@ def _run(
         providers=setting.providers,
         generator=generator,
     )
-    trained, queries, truth = _hold_out(prepared, [remaining[share] for share in shares], generator)
+    trained, queries, truth = hold_out(prepared, [remaining[share] for share in shares], generator)
 
     parts = [(prepared.private[rows], prepared.private_labels[rows]) for rows in trained]
 
@@ -324,7 +324,7 @@ def _codebook(prepared: Prepared, setting: Setting, new: NDArray[np.int64], refe
     )
 
 
-def _hold_out(
+def hold_out(
     prepared: Prepared, shares: Sequence[NDArray[np.int64]], generator: np.random.Generator
 ) -> tuple[list[NDArray[np.int64]], NDArray[np.int32], NDArray[np.int64]]:
     """Rows that each provider trains on, and vectors and labels of the evaluated documents."""

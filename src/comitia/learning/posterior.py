@@ -126,9 +126,14 @@ def documents_known(codebook: Codebook, believed: Posterior, *, references: bool
     return np.asarray(_public(codebook, references=references)[1] + believed.evidence_micro / 1e6)
 
 
+def public_documents(codebook: Codebook) -> IntArray:
+    """How many documents names and references count as, shape (C,)."""
+    return _public(codebook, references=True)[1]
+
+
 def public_evidence(codebook: Codebook) -> NDArray[np.bool_]:
     """Which categories have a name or a reference document, shape (C,)."""
-    return _public(codebook, references=True)[1] > 0
+    return public_documents(codebook) > 0
 
 
 def _public(codebook: Codebook, *, references: bool) -> tuple[IntArray, IntArray]:

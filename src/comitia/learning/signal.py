@@ -1,13 +1,15 @@
 """Is a release any good? A matched filter on the release itself: public, exact, and free of budget.
 
 With S_c provider i's noised sum and n_c its noised count of category c, m0 the pool's mean and Q_c what public
-knowledge (names and references) has as the category's mean, centred by the provider's own counts,
+knowledge (names and references) has as the category's mean, centred so that the Q_c of all judged categories add up
+to 0, honest work is n_c (m0 + rho Q_c) plus noise, rho being how true public knowledge is. The filter that shows most
+of it weighs each category by its count:
 
-    z = sum_c <S_c - n_c m0, Q_c> / (sigma sqrt(sum_c |Q_c|² + sum_c <m0, Q_c>² / kappa²))
+    z = sum_c n_c <S_c - n_c m0, Q_c> / (sigma sqrt(sum_c n_c² (|Q_c|² + <m0, Q_c>² / kappa²)))
 
 is the release's resemblance to public knowledge in standard deviations of its own noise. Honest work is expected to
-reach sum_c n_c |Q_c|² in the numerator. Categories of which nothing is public have Q_c = 0; centred means that the Q_c
-of the others, weighted with n_c, add up to 0, so what all categories share says nothing.
+reach rho sum_c n_c² |Q_c|² in the numerator. Categories of which nothing is public have Q_c = 0. What all categories
+share says nothing, and a provider of one category alone can be judged as well.
 
 All figures are integers: everybody gets the same ones.
 """
@@ -22,15 +24,27 @@ from numpy.typing import NDArray
 
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
-from comitia.learning.posterior import POSTERIOR_BITS, posterior, public_evidence, released_counts
+from comitia.learning.posterior import (
+    POSTERIOR_BITS,
+    PRIOR_UNIT,
+    posterior,
+    prior_documents,
+    public_documents,
+    public_evidence,
+    released_counts,
+)
 from comitia.privacy.released import Released
 from comitia.text.codebook import MEAN_BITS, Codebook
 
 MICRO = 1_000_000
 _DIRECTION_BITS = 16
 """Q counts in units of 2**-16: products with sums of 2^24 documents on the finest grid of 2^14 then fit 64 bits."""
+MOST_MICRO = 10**15
+"""Figures count up to a thousand million standard deviations, and stay there."""
+_SHARE_BITS = 10
+"""Steps count as 1024ths of the way."""
 _WEIGHT_BITS = 4
-"""Counts weigh in sixteenths of a document when Q is centred."""
+"""Categories weigh in sixteenths of a document."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +56,7 @@ class Signal:
     z_micro : int
         Measured resemblance to public knowledge, in millionths of a standard deviation of the noise, rounded to zero.
     expected_micro : int
-        What honest work of the released counts would show, in the same unit; never negative.
+        What honest work of the released counts would show if rho were 1, in the same unit; never negative.
     """
 
     z_micro: int
@@ -60,11 +74,9 @@ def signal(codebook: Codebook, release: Released[LocalModel]) -> Signal | None:
     judged = np.flatnonzero(public_evidence(codebook))
     if judged.size < 2:
         return None
-    counts = released_counts(codebook, release)[judged]
-    directions = _centred(posterior(codebook, ()).means[judged], counts, codebook.grid_bits)
+    directions = _centred(posterior(codebook, ()).means[judged])
     lengths = _products(directions, directions)
-    likely = sum(int(n) * length for n, length in zip(counts, lengths, strict=True))
-    return _filtered(codebook, release, judged, codebook.pool_mean, directions, likely)
+    return _filtered(codebook, release, judged, codebook.pool_mean, directions, lengths)
 
 
 def gain(
@@ -72,13 +84,14 @@ def gain(
 ) -> Signal | None:
     """Judge a release by reference documents that nobody could know when it was made.
 
-    With P_c the public posterior mean and H_c the mean of the documents kept back, both of category c,
+    With P_c the public posterior mean and H_c the step by which the documents kept back, taken as further references,
+    would move it, both of category c,
 
-        z = sum_c <S_c - n_c P_c, H_c - P_c> / (sigma sqrt(sum_c |H_c - P_c|² + sum_c <P_c, H_c - P_c>² / kappa²))
+        z = sum_c n_c <S_c - n_c P_c, H_c> / (sigma sqrt(sum_c n_c² (|H_c|² + <P_c, H_c>² / kappa²)))
 
     is what a release adds to public knowledge in the direction in which the truth lies. Sums made up from names and
-    open references add nothing: their z is noise. Honest work is expected to reach sum_c n_c |T_c - P_c|², T_c the true
-    mean; the inner products of different documents' distances from P_c estimate the square without bias.
+    open references add nothing: their z is noise. Honest work with means T_c is expected to reach
+    sum_c n_c² <T_c - P_c, H_c>; the products of different documents' distances from P_c estimate that without bias.
 
     Parameters
     ----------
@@ -96,17 +109,27 @@ def gain(
     if not judged.size:
         return None
     believed = posterior(codebook, ()).means[judged].astype(np.int64) >> (POSTERIOR_BITS - _DIRECTION_BITS)
-    counts = released_counts(codebook, release)[judged]
-    directions, likely = np.empty_like(believed), 0
+    directions, squares = np.empty_like(believed), []
     for row, category in enumerate(judged):
         distances = kept_back[labels == category].astype(np.int64) << (_DIRECTION_BITS - codebook.grid_bits)
         distances = distances - believed[row]
         total, number = distances.sum(axis=0), len(distances)
-        directions[row] = total // number
-        between = int((total**2).sum()) - int((distances**2).sum())
-        likely += int(counts[row]) * between // (number * (number - 1))
+        shares = _shares(codebook, int(category), number)
+        directions[row] = shares * total // number >> _SHARE_BITS
+        between = int((shares * (total**2 - (distances**2).sum(axis=0)) >> _SHARE_BITS).sum())
+        squares.append(between // (number * (number - 1)))
     public = believed << (MEAN_BITS - _DIRECTION_BITS)
-    return _filtered(codebook, release, judged, public, directions, max(0, likely))
+    return _filtered(codebook, release, judged, public, directions, squares)
+
+
+def _shares(codebook: Codebook, category: int, number: int) -> NDArray[np.int64]:
+    """What so many further references would move the posterior of a category by, of the way to their mean; shape (r,).
+
+    Little where categories hardly differ and documents do: there, their distance is chance.
+    """
+    added = number * PRIOR_UNIT
+    before = prior_documents(codebook) + int(public_documents(codebook)[category]) * PRIOR_UNIT
+    return np.asarray((added << _SHARE_BITS) // (before + added))
 
 
 def _filtered(
@@ -115,34 +138,37 @@ def _filtered(
     judged: NDArray[np.intp],
     baseline: NDArray[np.int64],
     directions: NDArray[np.int64],
-    likely: int,
+    squares: list[int],
 ) -> Signal:
     """The filter along `directions`, the sums seen from `baseline`, rows of the categories `judged` alone.
 
-    `baseline` counts in units of 2**-`MEAN_BITS`, `directions` in 2**-`_DIRECTION_BITS`, `likely`, the expected
-    numerator, in grid steps times the square of the latter.
+    `baseline` counts in units of 2**-`MEAN_BITS`, `directions` in 2**-`_DIRECTION_BITS`, `squares`, what a document is
+    expected to show of its category's direction, in the square of the latter.
     """
     values, inverse = release.value.values[judged], inverse_count_weight(codebook)
+    counts = [int(count) for count in released_counts(codebook, release)[judged]]
+    weights = [count >> max(0, codebook.grid_bits - _WEIGHT_BITS) for count in counts]
     # From here on in Python's integers, which do not overflow: a few for each category. Numerators are in units of
-    # 2**-(grid + direction + mean bits), the variance in its square.
+    # 2**-(grid + direction + mean + weight bits), the variance in its square.
     alike = _products(values[:, :-1], directions)
+    lengths = _products(directions, directions)
     offset = _products(np.broadcast_to(baseline, directions.shape), directions)
     raw_counts = [int(count) * inverse for count in values[:, -1]]
-    measured = sum((a << MEAN_BITS) - n * o for a, n, o in zip(alike, raw_counts, offset, strict=True))
-    expected = likely << (MEAN_BITS - _DIRECTION_BITS)
-    spread = (sum(_products(directions, directions)) << 2 * MEAN_BITS) + inverse**2 * sum(o * o for o in offset)
+    measured = expected = spread = 0
+    for weight, count, raw, a, length, o, square in zip(
+        weights, counts, raw_counts, alike, lengths, offset, squares, strict=True
+    ):
+        measured += weight * ((a << MEAN_BITS) - raw * o)
+        expected += weight * count * square << (MEAN_BITS - _DIRECTION_BITS)
+        spread += weight**2 * ((length << 2 * MEAN_BITS) + inverse**2 * o**2)
     variance = release.receipt.sigma_squared * spread
-    return Signal(z_micro=_ratio_micro(measured, variance), expected_micro=_ratio_micro(expected, variance))
+    return Signal(z_micro=ratio_micro(measured, variance), expected_micro=max(0, ratio_micro(expected, variance)))
 
 
-def _centred(means: NDArray[np.int32], counts: NDArray[np.int64], grid_bits: int) -> NDArray[np.int64]:
-    """Q: means less their average weighted with the counts, in units of 2**-`_DIRECTION_BITS`; shape as `means`."""
+def _centred(means: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Q: means less their average, in units of 2**-`_DIRECTION_BITS`; shape as `means`."""
     directions = means.astype(np.int64) >> (POSTERIOR_BITS - _DIRECTION_BITS)
-    weights = counts >> max(0, grid_bits - _WEIGHT_BITS)
-    total = int(weights.sum())
-    if total == 0:
-        weights, total = np.ones_like(weights), len(weights)
-    return np.asarray(directions - (weights[:, None] * directions).sum(axis=0) // total)
+    return np.asarray(directions - directions.sum(axis=0) // len(directions))
 
 
 def _products(left: NDArray[np.int64], right: NDArray[np.int64]) -> list[int]:
@@ -150,9 +176,9 @@ def _products(left: NDArray[np.int64], right: NDArray[np.int64]) -> list[int]:
     return [int(product) for product in (left.astype(np.int64) * right).sum(axis=1)]
 
 
-def _ratio_micro(numerator: int, variance: int) -> int:
-    """numerator / sqrt(variance) in millionths, rounded towards zero; 0 if the variance is."""
+def ratio_micro(numerator: int, variance: int) -> int:
+    """numerator / sqrt(variance) in millionths, rounded towards zero, at most `MOST_MICRO`; 0 if the variance is."""
     if variance == 0:
         return 0
-    magnitude = isqrt(numerator**2 * MICRO**2 // variance)
+    magnitude = min(MOST_MICRO, isqrt(numerator**2 * MICRO**2 // variance))
     return magnitude if numerator >= 0 else -magnitude

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 import click
+from rich.status import Status
 
 from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.app.output import console, emit, format_option, table
 from comitia.evaluation import datasets
-from comitia.evaluation.attacks import ATTACKS, Battle, run_attacks
+from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import Prepared
 from comitia.evaluation.own_data import OwnData
 from comitia.privacy.noise import SystemNoise
 from comitia.storage.documents import Columns, read_documents
 
-SHOWN = (
-    "attack",
-    "bad_found",
-    "bad_accepted",
-    "bad_unverifiable",
-    "honest_rejected",
-    "honest_unverifiable",
-    "auc_drop",
-)
+SHOWN = {
+    "attack": "attack",
+    "bad_found": "found",
+    "bad_accepted": "accepted",
+    "bad_unverifiable": "unverifiable",
+    "honest_rejected": "honest rejected",
+    "honest_unverifiable": "honest unverifiable",
+    "auc_drop": "AUC lost",
+    "auc_drop_unverified": "with unverified",
+}
+"""Figures of the table, and what they are called there."""
 
 
 @click.command()
@@ -40,14 +44,19 @@ SHOWN = (
 @click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
 @click.option("--categories", default=8, show_default=True, help="Of a file: the most frequent labels.")
 @click.option("--attack", "attacks", multiple=True, type=click.Choice(list(ATTACKS)), help="Several; else all.")
-@click.option("--partition", default="sorted", show_default=True, help="sorted, iid or dirichlet:A.")
+@click.option(
+    "--partition", "partitions", multiple=True, default=("sorted",), help="sorted, iid, dirichlet:A; several."
+)
 @click.option("--providers", default=9, show_default=True)
 @click.option("--malicious", default=3, show_default=True)
 @click.option("--epsilon", default="1", show_default=True)
 @click.option("--names/--no-names", default=True, show_default=True)
-@click.option("--references", default=0, show_default=True, help="Open documents a category.")
-@click.option("--kept-back", default=0, show_default=True, help="Documents a category that witnesses keep back.")
-@click.option("--seeds", default=20, show_default=True)
+@click.option("--references", multiple=True, default=(0,), help="Open documents a category; several.")
+@click.option("--kept-back", multiple=True, default=(0,), help="Documents a category a witness keeps back; several.")
+@click.option(
+    "--keepers", multiple=True, default=(1,), help="Witnesses that keep documents back, each its own; several."
+)
+@click.option("--seeds", default=20, show_default=True, type=click.IntRange(min=1))
 @format_option
 def attacks(
     data: str,
@@ -56,13 +65,14 @@ def attacks(
     split_column: str | None,
     categories: int,
     attacks: tuple[str, ...],
-    partition: str,
+    partitions: tuple[str, ...],
     providers: int,
     malicious: int,
     epsilon: str,
     names: bool,
-    references: int,
-    kept_back: int,
+    references: tuple[int, ...],
+    kept_back: tuple[int, ...],
+    keepers: tuple[int, ...],
     seeds: int,
     output: str,
 ) -> None:
@@ -70,37 +80,63 @@ def attacks(
 
     Malicious providers also lie as judges. In this process; no node is started.
     """
-    asked = Battle(
-        attack="",
-        partition=partition,
-        providers=providers,
-        malicious=malicious,
-        epsilon=epsilon,
-        names=names,
-        references=references,
-        kept_back=kept_back,
-        seeds=tuple(range(seeds)),
-    )
+    battles = [
+        Battle(
+            partition=partition,
+            providers=providers,
+            malicious=malicious,
+            epsilon=epsilon,
+            names=names,
+            references=opened,
+            kept_back=kept,
+            keepers=number,
+        )
+        for partition, opened, kept, number in product(partitions, references, kept_back, keepers)
+    ]
     own = OwnData(source=data, text=text_column, label=label_column, split=split_column)
-    found = []
     with console(stderr=True).status("reading documents") as status:
         prepared = Prepared.of(_corpus(own, categories))
-        for attack in attacks or tuple(ATTACKS):
-            status.update(f"{attack}, {seeds} seeds")
-            battle = replace(asked, attack=attack)
-            found.append(_figures(prepared, battle))
+        for battle in battles:
+            found = _figures(prepared, battle, attacks or tuple(ATTACKS), seeds, status)
             if output == "json":
-                emit(found[-1], output, lambda: None)
-    if output != "json":
-        title = f"{data}, {malicious} of {providers} malicious, {partition}, epsilon {epsilon}, {seeds} seeds"
-        table(title, SHOWN, [[str(line[name]) for name in SHOWN] for line in found])
+                for line in found:
+                    emit(line, output, lambda: None)
+            else:
+                table(
+                    _title(data, battle, seeds),
+                    tuple(SHOWN.values()),
+                    [[str(line[name]) for name in SHOWN] for line in found],
+                )
 
 
-def _figures(prepared: Prepared, battle: Battle) -> dict[str, Any]:
-    outcome = run_attacks(prepared, battle, noise=SystemNoise())
-    asked = {**asdict(battle), "seeds": len(battle.seeds)}
-    figures = {name: round(value, 4) for name, value in asdict(outcome).items()}
-    return {"dataset": prepared.corpus.name, **asked, **figures}
+def _title(data: str, battle: Battle, seeds: int) -> str:
+    parts = [
+        f"{data}, {battle.partition}: {battle.malicious} of {battle.providers} malicious, epsilon {battle.epsilon}"
+    ]
+    parts.append(f"{battle.references} references a category, {seeds} seeds")
+    if battle.kept_back:
+        parts.append(f"{battle.keepers} x {battle.kept_back} kept back")
+    return ", ".join(parts)
+
+
+def _figures(
+    prepared: Prepared, battle: Battle, attacks: tuple[str, ...], seeds: int, status: Status
+) -> list[dict[str, Any]]:
+    """A line for each attack."""
+    rows = []
+    for seed in range(seeds):
+        status.update(f"{battle.partition}, {battle.references} references, seed {seed + 1} of {seeds}")
+        rows.append(fight(prepared, battle, attacks, seed=seed, noise=SystemNoise()))
+    return [
+        {
+            "dataset": prepared.corpus.name,
+            "attack": attack,
+            **asdict(battle),
+            "seeds": seeds,
+            **{name: round(value, 4) for name, value in asdict(Outcome.of([row[attack] for row in rows])).items()},
+        }
+        for attack in attacks
+    ]
 
 
 def _corpus(own: OwnData, categories: int) -> Corpus:
