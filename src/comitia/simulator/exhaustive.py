@@ -3,9 +3,13 @@
 Three honest members, two of them providers and one a witness, and one provider that lies; at most one crash. A state
 is the ledger's record, each member's state, what has been posted, what has been sent. From each state follow: any
 post reaches the ledger; what is on its way to a member reaches it, or never; a stage runs out of time; a member loses
-patience; the liar does what it has not done yet; a member crashes between any two of its effects and comes back with
-its memory. A new stage is seen by all at once: members that lag are the seeded worlds' business. Times are one value
-for in time and one for too late, so the states are finite.
+patience; the liar says what it likes, to the ledger or to a member; a member crashes between any two of its effects and
+comes back with its memory. A new stage is seen by all at once: members that lag are the seeded worlds' business. Times
+are one value for in time and one for too late, so the states are finite.
+
+Nothing is kept that can change nothing: what the liar says arrives when it says it, since it may say it at any time;
+posts of a stage that is over are dropped, after it was seen that none is of another stage than its author is in; so are
+letters to a member that holds them and cannot crash any more. An end is an end, whatever was on its way.
 """
 
 from __future__ import annotations
@@ -59,7 +63,6 @@ class Situation:
     members : state of each honest member, in the order of `HONEST`.
     posts : all that was ever posted, by author; it can reach the ledger at any later time.
     letters : all that was ever sent off the ledger; it can arrive at any later time, or never.
-    lied : what the liar has done.
     crashes : how many crashes may still come.
     """
 
@@ -67,7 +70,6 @@ class Situation:
     members: tuple[member.MemberState, ...]
     posts: frozenset[Said] = frozenset()
     letters: frozenset[tuple[NodeId, NodeId, str]] = frozenset()
-    lied: frozenset[str] = frozenset()
     crashes: int
 
 
@@ -173,7 +175,6 @@ class Search:
         broken: list[str] = []
         while waiting:
             situation = waiting.popleft()
-            broken.extend(text for text in _broken(situation, self._messages) if text not in broken)
             if situation.session.phase in ENDED:
                 ends[situation.session.phase.value] += 1
             following = list(self._moves(situation))
@@ -181,6 +182,7 @@ class Search:
                 broken.append(f"liveness: nothing can happen any more in {situation.session.phase}")
             for after in following:
                 moves += 1
+                broken.extend(text for text in _broken(after, self._messages) if text not in broken)
                 name = self._key(after)
                 if name not in seen:
                     seen.add(name)
@@ -217,6 +219,8 @@ class Search:
         if (before.phase, before.view) == (session.phase, session.view):
             yield situation
             return
+        if before.phase is not session.phase:
+            situation = replace(situation, posts=frozenset())
         news = SessionAdvanced(session=_as_opened(situation.session))
         felt = [self._work(state, (news,), 0) for state in situation.members]
         yield self._all_done(situation, felt, -1)
@@ -334,24 +338,23 @@ class Search:
     # --- the liar -----------------------------------------------------------------------------------
 
     def _lies(self, situation: Situation) -> Iterator[Situation]:
-        """Each lie at most once: yes or no, a commitment, a release for some, a score sheet, votes, a block."""
+        """Yes or no, a commitment, its release to one member, a score sheet, a vote, a block; what changes nothing is
+        no move."""
         session = situation.session
         match session.phase:
             case Phase.CONSENT:
-                yield from self._lie_on_ledger(situation, "no", Consent(answer=False))
-                yield from self._lie_on_ledger(situation, "yes", Consent(answer=True))
+                yield from self._post(situation, LIAR, Consent(answer=False))
+                yield from self._post(situation, LIAR, Consent(answer=True))
             case Phase.COMMIT:
                 hidden = commitment(ID, LIAR, bytes(32), LIAR.encode())
                 body = CommitModel(commitment=hidden, rows=10**6, epsilon_micro=10**6, size=1)
-                yield from self._lie_on_ledger(situation, "commit", body)
+                yield from self._post(situation, LIAR, body)
             case Phase.SCORE:
                 reveal = Reveal(author=LIAR, nonce=bytes(32), release=LIAR.encode())
-                for node in HONEST:
-                    yield from self._lie_to(situation, f"reveal-{node}", node, reveal)
-                everything = set(session.commits)
-                good = PostScores(scores=_sheet(session, LIAR, everything))
-                yield from self._lie_on_ledger(situation, "good", good)
-                yield from self._lie_on_ledger(situation, "bad", PostScores(scores=_sheet(session, LIAR, set())))
+                for place in range(len(HONEST)):
+                    yield from self._feel(situation, place, RevealReceived(reveal=reveal))
+                for held in (set(session.commits), set()):
+                    yield from self._post(situation, LIAR, PostScores(scores=_sheet(session, LIAR, held)))
             case Phase.SEAL:
                 yield from self._lie_about_block(situation)
 
@@ -361,27 +364,19 @@ class Search:
         model = digest(b"".join(author.encode() for author in session.judgement.accepted))
         right, wrong = expected_block(session, model, 1), expected_block(session, bytes(32), 1)
         head = leader(session)
-        for name, block in (("right", right), ("wrong", wrong)):
+        for block in (right, wrong):
             signed = block_digest(block)
-            vote = Vote(block=signed, signature=_signed(_KEYS[LIAR].public, signed))
+            signature = _signed(_KEYS[LIAR].public, signed)
             if head != LIAR:
-                yield from self._lie_to(situation, f"vote-{name}", head, vote)
-            certificate = {LIAR: vote.signature}
+                vote = VoteReceived(sender=LIAR, block=signed, signature=signature)
+                yield from self._feel(situation, HONEST.index(head), vote)
+            certificate = {LIAR: signature}
             for sender, _, letter in situation.letters:
                 seen = self._messages[letter]
                 if isinstance(seen, Vote) and seen.block == signed:
                     certificate[sender] = seen.signature
             body = SealBlock(block=block, certificate=tuple(sorted(certificate.items())))
-            yield from self._lie_on_ledger(situation, f"seal-{name}-{len(certificate)}", body)
-
-    def _lie_on_ledger(self, situation: Situation, name: str, body: Transaction) -> Iterator[Situation]:
-        if name not in situation.lied:
-            yield from self._post(replace(situation, lied=situation.lied | {name}), LIAR, body)
-
-    def _lie_to(self, situation: Situation, name: str, to: NodeId, message: Reveal | Vote) -> Iterator[Situation]:
-        if name not in situation.lied:
-            letters = situation.letters | {(LIAR, to, self._name(message))}
-            yield replace(situation, lied=situation.lied | {name}, letters=letters)
+            yield from self._post(situation, LIAR, body)
 
     # --- names of things, to tell situations apart -----------------------------------------------------
 
@@ -391,42 +386,74 @@ class Search:
         return name
 
     def _key(self, situation: Situation) -> tuple[object, ...]:
-        members = tuple(self._number(_member_key(state)) for state in situation.members)
+        session = situation.session
+        if not session.is_open:
+            return (self._number(_session_key(session)),)
         return (
-            self._number(_session_key(situation.session)),
-            members,
-            situation.posts,
-            situation.letters,
-            situation.lied,
+            self._number(_session_key(session)),
+            tuple(self._number(_member_key(state)) for state in situation.members),
+            self._number(frozenset(_post_key(author, body) for author, body in situation.posts)),
+            self._number(frozenset(self._awaited(situation))),
             situation.crashes,
         )
+
+    def _awaited(self, situation: Situation) -> Iterator[tuple[object, ...]]:
+        """The letters that can still change something."""
+        states = {state.node: state for state in situation.members}
+        for sender, to, name in situation.letters:
+            message, reader = self._messages[name], states.get(to)
+            if reader is None:
+                continue
+            if isinstance(message, Vote):
+                if situation.crashes or sender not in reader.certificate:
+                    yield sender, to
+            elif message.author in _wanted(reader.session) and (
+                situation.crashes or (message.round, message.author) not in reader.reveals
+            ):
+                yield sender, to, message.author
 
     def _number(self, thing: object) -> int:
         return self._names.setdefault(thing, len(self._names))
 
 
 def _session_key(record: Session) -> tuple[object, ...]:
+    """What tells records apart. Once the scores are closed that is the judgement they have led to: the sheets are in
+    the block by their digest only, into which nobody looks."""
+    sheets = tuple(record.scores.items()) if record.judgement is None else record.judgement
     return (
         record.phase,
         tuple(record.consents.items()),
         tuple(record.commits.items()),
-        tuple(record.scores.items()),
+        sheets,
         record.view,
-        record.block,
+        record.block is None,
     )
 
 
 def _member_key(state: member.MemberState) -> tuple[object, ...]:
+    """What tells members apart, of what its stage still looks at. Whoever has signed has signed the one block that
+    follows, see `_broken`."""
+    sealing = state.session.phase is Phase.SEAL
+    wanted = _wanted(state.session)
     return (
         _session_key(state.session),
-        state.memory,
-        tuple(sorted(state.reveals)),
-        state.model,
-        tuple(sorted(state.votes.items())),
-        tuple(sorted(state.certificate.items())),
-        state.begun,
+        replace(state.memory, scores=None) if sealing else state.memory,
+        tuple(sorted(place for place in state.reveals if place[1] in wanted)),
+        state.model is None,
+        tuple(sorted(state.votes)),
+        tuple(sorted(state.certificate)),
+        frozenset(work for work in state.begun if not sealing or work.startswith(("combine", "vote", "post-seal"))),
         state.settled,
     )
+
+
+def _post_key(author: NodeId, body: Transaction) -> tuple[object, ...]:
+    return (author, tuple(signer for signer, _ in body.certificate) if isinstance(body, SealBlock) else body)
+
+
+def _wanted(record: Session) -> Sequence[NodeId]:
+    """Whose releases a stage still needs."""
+    return tuple(record.commits) if record.judgement is None else record.judgement.accepted
 
 
 def _plain(record: Session) -> Session:
@@ -455,18 +482,54 @@ def _sheet(record: Session, judge: NodeId, held: set[NodeId]) -> tuple[Score, ..
     )
 
 
+_OF_STAGE: Final = {
+    Phase.CONSENT: ("Consent",),
+    Phase.COMMIT: ("CommitModel",),
+    Phase.SCORE: ("PostScores",),
+    Phase.SEAL: ("SealBlock",),
+}
+
+
+class _Judged:
+    """A judged session, equal to another where the same block follows from both."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._place = (session.members, tuple(session.commits.items()), session.scores_digest, session.judgement)
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Judged) and self._place == other._place
+
+
+@lru_cache(maxsize=1 << 12)
+def _only_block(judged: _Judged) -> bytes:
+    """Digest of the block that follows."""
+    session = judged.session
+    assert session.judgement is not None
+    model = digest(b"".join(author.encode() for author in session.judgement.accepted))
+    return block_digest(expected_block(session, model, 1))
+
+
 def _broken(situation: Situation, messages: dict[str, Reveal | Vote]) -> Iterator[str]:
-    """I1-I4 and I6, on one situation."""
+    """I1-I5 and I11, on one situation."""
     session = situation.session
     said: dict[tuple[NodeId, str], Transaction] = {}
     for author, body in situation.posts:
         kind = type(body).__name__
-        if kind in ("Consent", "CommitModel", "PostScores") and said.setdefault((author, kind), body) != body:
+        if kind not in _OF_STAGE.get(session.phase, ()):
+            yield f"i11: {author} says {kind} in {session.phase}"
+        if kind != "SealBlock" and said.setdefault((author, kind), body) != body:
             yield f"i3: {author} says two different things as {kind}"
     for sender, _, name in situation.letters:
+        message = messages[name]
         early = session.phase in (Phase.CONSENT, Phase.COMMIT)
-        if sender != LIAR and isinstance(messages[name], Reveal) and early:
+        if isinstance(message, Reveal) and early:
             yield f"i2: {sender} shows its release in {session.phase}"
+        if isinstance(message, Vote) and message.block != _only_block(_Judged(session)):
+            yield f"i5: {sender} signs another block than the one that follows"
     if session.judgement is not None and not session.commits.keys() >= set(session.judgement.accepted):
         yield "i4: a model was accepted that nobody committed to"
     if session.block is not None:

@@ -42,6 +42,10 @@ bench: Final = LazyGroup(
                 "A large ledger, many sessions at once, cache hits at a rate; overload.",
             ),
             "chaos": ("comitia.app.bench.chaos", "Real processes killed, frozen and out of disk while requests flow."),
+            "exhaustive": (
+                "comitia.app.bench.exhaustive",
+                "Every order of events of a small session, and what it breaks.",
+            ),
         },
     },
 )
