@@ -28,10 +28,12 @@ class Find:
 
     place : the id under which it is asked.
     target : the prefix.
+    nonce : 16 bytes that the answer repeats, drawn by whoever sends the question.
     """
 
     place: bytes
     target: Prefix
+    nonce: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,12 @@ class Found:
 
     bucket : the answerer's own, where it lies under the target or has it inside; else None.
     contacts : packed members, under the target or nearer to it than the answerer.
+    nonce : of the question, so that no earlier answer passes for this one.
     """
 
     bucket: Bucket | None
     contacts: bytes
+    nonce: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
