@@ -92,7 +92,7 @@ class Node:
             now_ms=lambda: self.clock,
             on_membership=lambda action: setattr(self, "registering", action),
         )
-        library: Any = SimpleNamespace(need=lambda wanted, then: then(self.codebook.to_bytes()))
+        library: Any = SimpleNamespace(codebook=lambda wanted, then: then(self.codebook))
         path = self.folder.budget
         self.budget = BudgetFile(path) if path.exists() else BudgetFile.create(path)
         owner = Provider(

@@ -13,9 +13,9 @@ from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.driver.neighbour import PATIENCE_MS, WATCH_MS, Neighbour
 from comitia.retrieval.index import Index
-from comitia.retrieval.lookup import Alive, HybridLookup, Probe, Query
+from comitia.retrieval.lookup import Alive, Ask, HybridLookup, Probe, Query, Reply
 from comitia.retrieval.profile import RetrievalRecord
-from comitia.retrieval.table import Find
+from comitia.retrieval.table import Find, Found
 from comitia.roles.messages import Message, Received
 
 BOOK = bytes(32)
@@ -52,6 +52,10 @@ class Stand:
         self.sent.append((to, message))
 
 
+def find(target: str) -> Find:
+    return Find(place=b"p" * 32, target=target, nonce=b"n" * 16)
+
+
 def neighbour(*, watching: bool = False) -> tuple[Neighbour, Stand]:
     stand: Any = Stand()
     return Neighbour(stand, watching=watching), stand
@@ -70,7 +74,7 @@ def test_members_are_answered_and_strangers_are_not() -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [Probe(nonce=b""), Probe(nonce=b"n" * 500), Find(place=b"p" * 32, target="02"), Find(place=b"", target="0" * 257)],
+    [Probe(nonce=b""), Probe(nonce=b"n" * 500), Find(place=b"p" * 32, target="0"), find("02"), find("0" * 257)],
 )
 def test_questions_that_cannot_be(message: Message) -> None:
     part, stand = neighbour()
@@ -81,7 +85,7 @@ def test_questions_that_cannot_be(message: Message) -> None:
 
 def test_without_a_codebook_there_is_no_answer_yet() -> None:
     part, stand = neighbour()
-    part.on_message(received(Find(place=b"p" * 32, target="0")))
+    part.on_message(received(find("0")))
     assert stand.sent == []
 
 
@@ -103,6 +107,46 @@ def test_whoever_does_not_answer_in_time_is_silent_and_a_late_answer_changes_not
     part.on_message(received(Alive(nonce=b"n" * 16), B))
     assert ended == [True]
     assert lookup.answer == (A,)
+
+
+class OneQuestion:
+    """A lookup that asks A one thing."""
+
+    def __init__(self) -> None:
+        self.answers: list[Reply] = []
+        self.asked = False
+
+    def ask(self) -> tuple[Ask, ...]:
+        if self.asked:
+            return ()
+        self.asked = True
+        return (Ask(to=A, question=Find(place=b"p" * 32, target="0")),)
+
+    def heard(self, ask: Ask, reply: Reply) -> None:
+        self.answers.append(reply)
+
+    def silent(self, ask: Ask) -> None:
+        raise AssertionError("it was answered")
+
+    answer: tuple[NodeId, ...] = ()
+    complete = True
+
+
+def test_an_answer_is_taken_once_and_only_to_the_question_it_repeats() -> None:
+    part, stand = neighbour()
+    lookup = OneQuestion()
+    ended: list[bool] = []
+    part.look_up(lookup, lambda: ended.append(True))
+    ((_, question),) = stand.sent
+    assert isinstance(question, Find)
+    answer = Found(bucket=None, contacts=b"", nonce=question.nonce)
+    for stale in (Found(bucket=None, contacts=b""), Found(bucket=None, contacts=b"", nonce=b"o" * 16)):
+        part.on_message(received(stale, A))
+    part.on_message(received(answer, B))
+    assert not ended
+    part.on_message(received(answer, A))
+    part.on_message(received(answer, A))
+    assert (lookup.answers, ended) == ([answer], [True])
 
 
 def test_one_probe_at_a_time_whatever_happens(caplog: pytest.LogCaptureFixture) -> None:

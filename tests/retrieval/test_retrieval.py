@@ -21,6 +21,7 @@ from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fit
 from comitia.retrieval.routing_id import ID_BITS, relevance_distance, routing_ids
 from comitia.retrieval.self_check import SelfCheck, make_self_check
 from comitia.retrieval.trie import shared_bits
+from comitia.retrieval.unmixing import unmix
 
 BOOK = bytes(32)
 PURE = PrivacyTerms.of("1")
@@ -42,7 +43,7 @@ def test_a_record_is_found_somewhere_and_survives_the_wire(histogram: list[int])
 
 
 def test_only_what_stands_out_of_the_noise_is_published() -> None:
-    made = record("a", 300, 60, 4, -3, 2, 1)
+    made = record("a", 300, 70, 4, -3, 2, 1)
     assert made.published == (0, 1)
     assert (made.band(0), made.band(1), made.band(2)) == (0, 3, 3)
 
@@ -51,6 +52,24 @@ def test_only_what_stands_out_of_the_noise_is_published() -> None:
 def test_records_that_cannot_be(histogram: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"histogram|count"):
         record("a", *histogram)
+
+
+def test_counts_are_unmixed_by_what_is_known_of_the_leaves() -> None:
+    confusion = np.array([[0.8, 0.2, 0], [0.3, 0.7, 0], [0, 0, 1.0]])
+    true = np.array([[500, 100, 40], [0, 300, 0], [0, 0, 2]])
+    seen = np.rint(true @ confusion).astype(np.int64)
+    assert np.abs(unmix(seen, confusion, 9) - [[500, 100, 40], [0, 300, 0], [0, 0, 2]]).max() <= 30
+    leaves = np.repeat(np.arange(3), seen[0])
+    released = make_profile(NodeId("a" * 32), BOOK, 3, leaves, PURE, SeededNoise(b"test"), confusion=confusion)
+    assert abs(released.value.histogram[0] - 500) < 50
+    assert released.receipt.sensitivity == 2
+
+
+@given(st.lists(st.integers(-50, 500), min_size=3, max_size=3), st.integers(1, 60))
+def test_leaves_that_are_never_confused_keep_what_stands_out(row: list[int], least: int) -> None:
+    counts = np.array([row])
+    standing = np.where(counts >= least, counts, 0)
+    assert np.array_equal(unmix(counts, np.eye(3), least), standing if standing.any() else counts)
 
 
 def test_a_profile_is_the_counts_with_pure_noise_and_a_receipt() -> None:

@@ -15,11 +15,12 @@ from comitia.text.categories import Category
 from comitia.text.clustering import Distance
 from comitia.text.codebook import Codebook
 from comitia.text.comparison import compare
+from comitia.text.confusion import leaf_confusion
 from comitia.text.context_graph import common_graph
 from comitia.text.documents import Document
 from comitia.text.groups import NO_GROUP, fitting_count, group_documents
 from comitia.text.key_terms import key_terms
-from comitia.text.probe import probe, require_known_language
+from comitia.text.probe import Probe, probe, require_known_language
 from comitia.text.quality import assess
 from comitia.text.vocabulary import Vocabulary
 
@@ -179,9 +180,21 @@ def test_a_comparison_names_every_change(book: Codebook) -> None:
 def test_words_and_examples_lead_to_the_leaf(book: Codebook) -> None:
     assert probe(book, ["the " + " and ".join(TOPICS["hydraulics"])], 1).categories == ("hydraulics",)
     assert probe(book, [" ".join(TOPICS["engine"]), "turbo"], 1).categories == ("engine",)
-    both = probe(book, ["turbo"], 2)
-    assert both.categories[0] == "engine"
-    assert len(both.categories) + len(both.leaves) == 2
+    assert probe(book, ["turbo hose piston"], 2).categories == ("engine", "hydraulics")
+
+
+def test_a_second_leaf_is_looked_in_only_if_it_is_near(book: Codebook) -> None:
+    assert probe(book, ["turbo"], 2) == Probe(categories=("engine",), leaves=())
+
+
+def test_references_tell_which_leaves_are_confused() -> None:
+    texts = [document.text for document in posts()]
+    unknown = build_codebook(texts, CATEGORIES)
+    assert np.array_equal(leaf_confusion(unknown), np.eye(len(unknown.leaves)))
+    confused = [(text, "b") for text in texts[:20]] + [(text, "a") for text in texts[:20]]
+    blurred = leaf_confusion(build_codebook(texts, [Category(label="a"), Category(label="b")], references=confused))
+    assert blurred.sum(axis=1) == pytest.approx(1)
+    assert blurred[0, 1] + blurred[1, 0] > 0.5
 
 
 def test_a_leaf_without_a_category_is_asked_by_number() -> None:

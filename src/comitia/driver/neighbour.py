@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -37,11 +37,11 @@ NONCE_BYTES: Final = 16
 
 @dataclass(slots=True)
 class _Round:
-    """Questions of one lookup that are still open, by whom they were sent to."""
+    """Questions of one lookup that are still open, by whom they were sent to and their nonce."""
 
     lookup: Lookup
     done: Callable[[], None]
-    open: dict[NodeId, list[Ask]] = field(default_factory=dict)
+    open: dict[tuple[NodeId, bytes], Ask] = field(default_factory=dict)
     since_ms: int = 0
 
 
@@ -80,8 +80,7 @@ class Neighbour:
             return
         match received.message:
             case Probe(nonce=nonce):
-                if len(nonce) != NONCE_BYTES:
-                    raise ProtocolError(f"{received.sender} probes without a nonce", code="malformed")
+                _require_nonce(nonce, received.sender)
                 self._node.send(received.sender, b"", Alive(nonce=nonce))
             case Find() as find:
                 self._find(received.sender, find)
@@ -94,9 +93,8 @@ class Neighbour:
         """Count as silent who was asked long enough ago; send the next probe when it is due."""
         now = self._node.now_ms()
         for round_ in [r for r in self._rounds if now - r.since_ms >= PATIENCE_MS]:
-            for asks in round_.open.values():
-                for ask in asks:
-                    round_.lookup.silent(ask)
+            for ask in round_.open.values():
+                round_.lookup.silent(ask)
             self._rounds.remove(round_)
             self._ask(round_)
         if self._watching and now - self._probed_ms >= WATCH_MS:
@@ -116,6 +114,7 @@ class Neighbour:
 
     def _find(self, sender: NodeId, find: Find) -> None:
         """Answer from this node's own table; whoever takes another's id for this node's gets no answer."""
+        _require_nonce(find.nonce, sender)
         if not set(find.target) <= {"0", "1"} or len(find.target) > ID_BITS:
             raise ProtocolError(f"{sender} looks for {find.target[:16]!r}, which is no prefix", code="malformed")
         try:
@@ -124,7 +123,7 @@ class Neighbour:
             log.info("cannot answer a lookup yet: %s", error.message)
             return
         if table is not None:
-            self._node.send(sender, b"", table.answer(find.target))
+            self._node.send(sender, b"", replace(table.answer(find.target), nonce=find.nonce))
 
     def _ask(self, round_: _Round) -> None:
         """Send the questions of a lookup's next round; whoever is no member is silent at once."""
@@ -134,9 +133,12 @@ class Neighbour:
             for ask in asks:
                 if self._node.application.member(ask.to) is None:
                     round_.lookup.silent(ask)
-                else:
-                    self._node.send(ask.to, b"", ask.question)
-                    round_.open.setdefault(ask.to, []).append(ask)
+                    continue
+                question = ask.question
+                if isinstance(question, Find):
+                    question = replace(question, nonce=self._node.draw(NONCE_BYTES))
+                self._node.send(ask.to, b"", question)
+                round_.open[ask.to, question.nonce] = ask
             if round_.open:
                 self._rounds.append(round_)
                 return
@@ -145,19 +147,15 @@ class Neighbour:
     def _answered(self, sender: NodeId, reply: Reply) -> None:
         if isinstance(reply, Alive) and self._nonce and reply.nonce == self._nonce:
             self._liveness = answered(self._liveness, sender)
-        for round_ in list(self._rounds):
-            for ask in round_.open.get(sender, ()):
-                if _fits(ask, reply):
-                    self._take(round_, ask, reply)
-                    return
-
-    def _take(self, round_: _Round, ask: Ask, reply: Reply) -> None:
-        round_.open[ask.to].remove(ask)
+        round_ = next((r for r in self._rounds if (sender, reply.nonce) in r.open), None)
+        if round_ is None:
+            return
+        ask = round_.open.pop((sender, reply.nonce))
         try:
             round_.lookup.heard(ask, reply)
         except ProtocolError as error:
             log.warning("refused an answer of %s: %s (%s)", ask.to, error.message, error.code)
-        if not any(round_.open.values()):
+        if not round_.open:
             self._rounds.remove(round_)
             self._ask(round_)
 
@@ -173,8 +171,6 @@ class Neighbour:
             self._node.send(chosen, b"", Probe(nonce=self._nonce))
 
 
-def _fits(ask: Ask, reply: Reply) -> bool:
-    """Whether a reply can be the answer to a question: answers of one node come in the order of its questions."""
-    if isinstance(ask.question, Probe):
-        return reply == Alive(nonce=ask.question.nonce)
-    return isinstance(reply, Found)
+def _require_nonce(nonce: bytes, sender: NodeId) -> None:
+    if len(nonce) != NONCE_BYTES:
+        raise ProtocolError(f"{sender} asks without a nonce", code="malformed")

@@ -43,6 +43,7 @@ from comitia.retrieval.self_check import SelfCheck, make_self_check
 from comitia.roles.events import Decided
 from comitia.roles.messages import Received
 from comitia.text.codebook import Codebook
+from comitia.text.confusion import leaf_confusion
 
 log = logging.getLogger("comitia.provider")
 
@@ -158,7 +159,8 @@ class Provider:
 
         def make() -> Released[RetrievalRecord]:
             node, leaves = self._node.node, len(codebook.leaves)
-            return make_profile(node, codebook.digest, leaves, holdings.leaves, terms, self._noise)
+            confusion = leaf_confusion(codebook)
+            return make_profile(node, codebook.digest, leaves, holdings.leaves, terms, self._noise, confusion=confusion)
 
         if self._kept(PROFILE_FACT, holdings) is None:
             require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)

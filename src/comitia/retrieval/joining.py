@@ -15,8 +15,8 @@ import numpy as np
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.retrieval.lookup import Ask, Reply
-from comitia.retrieval.table import CANDIDATES, Find, Found, Table, nearest
-from comitia.retrieval.trie import EMPTY, Bucket, Member, Prefix, require_bucket, shared_bits, unpack
+from comitia.retrieval.table import CANDIDATES, Find, Found, Table, nearest, require_nearer
+from comitia.retrieval.trie import EMPTY, Bucket, Member, Prefix, require_bucket, shared_bits
 
 ATTEMPTS: Final = 4
 """Contacts asked for one level before it is left as it is."""
@@ -66,14 +66,14 @@ class Joining:
         return tuple(ask for level in levels if (ask := self._ask_level(level)) is not None)
 
     def heard(self, ask: Ask, reply: Reply) -> None:
-        """Take in an answer; ProtocolError for a bucket that is not in the epoch, which counts as silence."""
+        """Take in an answer; ProtocolError for one that is forged or leads away, which counts as silence."""
         question = ask.question
         assert isinstance(question, Find)
         try:
             if not isinstance(reply, Found):
                 raise ProtocolError(f"{ask.to} answers something else", code="out-of-place", sender=ask.to)
             members = () if reply.bucket is None else require_bucket(reply.bucket, self._root)
-            named = list(unpack(reply.contacts))
+            named = require_nearer(question, reply.contacts, ask.to)
         except ProtocolError:
             self.silent(ask)
             raise

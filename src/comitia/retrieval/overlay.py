@@ -20,19 +20,16 @@ import numpy as np
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.retrieval.lookup import Ask, Query, Reply, best_first, require_codebook
-from comitia.retrieval.routing_id import ID_BITS
-from comitia.retrieval.table import CONTACTS, Find, Found
+from comitia.retrieval.table import Find, Found, require_nearer
 from comitia.retrieval.trie import (
     BUCKET_SIZE,
     EMPTY,
-    MEMBER_BYTES,
     Bucket,
     EpochDigest,
     Member,
     Prefix,
     require_bucket,
     shared_bits,
-    unpack,
 )
 
 PATIENCE: Final = 12
@@ -134,7 +131,7 @@ class OverlayLookup:
             if not isinstance(reply, Found):
                 raise ProtocolError(f"{ask.to} answers something else", code="out-of-place", sender=ask.to)
             members = () if reply.bucket is None else require_bucket(reply.bucket, self._root)  # 1
-            contacts = _nearer(question, reply.contacts, ask.to)  # 2
+            contacts = require_nearer(question, reply.contacts, ask.to)  # 2
         except ProtocolError:
             self.silent(ask)
             raise
@@ -243,18 +240,6 @@ def _without(region: Prefix, bucket: Prefix) -> list[Prefix]:
     if not bucket.startswith(region):
         return [region]
     return [bucket[:at] + _other(bucket[at]) for at in range(len(region), len(bucket))]
-
-
-def _nearer(question: Find, packed: bytes, answerer: NodeId) -> list[Member]:
-    own = format(int.from_bytes(question.place, "big"), f"0{ID_BITS}b")
-    target = question.target
-    shared = shared_bits(own, target)
-    if len(packed) > CONTACTS * MEMBER_BYTES * (len(own) - shared):
-        raise ProtocolError(f"{answerer} names more contacts than a table has", code="malformed", sender=answerer)
-    members = list(unpack(packed))
-    if any(shared_bits(member.path, target) < min(shared + 1, len(target)) for member in members):
-        raise ProtocolError(f"{answerer} names contacts that lead away", code="malformed", sender=answerer)
-    return members
 
 
 def _other(bit: str) -> str:

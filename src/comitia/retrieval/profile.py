@@ -21,6 +21,7 @@ from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
 from comitia.retrieval.logarithm import PICO, ln_pico
+from comitia.retrieval.unmixing import unmix
 
 MICRO: Final = 1_000_000
 MAX_LEAVES: Final = 4096
@@ -28,6 +29,9 @@ MOST_PUBLISHED: Final = 6
 LEAST_TOTAL: Final = 8
 HISTOGRAM_SENSITIVITY: Final = 2
 """Replacing one document takes it out of one leaf and puts it into another: 1 + 1 in the L1 norm."""
+
+PUBLISHED_PPM: Final = 170_000
+"""Least share of a provider's documents in a leaf that it can be found under."""
 
 BANDS_PPM: Final = (600_000, 350_000, 200_000)
 """Least share of a provider's documents for bands 0, 1 and 2; below is band 3."""
@@ -42,7 +46,7 @@ class RetrievalRecord:
     provider : who.
     codebook : digest of the codebook whose leaves are counted, 32 bytes.
     epsilon_micro : what the histogram cost, millionths, pure; neighbours replace one document.
-    histogram : noisy number of documents by leaf; may be negative.
+    histogram : estimated number of documents by leaf; may be negative.
     data_types : what the documents are, in the provider's words.
     """
 
@@ -63,17 +67,15 @@ class RetrievalRecord:
     @cached_property
     def total(self) -> int:
         """S: documents in the leaves that stand out of the noise, at least `LEAST_TOTAL`."""
-        threshold = self._noise_pico(600_000)
-        return max(LEAST_TOTAL, sum(count for count in self.histogram if count * PICO >= threshold))
+        least = least_standing(len(self.histogram), self.epsilon_micro)
+        return max(LEAST_TOTAL, sum(count for count in self.histogram if count >= least))
 
     @cached_property
     def published(self) -> tuple[int, ...]:
         """Indices of the leaves that the provider can be found under, the strongest first; at least one."""
-        threshold = self._noise_pico(MICRO) + PICO * MICRO // self._scaled_epsilon
+        least = least_clear(len(self.histogram), self.epsilon_micro)
         strongest = sorted(range(len(self.histogram)), key=lambda leaf: (-self.histogram[leaf], leaf))
-        clear = [
-            leaf for leaf in strongest if self.share_ppm(leaf) >= 150_000 and self.histogram[leaf] * PICO >= threshold
-        ]
+        clear = [leaf for leaf in strongest if self.share_ppm(leaf) >= PUBLISHED_PPM and self.histogram[leaf] >= least]
         return tuple(clear[:MOST_PUBLISHED]) or (strongest[0],)
 
     def share_ppm(self, leaf: int) -> int:
@@ -85,15 +87,26 @@ class RetrievalRecord:
         share = self.share_ppm(leaf)
         return next((band for band, least in enumerate(BANDS_PPM) if share >= least), len(BANDS_PPM))
 
-    @property
-    def _scaled_epsilon(self) -> int:
-        """Epsilon by which the noise of one leaf is scaled: replacing moves two leaves."""
-        return max(1, self.epsilon_micro // HISTOGRAM_SENSITIVITY)
 
-    def _noise_pico(self, factor_ppm: int) -> int:
-        """factor * ln(L/2) / epsilon in units of 1e-12: how far noise alone lifts one of L leaves."""
-        leaves = max(len(self.histogram), 3)
-        return ln_pico(leaves, 2) * factor_ppm // self._scaled_epsilon
+def least_standing(leaf_count: int, epsilon_micro: int) -> int:
+    """Count from which a leaf stands out of the noise: .6 ln(L/2) / epsilon."""
+    return -(-_noise_pico(leaf_count, epsilon_micro, 600_000) // PICO)
+
+
+def least_clear(leaf_count: int, epsilon_micro: int) -> int:
+    """Count from which a leaf is hardly ever noise alone: (ln(L/2) + 1) / epsilon."""
+    noise = _noise_pico(leaf_count, epsilon_micro, MICRO) + PICO * MICRO // _scaled(epsilon_micro)
+    return -(-noise // PICO)
+
+
+def _noise_pico(leaf_count: int, epsilon_micro: int, factor_ppm: int) -> int:
+    """factor * ln(L/2) / epsilon in units of 1e-12: how far noise alone lifts one of L leaves."""
+    return ln_pico(max(leaf_count, 3), 2) * factor_ppm // _scaled(epsilon_micro)
+
+
+def _scaled(epsilon_micro: int) -> int:
+    """Epsilon by which the noise of one leaf is scaled: replacing moves two leaves."""
+    return max(1, epsilon_micro // HISTOGRAM_SENSITIVITY)
 
 
 def make_profile(
@@ -103,11 +116,14 @@ def make_profile(
     leaves: Sequence[int] | NDArray[np.int64],
     terms: PrivacyTerms,
     noise: Noise,
+    *,
+    confusion: NDArray[np.float64] | None = None,
 ) -> Released[RetrievalRecord]:
     """Count a provider's documents by leaf and release the counts.
 
     Sensitivity: a document adds 1 to at most one leaf. Replacing it changes at most two counts by 1 each, so
-    the L1 distance is at most 2 (`HISTOGRAM_SENSITIVITY`); the number of leaves is public.
+    the L1 distance is at most 2 (`HISTOGRAM_SENSITIVITY`); the number of leaves is public, and so is how they are
+    confused.
 
     Parameters
     ----------
@@ -117,6 +133,8 @@ def make_profile(
         Leaf of each document, -1 for none.
     terms : PrivacyTerms
         Pure: delta 0.
+    confusion : float64 array (L, L), optional
+        Which leaf documents of each are taken for (`unmix`); None leaves the noisy counts as they are.
 
     Raises
     ------
@@ -129,6 +147,9 @@ def make_profile(
     counts = np.bincount(indices[indices >= 0], minlength=leaf_count).astype(np.int64)
     require_visible(len(indices), leaf_count, terms.epsilon_micro)
     released = laplace(counts, l1_sensitivity=HISTOGRAM_SENSITIVITY, terms=terms, noise=noise)
+    if confusion is not None:
+        least = least_standing(leaf_count, terms.epsilon_micro)
+        released = released.map(lambda noisy: unmix(noisy[None], confusion, least)[0])
     return released.map(
         lambda noisy: RetrievalRecord(
             provider=provider,
@@ -150,8 +171,7 @@ def require_visible(documents: int, leaf_count: int, epsilon_micro: int) -> None
     InputError
         Code ``too-few-documents``.
     """
-    scaled = max(1, epsilon_micro // HISTOGRAM_SENSITIVITY)
-    needed = max(LEAST_TOTAL, ln_pico(max(leaf_count, 3), 2) // scaled // MICRO)
+    needed = max(LEAST_TOTAL, _noise_pico(leaf_count, epsilon_micro, MICRO) // PICO)
     if documents < needed:
         raise InputError(
             f"{documents} documents would drown in the noise of the profile: at least {needed} are needed at "

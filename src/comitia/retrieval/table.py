@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from comitia.retrieval.trie import MEMBER_BYTES, Bucket, Member, Prefix, shared_bits
+from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId
+from comitia.retrieval.routing_id import ID_BITS
+from comitia.retrieval.trie import MEMBER_BYTES, Bucket, Member, Prefix, shared_bits, unpack
 
 CONTACTS: Final = 4
 """Contacts kept at each level."""
@@ -28,10 +31,12 @@ class Find:
 
     place : the id under which it is asked.
     target : the prefix.
+    nonce : 16 bytes that the answer repeats, drawn by whoever sends the question.
     """
 
     place: bytes
     target: Prefix
+    nonce: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +45,12 @@ class Found:
 
     bucket : the answerer's own, where it lies under the target or has it inside; else None.
     contacts : packed members, under the target or nearer to it than the answerer.
+    nonce : of the question, so that no earlier answer passes for this one.
     """
 
     bucket: Bucket | None
     contacts: bytes
+    nonce: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +89,22 @@ def nearest(candidates: Sequence[Member], distance: Callable[[Member], float]) -
     """The contacts to keep of those drawn for a level; nobody who is infinitely far away."""
     far = sorted((distance(candidate), number) for number, candidate in enumerate(candidates))
     return tuple(candidates[number] for away, number in far[:CONTACTS] if away < inf)
+
+
+def require_nearer(question: Find, packed: bytes, answerer: NodeId) -> list[Member]:
+    """The contacts of an answer: no more than a table has, and all of them nearer to the target than the answerer.
+
+    Raises
+    ------
+    ProtocolError
+        Code ``malformed``.
+    """
+    own = format(int.from_bytes(question.place, "big"), f"0{ID_BITS}b")
+    target = question.target
+    shared = shared_bits(own, target)
+    if len(packed) > CONTACTS * MEMBER_BYTES * (len(own) - shared):
+        raise ProtocolError(f"{answerer} names more contacts than a table has", code="malformed", sender=answerer)
+    members = list(unpack(packed))
+    if any(shared_bits(member.path, target) < min(shared + 1, len(target)) for member in members):
+        raise ProtocolError(f"{answerer} names contacts that lead away", code="malformed", sender=answerer)
+    return members

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from comitia.text.basis import BASIS_BITS
 from comitia.text.codebook import Leaf
 
-_NAME_COUNTS_AS = 2.0
+NAME_COUNTS_AS = 2.0
 """A category's name weighs as much as this many reference documents (LEARNING)."""
 
 _RESIDUAL_SHARE = 0.25
@@ -52,7 +52,7 @@ def build_leaves(
         Unit prototypes in units of ``2**-BASIS_BITS``. One leaf a category with a name or a reference,
         then leaves without a label: two for each category that has neither, four at least.
     """
-    sums = _NAME_COUNTS_AS * names
+    sums = NAME_COUNTS_AS * names
     np.add.at(sums, reference_labels, references)
     named = np.flatnonzero(np.any(sums, axis=1))
     known = _unit(sums[named])

@@ -16,6 +16,9 @@ from comitia.text.terms import tokenize
 
 MOST_PROBES = 2
 
+_SECOND_AS_NEAR = 0.6
+"""A second leaf is looked in from this part of the nearest one's likeness on; farther ones are seldom right."""
+
 LEAST_KNOWN = 0.25
 """Share of the query's words that a codebook must know. Of text in its language it knows half (the commonest and the
 rarest words are in no vocabulary) and seldom below .35; of text in another it knows by accident up to .2."""
@@ -43,12 +46,14 @@ class Probe:
 def probe(book: Codebook, texts: Sequence[str], probes: int) -> Probe:
     """The leaves nearest to some texts together.
 
+    Where every category has a leaf, the others stand for what no category covers, and only categories are looked in.
+
     Parameters
     ----------
     texts : sequence of str
         A description, or examples; each counts alike.
     probes : int
-        How many leaves, 1 or 2.
+        How many leaves at most, 1 or 2.
 
     Raises
     ------
@@ -63,7 +68,10 @@ def probe(book: Codebook, texts: Sequence[str], probes: int) -> Probe:
     require_known_language(book, texts)
     vectors = book.vectorize(texts)
     scores = book.leaf_scores(vectors[np.any(vectors, axis=1)]).sum(axis=0)
-    nearest = np.argsort(-scores, kind="stable")[:probes].tolist()
+    if set(book.labels) <= {leaf.label for leaf in book.leaves}:
+        scores[[not leaf.label for leaf in book.leaves]] = -np.inf
+    first, *more = np.argsort(-scores, kind="stable")[:probes].tolist()
+    nearest = [first, *(leaf for leaf in more if scores[leaf] >= _SECOND_AS_NEAR * scores[first])]
     return Probe(
         categories=tuple(book.leaves[leaf].label for leaf in nearest if book.leaves[leaf].label),
         leaves=tuple(sorted(leaf for leaf in nearest if not book.leaves[leaf].label)),

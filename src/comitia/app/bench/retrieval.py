@@ -84,6 +84,7 @@ class Question:
 @click.option("--churn", type=click.FloatRange(0, 1), default=0.0, help="Share that leaves, and joins, in an epoch.")
 @click.option("--epochs", type=click.IntRange(min=1), default=5, show_default=True, help="With --churn.")
 @click.option("--lookups", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--same-leaf", is_flag=True, help="All lookups for one leaf, not for random ones.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw cost over participants (SVG, PNG).")
 @format_option
@@ -102,6 +103,7 @@ def retrieval(
     churn: float,
     epochs: int,
     lookups: int,
+    same_leaf: bool,
     seeds: int,
     plot: Path | None,
     output: str,
@@ -118,6 +120,7 @@ def retrieval(
         malicious=malicious,
         most=most,
         lookups=lookups,
+        same_leaf=same_leaf,
         churn=churn,
         epochs=epochs if churn else 1,
     )
@@ -175,6 +178,7 @@ def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[di
                 "churn": setting.churn,
                 "epochs": setting.epochs,
                 "lookups": setting.lookups,
+                "same_leaf": setting.same_leaf,
                 "seed": seed,
                 **{name: None if figure is None else round(figure, 4) for name, figure in figures.items()},
                 "seconds": round(time.perf_counter() - start, 2),

@@ -21,6 +21,7 @@ from comitia.evaluation.retrieval.published import Profiles
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import build_codebook
 from comitia.text.codebook import Codebook
+from comitia.text.confusion import leaf_confusion
 
 REFERENCES: Final = 30
 """Public labelled documents of a category; half of what there is where that is fewer."""
@@ -126,7 +127,7 @@ def deal(collection: Collection, participants: int, epsilon: str, generator: np.
     placed = collection.leaves + 1
     held = np.array([np.bincount(collection.categories[hand], minlength=categories) for hand in hands])
     seen = np.array([np.bincount(placed[hand], minlength=leaves + 1)[1:] for hand in hands])
-    owner, leaf, band, share = profiled(seen, epsilon_micro, generator)
+    owner, leaf, band, share = profiled(seen, epsilon_micro, generator, leaf_confusion(collection.book))
     return Population(
         profiles=Profiles(participants=participants, owner=owner, leaf=leaf, band=band, share_ppm=share),
         codes=tuple(leaf.code for leaf in collection.book.leaves),

@@ -54,7 +54,8 @@ class Setting:
     way : how providers are looked up.
     dead, malicious : shares of participants.
     most : how many providers are enough; None for all.
-    lookups : how many are run, each by a random participant for a random leaf.
+    lookups : how many are run, each by a random participant for a random leaf...
+    same_leaf : ...or all for one: the most that queries can be correlated.
     churn, epochs : share that leaves and that joins in each of some epochs; `dead` is then not used.
     """
 
@@ -63,6 +64,7 @@ class Setting:
     malicious: float = 0.0
     most: int | None = None
     lookups: int = 200
+    same_leaf: bool = False
     churn: float = 0.0
     epochs: int = 1
 
@@ -236,10 +238,11 @@ def _look_up(
     related, confirmed = _by_leaf(population.related), _by_leaf(population.confirmed)
     living = np.flatnonzero(world.fates.alive)
     answers, traffic = [], []
+    asked = generator.integers(population.asked, size=1 if setting.same_leaf else setting.lookups).tolist()
     for number in range(setting.lookups):
         if number % 20 == 0:
             say(f"lookup {number + 1} of {setting.lookups}")
-        leaf = int(generator.integers(population.asked))
+        leaf = asked[number % len(asked)]
         query = Query(codebook=CODEBOOK, leaf=leaf, most=setting.most)
         requester = int(generator.choice(living))
         if literal is not None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.evaluation.retrieval.published import Ints, Profiles, publish
-from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, MICRO
+from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, MICRO, least_standing
 from comitia.retrieval.self_check import RELATED_PPM
+from comitia.retrieval.unmixing import unmix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,9 +54,14 @@ class Population:
         )
 
 
-def profiled(seen: Ints, epsilon_micro: int, generator: np.random.Generator) -> tuple[Ints, Ints, Ints, Ints]:
-    """What participants publish of their documents by leaf, int64 (n, L); as `publish`."""
-    return publish(seen + _noise(seen.shape, epsilon_micro, generator), epsilon_micro)
+def profiled(
+    seen: Ints, epsilon_micro: int, generator: np.random.Generator, confusion: NDArray[np.float64] | None = None
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """What participants publish of their documents by nearest leaf, int64 (n, L); as `publish`. Cf. `make_profile`."""
+    noisy = seen + _noise(seen.shape, epsilon_micro, generator)
+    if confusion is not None:
+        noisy = unmix(noisy, confusion, least_standing(seen.shape[1], epsilon_micro))
+    return publish(noisy, epsilon_micro)
 
 
 def related(held: Ints) -> Ints:

@@ -23,6 +23,7 @@ from comitia.retrieval.index import Index
 from comitia.retrieval.profile import make_profile
 from comitia.retrieval.self_check import SelfCheck, make_self_check
 from comitia.text.codebook import Codebook
+from comitia.text.confusion import leaf_confusion
 from comitia.text.documents import Document
 from comitia.text.probe import MOST_PROBES, probe
 
@@ -127,11 +128,13 @@ def _participants(collection: Collection, setting: Setting, generator: np.random
 
 
 def _register(book: Codebook, participants: _Participants, epsilon: str, noise: Noise) -> Index:
-    terms = PrivacyTerms.of(epsilon, "0")
+    terms, confusion = PrivacyTerms.of(epsilon, "0"), leaf_confusion(book)
     index = Index()
     for number, leaves in enumerate(participants.leaves):
         try:
-            released = make_profile(_node(number), book.digest, len(book.leaves), leaves, terms, noise)
+            released = make_profile(
+                _node(number), book.digest, len(book.leaves), leaves, terms, noise, confusion=confusion
+            )
         except InputError as error:
             if error.code != "too-few-documents":
                 raise

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.retrieval.logarithm import PICO, ln_pico
 from comitia.retrieval.profile import (
     BANDS_PPM,
-    HISTOGRAM_SENSITIVITY,
     LEAST_TOTAL,
     MICRO,
     MOST_PUBLISHED,
+    PUBLISHED_PPM,
+    least_clear,
+    least_standing,
 )
-
-PUBLISHED_PPM = 150_000
-"""Share of a histogram from which a leaf is published; cf. `RetrievalRecord.published`."""
 
 Ints = NDArray[np.int64]
 Counts = NDArray[np.int32]
@@ -49,10 +47,7 @@ class Profiles:
 def publish(histograms: Ints, epsilon_micro: int) -> tuple[Ints, Ints, Ints, Ints]:
     """Owner, leaf, band and share of every leaf that noisy histograms (n, L) publish; cf. `RetrievalRecord`."""
     leaves = histograms.shape[1]
-    scaled = max(1, epsilon_micro // HISTOGRAM_SENSITIVITY)
-    noise = ln_pico(max(leaves, 3), 2)
-    standing = -(-(noise * 600_000 // scaled) // PICO)
-    clear = -(-(noise * MICRO // scaled + PICO * MICRO // scaled) // PICO)
+    standing, clear = least_standing(leaves, epsilon_micro), least_clear(leaves, epsilon_micro)
     totals = np.maximum(LEAST_TOTAL, np.where(histograms >= standing, histograms, 0).sum(axis=1))
     shares = np.maximum(histograms, 0) * MICRO // totals[:, None]
     order = np.argsort(-histograms, axis=1, kind="stable")[:, :MOST_PUBLISHED]
