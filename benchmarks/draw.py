@@ -25,8 +25,8 @@ def main() -> None:
     found = kept("retrieval-scale") + kept("retrieval-100000") + kept("retrieval-1000000")
     write_charts(PICTURES / "retrieval.svg", retrieval.charts(found), title=retrieval.TITLE)
     means = [Mean(**row) for row in kept("figures") if "auc" in row]
-    for number, chart in figures.charts(means).items():
-        write_charts(PICTURES / f"fig-{number}.svg", [chart])
+    for number, charts in figures.charts(means).items():
+        write_charts(PICTURES / f"fig-{number}.svg", charts)
 
 
 def kept(name: str) -> list[dict[str, Any]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
+from click.testing import CliRunner
 
-from comitia.app.cli import main
+from comitia.app.cli import cli, main
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.figures import CENTRAL, COMITIA, GCN, PUBLIC_ONLY, Material, Plan, measure, write_points
 from comitia.evaluation.figures_summary import means, summary
@@ -84,6 +88,31 @@ def test_figures_that_cannot_be_measured(options: list[str], tmp_path: Path) -> 
     out = tmp_path / "figures"
     assert main(["bench", "figures", "--out", str(out), "--data", str(tmp_path), *options]) == 3
     assert not out.exists()
+
+
+def test_the_command_measures_in_a_process_and_draws(tmp_path: Path) -> None:
+    posts = [(document, split) for split, seed in (("train", 1), ("test", 2)) for document in texts(30, seed)]
+    columns = {
+        "text": [f"Subject: {document.label}\n\n{document.text}" for document, _ in posts],
+        "label": [document.label for document, _ in posts],
+        "split": [split for _, split in posts],
+    }
+    table = Table.from_pydict({name: Array(values, DataType.utf8()) for name, values in columns.items()})
+    write_parquet(table, str(tmp_path / "20news.parquet"))
+    (tmp_path / "categories-20news.toml").write_text(
+        '[[category]]\nid = "pump"\ndescription = "pump"\n', encoding="utf-8"
+    )
+    out, without = (
+        tmp_path / "figures",
+        ["--without", "paper_literal", "--without", "LightGBM (central)", "--without", GCN],
+    )
+    options = ["--data", str(tmp_path), "--datasets", "20news", "--sizes", "45,90", "--seeds", "1", "--workers", "1"]
+    run = CliRunner().invoke(cli, ["bench", "figures", "--out", str(out), *options, *without, "--format", "json"])
+    *found, last = [json.loads(line) for line in run.stdout.splitlines()]
+    assert {(row["method"], row["size"]) for row in found} >= {(COMITIA, 45), (COMITIA, 90), (CENTRAL, 90)}
+    assert last["cpu_s"] > 0
+    assert sorted(path.name for path in out.iterdir()) == sorted(Path(path).name for path in last["written"])
+    assert {"points.csv", "summary.md", "fig-9.png", "fig-9.svg", "fig-11.png"} <= {path.name for path in out.iterdir()}
 
 
 def test_a_folder_without_the_data_is_named(tmp_path: Path) -> None:

@@ -130,10 +130,10 @@ def test_too_few_documents_of_a_category_are_refused() -> None:
     assert caught.value.code == "too-few-documents"
 
 
-def test_the_command_prints_one_line_a_measurement(tmp_path: Path) -> None:
-    run = CliRunner().invoke(
-        cli, ["bench", "retrieval", "--participants", "100,200", "--lookups", "5", "--seeds", "2", "--format", "json"]
-    )
+def test_the_command_prints_one_line_a_measurement_and_draws_them(tmp_path: Path) -> None:
+    options = ["--participants", "100,200", "--lookups", "5", "--seeds", "2", "--plot", str(tmp_path / "costs.svg")]
+    run = CliRunner().invoke(cli, ["bench", "retrieval", *options, "--format", "json"])
+    assert "messages a lookup" in (tmp_path / "costs.svg").read_text(encoding="utf-8")
     lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     assert [(line["participants"], line["seed"]) for line in lines] == [(100, 0), (200, 0), (100, 1), (200, 1)]
     wanted = "participants related recall precision completeness messages rounds bytes table_entries_mean"

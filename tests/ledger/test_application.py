@@ -38,13 +38,6 @@ from comitia.ledger.transactions import (
 from comitia.retrieval.profile import RetrievalRecord
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
-
-
 def request(world: World, **changes: object) -> OpenRequest:
     return OpenRequest(task=world.task(**changes), issued_ms=world.now_ms, nonce=b"n" * 16)
 

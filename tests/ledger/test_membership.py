@@ -41,13 +41,6 @@ NEW_KEY = SigningKey.from_bytes(digest(b"new"))
 MODEL = b"model"
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
-
-
 def revocation(world: World, name: str) -> RevokeMember:
     signature = sign_as_admin(ADMIN, revocation_digest(world.genesis.chain, node(name), "left"))
     return RevokeMember(node=node(name), reason="left", signatures=(signature,))

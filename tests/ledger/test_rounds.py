@@ -17,13 +17,6 @@ from comitia.ledger.transactions import (
 )
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
-
-
 def opened(world: World, **changes: object) -> SessionId:
     session = world.open(world.task(**{"learner": "softmax", "rounds": 3, **changes}))
     world.consent(session)

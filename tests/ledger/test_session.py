@@ -28,13 +28,6 @@ from comitia.ledger.transactions import (
 )
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
-
-
 def test_a_session_goes_through_all_its_stages_and_is_sealed(world: World) -> None:
     session = world.open()
     assert world.session(session).phase is Phase.CONSENT

@@ -21,13 +21,6 @@ from comitia.roles.messages import AskModel, Follow
 DESK = super_node.DeskState()
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
-
-
 def arrived(world: World, nonce: bytes = b"n" * 16, **changes: object) -> super_node.Arrived:
     request = OpenRequest(task=world.task(**changes), issued_ms=world.now_ms, nonce=nonce)
     data = world.signed("asker", request)

@@ -61,13 +61,6 @@ class Actor:
         return self.feel(SessionAdvanced(session=self.record))
 
 
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
-
-
 def kinds(effects: list[object]) -> list[type]:
     return [type(effect) for effect in effects]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from world import World, key, node
 
 from comitia.core.ids import SessionId
@@ -60,13 +59,6 @@ def only(effects: list[object], kind: type) -> list[object]:
 def opened(name: str, number: int) -> Reveal:
     release = name if number == 1 else f"{name}{number}"
     return Reveal(author=node(name), nonce=bytes(32), release=release.encode(), round=number)
-
-
-@pytest.fixture
-def world() -> World:
-    made = World()
-    made.settle_in()
-    return made
 
 
 def in_second_round(world: World, **changes: object) -> Actor:

@@ -21,7 +21,7 @@ from comitia.app.output import console, emit, format_option
 from comitia.core.errors import InputError
 from comitia.core.extras import extra
 from comitia.evaluation import datasets
-from comitia.evaluation.figures import METHODS, PACKAGES, Material, Plan, Point, measure, write_points
+from comitia.evaluation.figures import LITERAL, METHODS, PACKAGES, Material, Plan, Point, measure, write_points
 from comitia.evaluation.figures_summary import AXES, FIGURES, Mean, means, summary
 from comitia.learning.contract import Learner
 from comitia.learning.registry import learner as learner_named
@@ -137,37 +137,34 @@ def _measure(material: Material, plan: Plan, size: int, seed: int, learner: Lear
     return points, time.process_time() - start
 
 
-def charts(found: Sequence[Mean]) -> dict[int, Chart]:
-    """A chart for each figure of the paper that there are means for, by its number."""
+def charts(found: Sequence[Mean]) -> dict[int, list[Chart]]:
+    """Charts for each figure of the paper that there are means for, by its number."""
     drawn = {}
     for (dataset, measured), number in FIGURES.items():
-        curves = _curves([mean for mean in found if mean.dataset == dataset], measured)
-        if curves:
-            drawn[number] = Chart(
-                title=f"Fig. {number} measured anew: {dataset}",
-                x="documents of the sub-data set",
-                y=AXES[measured],
-                curves=curves,
-                log_x=True,
-                log_y=measured == "cpu_s",
-            )
+        here = [mean for mean in found if mean.dataset == dataset]
+        title = f"Fig. {number} measured anew: {dataset}"
+        if here and measured == "cpu_s":
+            drawn[number] = [_chart(title, here, measured)]
+        elif here:
+            others = [mean for mean in here if mean.method != LITERAL]
+            drawn[number] = [_chart(title, here, measured), _chart(f"the same without {LITERAL}", others, measured)]
     return drawn
 
 
 def _draw(found: Sequence[Mean], folder: Path) -> list[Path]:
     written = []
-    for number, chart in charts(found).items():
+    for number, drawn in charts(found).items():
         for file in (folder / f"fig-{number}.png", folder / f"fig-{number}.svg"):
-            write_charts(file, [chart])
+            write_charts(file, drawn)
             written.append(file)
     return written
 
 
-def _curves(found: Sequence[Mean], measured: str) -> tuple[Curve, ...]:
+def _chart(title: str, found: Sequence[Mean], measured: str) -> Chart:
     by_name: dict[str, list[Mean]] = {}
     for mean in found:
         by_name.setdefault(mean.curve, []).append(mean)
-    return tuple(
+    curves = tuple(
         Curve(
             name=name,
             points=tuple((mean.size, getattr(mean, measured)) for mean in curve),
@@ -175,4 +172,12 @@ def _curves(found: Sequence[Mean], measured: str) -> tuple[Curve, ...]:
             family=curve[0].method,
         )
         for name, curve in by_name.items()
+    )
+    return Chart(
+        title=title,
+        x="documents of the sub-data set",
+        y=AXES[measured],
+        curves=curves,
+        log_x=True,
+        log_y=measured == "cpu_s",
     )

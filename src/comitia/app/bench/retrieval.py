@@ -204,7 +204,7 @@ def charts(figures: Sequence[Mapping[str, Any]]) -> list[Chart]:
             if value[name] is not None:
                 by_count.setdefault(value["participants"], []).append(value[name])
         means = tuple((count, sum(found) / len(found)) for count, found in sorted(by_count.items()))
-        curves = (Curve(name=label, points=means),) if means else ()
+        curves = (Curve(name="mean", points=means),) if means else ()
         return Chart(x="participants", y=label, curves=curves, log_x=True, from_zero=True)
 
     return [chart(name, label) for name, label in _COSTS]

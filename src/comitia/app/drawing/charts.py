@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from comitia.core.extras import extra
 
-_WIDTH, _HEIGHT = 5.6, 4.2
-"""Inches of one chart."""
+_WIDTH, _HEIGHT, _LEGEND = 5.2, 4.2, 1.8
+"""Inches of one chart, and of the names beside them."""
 _STYLES: Final = ("-", "--", ":", "-.")
 """Of the curves of one family, in turn."""
 
@@ -60,10 +60,14 @@ def draw(charts: Sequence[Chart], *, title: str = "", form: str) -> bytes:
     columns = min(2, len(charts))
     rows = -(-len(charts) // columns)
     with extra("matplotlib").rc_context({"svg.hashsalt": "comitia", "svg.fonttype": "none"}):
-        size = (_WIDTH * columns + 1, _HEIGHT * rows)
+        size = (_WIDTH * columns + _LEGEND, _HEIGHT * rows)
         sheet = extra("matplotlib.figure").Figure(figsize=size, layout="constrained")
+        looks = _looks(charts)
+        lines: dict[str, Any] = {}
         for axes, chart in zip(sheet.subplots(rows, columns, squeeze=False).flat, charts, strict=False):
-            _fill(axes, chart)
+            lines |= _fill(axes, chart, looks)
+        if len(lines) > 1:
+            sheet.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize="x-small")
         if title:
             sheet.suptitle(title)
         drawn = io.BytesIO()
@@ -71,22 +75,30 @@ def draw(charts: Sequence[Chart], *, title: str = "", form: str) -> bytes:
     return drawn.getvalue()
 
 
-def _fill(axes: Any, chart: Chart) -> None:
-    families = list(dict.fromkeys(curve.family or curve.name for curve in chart.curves))
-    drawn = dict.fromkeys(families, 0)
+def _looks(charts: Sequence[Chart]) -> dict[str, tuple[str, str]]:
+    """Colour and stroke of each curve by its name, the same in all charts."""
+    families: dict[str, list[str]] = {}
+    for curve in (curve for chart in charts for curve in chart.curves):
+        names = families.setdefault(curve.family or curve.name, [])
+        if curve.name not in names:
+            names.append(curve.name)
+    return {
+        name: (f"C{colour}", _STYLES[place % len(_STYLES)])
+        for colour, names in enumerate(families.values())
+        for place, name in enumerate(names)
+    }
+
+
+def _fill(axes: Any, chart: Chart, looks: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Draw into the axes; what the legend shows, by name."""
+    lines = {}
     for curve in chart.curves:
-        family = curve.family or curve.name
-        axes.errorbar(
-            *zip(*curve.points, strict=True),
-            yerr=curve.deviations or None,
-            color=f"C{families.index(family)}",
-            linestyle=_STYLES[drawn[family] % len(_STYLES)],
-            marker="o",
-            markersize=4,
-            capsize=2,
-            label=curve.name,
+        colour, style = looks[curve.name]
+        x, y = zip(*curve.points, strict=True)
+        bars = curve.deviations or None
+        lines[curve.name] = axes.errorbar(
+            x, y, bars, color=colour, linestyle=style, marker="o", markersize=4, capsize=2
         )
-        drawn[family] += 1
     axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
     if chart.log_x:
         axes.set_xscale("log")
@@ -98,5 +110,4 @@ def _fill(axes: Any, chart: Chart) -> None:
     if chart.from_zero:
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    if len(chart.curves) > 1:
-        axes.legend(fontsize="x-small")
+    return lines
