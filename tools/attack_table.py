@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "reference" / "attack-figures.md"
 DATA = ("20news", "reuters", "packages", "glosses", "work-orders")
-KEPT_BACK = ("20news-kept-back", "reuters-kept-back")
+KEPT_BACK = tuple(f"{name}-kept-back" for name in DATA[:-1])
 
 UNTOLD = ("biased", "free-rider-synthesised")
 AIMS = {"bad_accepted": 0.02, "honest_rejected": 0.02, "auc_drop": 0.01}
