@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_up_consortium import Consortium
@@ -10,7 +12,7 @@ from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior, public_evidence, released_counts
 from comitia.learning.prototype import Prototype
 from comitia.learning.reference import reference_loss_ppm
-from comitia.learning.signal import Signal, signal
+from comitia.learning.signal import Signal, gain, signal
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
@@ -97,3 +99,37 @@ def test_good_work_lowers_the_reference_loss_and_bad_work_does_not(consortium: C
     assert good is not None
     assert bad is not None
     assert good == 0 <= 300_000 < bad
+
+
+def made_up(consortium: Consortium, seed: bytes) -> Released[LocalModel]:
+    """Sums as documents at the public means would have, with noise as it should be."""
+    book, release = consortium.codebook, consortium.release()
+    drawn = SeededNoise(seed).discrete_gaussian(
+        sigma_squared=release.receipt.sigma_squared, size=release.value.values.size
+    )
+    sums = 100 * posterior(book, ()).means.astype(np.int64) >> (30 - book.grid_bits)
+    counts = np.full((len(sums), 1), 100 << book.grid_bits)
+    values = np.concatenate([sums, counts], axis=1) + drawn.reshape(release.value.values.shape)
+    return release.map(lambda model: replace(model, values=values))
+
+
+def test_what_was_made_up_from_public_knowledge_adds_nothing(without_references: Consortium) -> None:
+    one = without_references
+    kept = np.flatnonzero(one.labels < 3)[:60]
+    others = np.setdiff1d(np.arange(len(one.labels)), kept)
+
+    def gained(release: Released[LocalModel]) -> Signal:
+        result = gain(one.codebook, release, one.vectors[kept], one.labels[kept])
+        assert result is not None
+        return result
+
+    honest = gained(one.release(others.tolist()))
+    assert honest.expected_micro > 10_000_000
+    assert honest.z_micro > honest.expected_micro / 2
+    nothing = [gained(made_up(one, bytes([seed]))).z_micro / 1e6 for seed in range(100)]
+    assert np.mean(nothing) == pytest.approx(0, abs=0.3)
+    assert np.std(nothing) == pytest.approx(1, abs=0.2)
+
+
+def test_a_single_document_kept_back_says_nothing(lsa: Consortium) -> None:
+    assert gain(lsa.codebook, lsa.release(), lsa.vectors[:1], lsa.labels[:1]) is None
