@@ -13,6 +13,7 @@ from comitia.app.local import LocalConsortium
 from comitia.app.network import find_providers, index_of, make_lookup, probe_network, read_network
 from comitia.app.node.client import Client
 from comitia.core.errors import InputError
+from comitia.retrieval.communities import Change
 from comitia.retrieval.lookup import Query
 
 pytestmark = pytest.mark.e2e
@@ -57,6 +58,7 @@ def test_the_network_shows_who_is_there(local: LocalConsortium, tmp_path: Path) 
     read = read_network(local.requester)
     assert [district.categories for district in read] == [district.categories for district in asked]
     assert {resident.alive for district in read for resident in district.residents} == {None}
+    assert {district.change for district in read} == {Change.FORMED}
 
     picture = tmp_path / "network.svg"
     run = CliRunner().invoke(cli, ["network", str(local.requester), "--picture", str(picture), "--format", "json"])
