@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from comitia.core.crypto import SigningKey
+from comitia.core.crypto import SigningKey, can_be_sealed_for
 from comitia.core.errors import ConfigurationError, InputError
 from comitia.core.ids import node_id
 from comitia.ledger.genesis import (
@@ -146,6 +146,12 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
     signed = consortium.load_genesis()
     request = read_record(request_file, JoinRequest)
     listens = Role.SUPER_NODE.value in request.roles
+    if not can_be_sealed_for(request.sealing_key):
+        raise InputError(
+            f"nothing can be sealed for the sealing key in {request_file}",
+            code="bad-key",
+            hint="have the node joined anew with `comitia join`, in another folder",
+        )
     credential = Credential(
         chain=signed.genesis.chain,
         organisation=request.organisation,
