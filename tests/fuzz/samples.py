@@ -156,7 +156,7 @@ def messages() -> tuple[Message, ...]:
         Submit(transaction=transactions()[0]),
         Submitted(transaction=TransactionId(bytes(32)), code="busy", message="too many wait"),
         Follow(height=3, nonce=bytes(16)),
-        Blocks(blocks=blocks()[:2], head=9, nonce=bytes(16)),
+        Blocks(blocks=blocks()[:2], head=9, nonce=bytes(16), sent_ms=START_MS),
         Reveal(author=name, nonce=bytes(32), release=releases()[0]),
         AskReveal(authors=(name, node("b"))),
         Vote(block=bytes(32), signature=bytes(64)),

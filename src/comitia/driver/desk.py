@@ -201,7 +201,9 @@ class Desk:
         engine = self._node.engine
         last = min(engine.height, question.height + BLOCKS_AT_ONCE)
         blocks = tuple(engine.block(number).to_bytes() for number in range(question.height + 1, last + 1))
-        self._node.send(to, b"", Blocks(blocks=blocks, head=engine.height, nonce=question.nonce))
+        self._node.send(
+            to, b"", Blocks(blocks=blocks, head=engine.height, nonce=question.nonce, sent_ms=self._node.now_ms())
+        )
 
     def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
         public = self._node.application.codebook(question.digest) is not None
