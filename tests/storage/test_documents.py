@@ -46,15 +46,15 @@ def test_a_parquet_file_that_makes_its_reader_panic_or_abort_is_refused(
     write_parquet(Table.from_pydict({"text": texts}), str(path))
     whole, draw, refused = path.read_bytes(), Random(1), 0
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
-    for _ in range(20):
+    for _ in range(8):
         at = draw.randrange(footer, len(whole) - 8)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :])
         try:
-            read(path, Columns())
+            read(path, Columns(text="text"))
         except InputError as error:
             refused += 1
             assert error.code in ("unreadable-file", "unknown-column")
-    assert refused > 5
+    assert refused > 2
     assert not capfd.readouterr().err
 
 
