@@ -87,6 +87,7 @@ class Node:
                 profile=lambda node: None,
                 policy=lambda node: None,
                 member=lambda node: member,
+                require_member=lambda node: member,
             ),
             post=lambda session, body: self.posted.append(body),
             now_ms=lambda: self.clock,
@@ -273,3 +274,12 @@ def test_a_refusal_on_the_ledger_names_no_file_of_the_provider(node: Node, monke
     assert decided is not None
     assert not decided.answer
     assert str(node.folder.budget) not in decided.reason
+
+
+def test_an_organisations_nodes_share_its_caps(node: Node) -> None:
+    node.allow(replace(RULE, epsilon_life_micro=1_000_000))
+    owner = node.start()
+    other = replace(node.session(2), requester=NodeId("c" * 32))
+    answers = [owner.decide(session) for session in (node.session(1), other)]
+    assert [decided.answer for decided in answers if decided is not None] == [True, False]
+    assert "for asker" in answers[-1].reason

@@ -22,7 +22,7 @@ from comitia.driver.requesting import failure
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import OpenRequest, Policy, SetPolicy
 from comitia.roles.effects import Finish
-from comitia.roles.messages import BUSY, Probe, Received, Submit, Submitted, unpack
+from comitia.roles.messages import BUSY, Probe, PublicKeys, Received, Submit, Submitted, unpack
 from comitia.storage.node import NodeStore
 
 
@@ -157,8 +157,9 @@ def test_a_request_that_was_turned_away_ends_with_try_again(world: EngineWorld, 
 
 
 def test_a_member_with_an_unusable_sealing_key_loses_its_own_messages_only(world: EngineWorld, tmp_path: Path) -> None:
-    """The members of this world registered 32 zero bytes, for which nothing can be sealed."""
+    """The ledger refuses such a key; whoever comes by one anyway harms nobody else."""
     super_node, wire = make(world, "super", tmp_path / "super.db")
+    super_node._keys_of = lambda _: PublicKeys(signing=key("a").public, sealing=bytes(32))  # type: ignore[method-assign]
 
     def both() -> None:
         super_node.store.note("meant", b"to be kept")

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,11 @@ CHILD = Path(__file__).with_name("crash_child.py")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> EngineWorld:
+def world(tmp_path: Path) -> Iterator[EngineWorld]:
     made = EngineWorld(tmp_path / "ledger.db")
     made.settle_in()
-    return made
+    yield made
+    made.engine.close()
 
 
 def wal_of(path: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine_world import EngineWorld
 from made_up_consortium import Consortium, make
-from world import ADMIN, LIBERAL, START_MS, World, genesis, key, node
+from world import ADMIN, LIBERAL, SEALING, START_MS, World, genesis, key, node
 
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest, encode
@@ -92,7 +92,7 @@ def transactions() -> tuple[bytes, ...]:
     world.post("b", Tick(phase=Phase.CONSENT, view=0), world.session(second))
     third = world.open(nonce=b"6" * 16)
     world.post("asker", AbortRequest(reason="enough"), world.session(third))
-    keys = (key("new").public, bytes(32))
+    keys = (key("new").public, SEALING.public)
     proof = key("new").sign(rotation_digest(world.genesis.chain, node("b"), *keys))
     world.post("b", RotateKey(signing_key=keys[0], sealing_key=keys[1], proof=proof))
     world.post("c", Withdraw(issued_ms=5))
@@ -156,7 +156,7 @@ def messages() -> tuple[Message, ...]:
         Submit(transaction=transactions()[0]),
         Submitted(transaction=TransactionId(bytes(32)), code="busy", message="too many wait"),
         Follow(height=3, nonce=bytes(16)),
-        Blocks(blocks=blocks()[:2], head=9, nonce=bytes(16)),
+        Blocks(blocks=blocks()[:2], head=9, nonce=bytes(16), sent_ms=START_MS),
         Reveal(author=name, nonce=bytes(32), release=releases()[0]),
         AskReveal(authors=(name, node("b"))),
         Vote(block=bytes(32), signature=bytes(64)),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import ADMIN, LIBERAL, START_MS, World, key, node
+from world import ADMIN, LIBERAL, SEALING, START_MS, World, key, node
 
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
@@ -222,8 +222,8 @@ def test_a_revoked_member_is_out_from_the_next_epoch_on(world: World) -> None:
 def test_a_rotated_key_signs_from_the_next_epoch_on(world: World) -> None:
     new = SigningKey.from_bytes(digest(b"new"))
     chain = world.genesis.chain
-    proof = new.sign(rotation_digest(chain, node("a"), new.public, bytes(32)))
-    world.post("a", RotateKey(signing_key=new.public, sealing_key=bytes(32), proof=proof))
+    proof = new.sign(rotation_digest(chain, node("a"), new.public, SEALING.public))
+    world.post("a", RotateKey(signing_key=new.public, sealing_key=SEALING.public, proof=proof))
     assert world.code("a", Withdraw(issued_ms=1)) == ""
     world.now_ms = START_MS + DAY_MS + 5
     assert world.code("a", SetPolicy(policy=Policy(version=2))) == "bad-signature"

@@ -9,7 +9,7 @@ import cbor2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import ADMIN, CODEBOOK, LIBERAL, World, key, node
+from world import ADMIN, CODEBOOK, LIBERAL, SEALING, World, key, node
 
 from comitia.core.codec import digest, encode, to_plain
 from comitia.core.envelope import VERSION, Envelope, Header
@@ -67,7 +67,7 @@ def good_ones(world: World, session: Session) -> dict[type, Transaction]:
     said = tuple(world.signed("a", Consent(answer=answer), session) for answer in (True, False))
     return {
         RegisterMember: RegisterMember(membership=world.membership("newcomer", (Role.PROVIDER.value,))),
-        RotateKey: RotateKey(signing_key=key("n").public, sealing_key=bytes(32), proof=bytes(64)),
+        RotateKey: RotateKey(signing_key=key("n").public, sealing_key=SEALING.public, proof=bytes(64)),
         RevokeMember: RevokeMember(node=node("c"), reason="left", signatures=(admitted,)),
         RegisterCodebook: RegisterCodebook(digest=digest(b"2"), size=5, references=3, leaf_labels=("x", "")),
         RegisterProfile: RegisterProfile(record=record),

@@ -5,13 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from world import ADMIN, START_MS, World, key, node
+from hypothesis import given
+from hypothesis import strategies as st
+from world import ADMIN, SEALING, START_MS, World, key, node
 
 from comitia.core.codec import digest
-from comitia.core.crypto import SigningKey
-from comitia.core.errors import DamagedError
+from comitia.core.crypto import SigningKey, can_be_sealed_for, seal
+from comitia.core.errors import DamagedError, ProtocolError
 from comitia.ledger.block import BlockHeader
-from comitia.ledger.genesis import DAY_MS, Parameters, Role, codebook_digest, revocation_digest, sign_as_admin
+from comitia.ledger.genesis import (
+    DAY_MS,
+    Membership,
+    Parameters,
+    Role,
+    codebook_digest,
+    revocation_digest,
+    sign_as_admin,
+)
 from comitia.ledger.merkle import root
 from comitia.ledger.proof import Proof, make_proof, verify_proof
 from comitia.ledger.requests import MAX_OPEN_REQUESTS
@@ -39,6 +49,7 @@ from comitia.ledger.transactions import (
 
 NEW_KEY = SigningKey.from_bytes(digest(b"new"))
 MODEL = b"model"
+FIELD = 2**255 - 19
 
 
 def revocation(world: World, name: str) -> RevokeMember:
@@ -46,9 +57,9 @@ def revocation(world: World, name: str) -> RevokeMember:
     return RevokeMember(node=node(name), reason="left", signatures=(signature,))
 
 
-def rotation(world: World, name: str) -> RotateKey:
-    wanted = rotation_digest(world.genesis.chain, node(name), NEW_KEY.public, bytes(32))
-    return RotateKey(signing_key=NEW_KEY.public, sealing_key=bytes(32), proof=NEW_KEY.sign(wanted))
+def rotation(world: World, name: str, sealing: bytes = SEALING.public) -> RotateKey:
+    wanted = rotation_digest(world.genesis.chain, node(name), NEW_KEY.public, sealing)
+    return RotateKey(signing_key=NEW_KEY.public, sealing_key=sealing, proof=NEW_KEY.sign(wanted))
 
 
 # --- epochs and revocation ----------------------------------------------------------------------------
@@ -282,3 +293,31 @@ def test_an_id_does_not_depend_on_the_signature(world: World) -> None:
     """A transaction's id covers what was signed, so no second valid signature makes a second transaction."""
     envelope, _ = parse(world.signed("a", Withdraw(issued_ms=1)))
     assert replace(envelope, signature=bytes(64)).digest == envelope.digest
+
+
+UNUSABLE = [
+    0, 1, FIELD - 1, FIELD, FIELD + 1, 2**255, 2**255 + 1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("coordinate", UNUSABLE)
+def test_a_sealing_key_that_seals_nothing_is_refused(world: World, coordinate: int) -> None:
+    key_bytes = coordinate.to_bytes(32, "little")
+    with pytest.raises(ProtocolError, match="nothing can be sealed"):
+        seal(key_bytes, b"", info=b"")
+    rotated = rotation(world, "a", key_bytes)
+    credential = replace(world.membership("newcomer", ("provider",)).credential, sealing_key=key_bytes)
+    membership = Membership(credential=credential, signatures=(sign_as_admin(ADMIN, credential.digest),))
+    assert world.code("a", rotated) == world.code("newcomer", RegisterMember(membership=membership)) == "bad-key"
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_what_can_be_sealed_for_is_what_sealing_takes(key_bytes: bytes) -> None:
+    try:
+        seal(key_bytes, b"", info=b"")
+    except ProtocolError:
+        assert not can_be_sealed_for(key_bytes)
+    else:
+        assert can_be_sealed_for(key_bytes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest
-from comitia.core.crypto import SigningKey
+from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.ids import NodeId, SessionId, node_id
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.genesis import Credential, Genesis, Membership, Parameters, Role, SuperNodeEntry, sign_as_admin
@@ -31,6 +31,7 @@ from comitia.retrieval.profile import RetrievalRecord
 
 START_MS = 1_700_000_000_000
 CODEBOOK = digest(b"codebook")
+SEALING = SealingKey.from_bytes(digest(b"sealing"))
 ADMIN = SigningKey.from_bytes(digest(b"admin"))
 MODEL, MODEL_SIZE = digest(b"model"), 5
 LIBERAL = PolicyRule(
@@ -119,7 +120,7 @@ class World:
             name=name,
             roles=roles,
             signing_key=key(name).public,
-            sealing_key=bytes(32),
+            sealing_key=SEALING.public,
             issued_ms=START_MS,
         )
         return Membership(credential=credential, signatures=(sign_as_admin(ADMIN, credential.digest),))

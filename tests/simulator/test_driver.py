@@ -28,7 +28,7 @@ def test_a_bad_block_behind_a_good_one_undoes_nothing_that_the_good_one_led_to()
         sender=world.machines[1].node_id,
         registered=True,
         session=b"",
-        message=Blocks(blocks=(good, b"no block"), head=2, nonce=node.run_nonce),
+        message=Blocks(blocks=(good, b"no block"), head=2, nonce=node.run_nonce, sent_ms=machine.now_ms()),
     )
     machine.act(lambda: node.on_received(poison))
     (session,) = node.application.open_sessions()
@@ -63,7 +63,7 @@ def test_only_an_answer_to_this_run_says_that_no_block_is_missing(late: bool) ->
     machine.boot()
     node = machine.node
     nonce = before.run_nonce if late else node.run_nonce
-    answer = Blocks(blocks=(), head=node.engine.height, nonce=nonce)
+    answer = Blocks(blocks=(), head=node.engine.height, nonce=nonce, sent_ms=machine.now_ms())
     machine.act(
         lambda: node.on_received(Received(sender=node.super_node, registered=True, session=b"", message=answer))
     )

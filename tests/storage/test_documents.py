@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -32,6 +33,29 @@ def test_csv_jsonl_and_parquet_say_the_same(tmp_path: Path) -> None:
         assert read(tmp_path / name) == expected, name
     assert len(read(str(tmp_path / "*.csv"))) == 2
     assert len(read(tmp_path)) == 6
+
+
+def test_a_parquet_file_that_makes_its_reader_panic_or_abort_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from arro3.core import Array, DataType, Table
+    from arro3.io import write_parquet
+
+    path = tmp_path / "a.parquet"
+    texts = Array([f"document {number}" for number in range(300)], DataType.utf8())
+    write_parquet(Table.from_pydict({"text": texts}), str(path))
+    whole, draw, refused = path.read_bytes(), Random(1), 0
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for _ in range(8):
+        at = draw.randrange(footer, len(whole) - 8)
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :])
+        try:
+            read(path, Columns(text="text"))
+        except InputError as error:
+            refused += 1
+            assert error.code in ("unreadable-file", "unknown-column")
+    assert refused > 2
+    assert not capfd.readouterr().err
 
 
 def test_logs_have_a_document_a_line_and_folders_a_label_each(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
 from collections import namedtuple
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from comitia.core.errors import StorageError
+from comitia.core.errors import ComitiaError, DamagedError, StorageError
+from comitia.core.ids import SessionId, TransactionId
 from comitia.storage.node import NodeStore
 
 _Usage = namedtuple("_Usage", "total used free")
@@ -53,3 +56,102 @@ def test_a_database_that_may_not_grow_is_a_full_disk_and_keeps_what_it_had(tmp_p
     assert store.fact("kept") == b"before"
     assert store.fact("large") is None
     store.close()
+
+
+SESSION = SessionId(b"s" * 32)
+
+
+def filled(path: Path) -> Path:
+    """A store with one row in every table, closed."""
+    store = NodeStore(path)
+    store.remember(SESSION, b"promised")
+    store.queue(TransactionId(b"t" * 32), SESSION, "consent/1", b"signed")
+    store.keep_artefact(b"d" * 32, b"model")
+    store.keep_release(b"k" * 32, b"release")
+    store.note("owner-settings", b"allows nothing")
+    store.ask_owner(SESSION, "asks for pumps")
+    store.close()
+    return path
+
+
+def contents(store: NodeStore) -> list[object]:
+    kept = [store.memories(), store.outbox(), store.fact("owner-settings"), store.questions()]
+    return [*kept, store.artefact(b"d" * 32), store.release(b"k" * 32)]
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("memory", "value = x'00'"),
+        ("memory", "session = x'00'"),
+        ("outbox", "kind = 'consent/2'"),
+        ("fact", "name = 'owner-setting'"),
+        ("fact", "value = 'allows nothing'"),
+        ("question", "answer = 1"),
+    ],
+)
+def test_an_altered_row_is_named_and_the_store_does_not_open(tmp_path: Path, table: str, change: str) -> None:
+    path = filled(tmp_path / "node.db")
+    alter(path, table, change)
+    with pytest.raises(DamagedError, match=f"table '{table}'") as caught:
+        NodeStore(path)
+    assert (caught.value.code, caught.value.values["table"]) == ("store-damaged", table)
+    assert "backup" in caught.value.hint
+
+
+@pytest.mark.parametrize("table", ["artefact", "release"])
+def test_what_can_be_made_again_is_dropped_and_said(
+    tmp_path: Path, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = filled(tmp_path / "node.db")
+    alter(path, table, "value = x'00'")
+    store = NodeStore(path)
+    assert (store.artefact(b"d" * 32) is None, store.release(b"k" * 32) is None) == (
+        table == "artefact",
+        table == "release",
+    )
+    assert f"table '{table}'" in caplog.text
+    store.keep_artefact(b"d" * 32, b"model")
+    assert store.artefact(b"d" * 32) == b"model"
+    store.close()
+
+
+def test_no_flipped_bit_changes_what_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is found, or it lies where nothing is kept."""
+    caplog.set_level(logging.CRITICAL)
+    path = filled(tmp_path / "node.db")
+    whole, draw, found = path.read_bytes(), Random(4), 0
+    before = contents(NodeStore(path))
+    places = [at for at in range(len(whole)) if whole[at]]
+    for at in draw.sample(places, 400):
+        broken = tmp_path / "broken.db"
+        broken.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :])
+        try:
+            store = NodeStore(broken)
+            try:
+                after = contents(store)
+            finally:
+                store.close()
+        except ComitiaError:
+            found += 1
+        else:
+            assert after[:4] == before[:4]
+            assert all(now in (was, None) for was, now in zip(before[4:], after[4:], strict=True))
+            found += after != before
+    assert found > 100
+
+
+def test_an_answer_is_kept_and_only_for_what_was_asked(tmp_path: Path) -> None:
+    store = NodeStore(filled(tmp_path / "node.db"))
+    store.answer_question(SESSION, True)
+    store.answer_question(SessionId(b"x" * 32), True)
+    store.ask_owner(SESSION, "asks again")
+    assert [(q.request, q.answer) for q in store.questions()] == [("asks for pumps", True)]
+    store.close()
+
+
+def alter(path: Path, table: str, change: str) -> None:
+    db = sqlite3.connect(path)
+    with db:
+        db.execute(f"UPDATE {table} SET {change}")
+    db.close()

@@ -52,7 +52,7 @@ class Chronicle:
     def height(self) -> int:
         return len(self._blocks)
 
-    def members(self) -> dict[str, Member]:
+    def members(self) -> dict[NodeId, Member]:
         """Everybody who was ever admitted, by node id."""
         return {member.node: member for member in self._application.members()}
 

@@ -23,6 +23,7 @@ _SECTIONS: Final[dict[str, Verbs]] = {
         "init": ("comitia.app.commands.consortium", "Found one: genesis, administrator's keys, first super node."),
         "join": ("comitia.app.commands.consortium", "Make a node's keys and its request to join."),
         "approve": ("comitia.app.commands.consortium", "Admit a node (administrator)."),
+        "revoke": ("comitia.app.commands.consortium", "Exclude a member (administrator)."),
         "codebook": ("comitia.app.commands.codebook", "Build, inspect and publish what all members know."),
     },
     "Run nodes": {

@@ -1,14 +1,17 @@
-"""Founding a consortium and letting nodes in: `comitia init`, `join`, `approve`."""
+"""Founding a consortium, letting nodes in and excluding them: `comitia init`, `join`, `approve`, `revoke`."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from comitia.core.crypto import SigningKey
+from comitia.app.audit import Chronicle
+from comitia.core.crypto import SigningKey, can_be_sealed_for
 from comitia.core.errors import ConfigurationError, InputError
-from comitia.core.ids import node_id
+from comitia.core.ids import NodeId, node_id
+from comitia.driver.revocations import keep_pending, pending
 from comitia.ledger.genesis import (
     MAX_NAME_LENGTH,
     Credential,
@@ -18,8 +21,11 @@ from comitia.ledger.genesis import (
     Role,
     SignedGenesis,
     SuperNodeEntry,
+    revocation_digest,
     sign_as_admin,
 )
+from comitia.ledger.records import NEVER, Member
+from comitia.ledger.transactions import RevokeMember, check_bounds
 from comitia.storage.folder import (
     Approval,
     ConsortiumFolder,
@@ -30,6 +36,7 @@ from comitia.storage.folder import (
     write_record,
 )
 from comitia.storage.keys import create_keys, read_signing_key, write_secret
+from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import write_toml
 from comitia.transport import certificates
 from comitia.transport.endpoint import Endpoint
@@ -146,6 +153,12 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
     signed = consortium.load_genesis()
     request = read_record(request_file, JoinRequest)
     listens = Role.SUPER_NODE.value in request.roles
+    if not can_be_sealed_for(request.sealing_key):
+        raise InputError(
+            f"nothing can be sealed for the sealing key in {request_file}",
+            code="bad-key",
+            hint="have the node joined anew with `comitia join`, in another folder",
+        )
     credential = Credential(
         chain=signed.genesis.chain,
         organisation=request.organisation,
@@ -174,6 +187,63 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
     target = output or request_file.with_name("membership.comitia")
     write_record(target, approval)
     return target
+
+
+def revoke(consortium: ConsortiumFolder, who: str, reason: str) -> tuple[Member, int]:
+    """Sign a member's revocation, and leave it to the super node, which brings it to the ledger, now or when it starts.
+
+    Parameters
+    ----------
+    consortium : ConsortiumFolder
+        With the administrator's keys, and the super node's folder.
+    who : str
+        Node id or name.
+    reason : str
+        For all to read.
+
+    Returns
+    -------
+    Member
+        Who it is.
+    int
+        When the next epoch begins, ms since 1970, UTC: from then on it is no member, if the ledger has it by then.
+
+    Raises
+    ------
+    InputError
+        No member, or several, are called so; or it is the super node, without which there is no ledger.
+    ConfigurationError
+        It is revoked already.
+    """
+    genesis = consortium.load_genesis().genesis
+    member = _member_called(Chronicle(consortium.super_node.path).members(), who)
+    if any(entry.node == member.node for entry in genesis.super_nodes):
+        raise InputError(f"{who} orders the ledger: without it nothing could be revoked", code="is-super-node")
+    if member.revoked_from != NEVER:
+        raise ConfigurationError(f"{who} is revoked already", code="already-there")
+    admin = read_signing_key(consortium.admin_key)
+    signature = sign_as_admin(admin, revocation_digest(genesis.chain, member.node, reason))
+    body = RevokeMember(node=member.node, reason=reason, signatures=(signature,))
+    check_bounds(body)
+    store = NodeStore(consortium.super_node.store)
+    try:
+        others = tuple(waiting for waiting in pending(store) if waiting.node != member.node)
+        keep_pending(store, (*others, body))
+    finally:
+        store.close()
+    epoch_ms = genesis.parameters.epoch_ms
+    return member, genesis.created_ms + (genesis.epoch_at(time.time_ns() // 1_000_000) + 1) * epoch_ms
+
+
+def _member_called(members: Mapping[NodeId, Member], who: str) -> Member:
+    found = [member for node, member in members.items() if who in (node, member.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        nodes = ", ".join(member.node for member in found)
+        raise InputError(f"{len(found)} members are called {who!r}", code="ambiguous-member", hint=f"name one: {nodes}")
+    names = ", ".join(sorted({member.name for member in members.values()}))
+    raise InputError(f"no member is called {who!r}", code="unknown-member", hint=f"members: {names}")
 
 
 def _check_name(text: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from comitia.app.audit import Chronicle
 from comitia.app.node.opening import is_running
 from comitia.core.errors import ComitiaError, InputError
+from comitia.driver.clocks import disagreement
 from comitia.driver.node import STOP_FACT
 from comitia.ledger.genesis import Role
 from comitia.storage.budget import BudgetFile
@@ -109,6 +110,7 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
         ),
         ("budget", lambda: _budget(node)),
         ("super node", lambda: _reach(node)),
+        ("clock", lambda: _clock(node)),
     ]
     for check, look in checks:
         try:
@@ -147,6 +149,19 @@ def _budget(node: NodeFolder) -> str:
     if not node.budget.exists() and not node.vectors.exists():
         return "none yet"
     return f"{len(BudgetFile.read(node.budget).entries)} entries, chain whole"
+
+
+def _clock(node: NodeFolder) -> str:
+    if not node.store.exists():
+        return "not compared yet"
+    store = NodeStore(node.store)
+    try:
+        found = disagreement(store)
+    finally:
+        store.close()
+    if found:
+        raise InputError(found, code="wrong-time", hint="set this machine's clock; if it is right, the super node's")
+    return "nothing heard against it"
 
 
 def _reach(node: NodeFolder) -> str:

@@ -7,10 +7,10 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Timer
 from types import TracebackType
 from typing import Final
 
@@ -24,7 +24,7 @@ from comitia.storage.folder import ConsortiumFolder, NodeFolder
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 
-READY_S: Final = 30.0
+READY_S: Final = 60.0
 STOP_S: Final = 5.0
 STATE_FILE: Final = "local.json"
 
@@ -210,16 +210,18 @@ def await_ready(node: LocalNode) -> None:
     Raises
     ------
     UnavailableError
-        If it ends or stays silent; with the last line of its log.
+        If it ends, or stays silent until patience does, which ends it; with the last line of its log.
     """
     process = node.process
     assert process is not None and process.stdout is not None
-    deadline = time.monotonic() + READY_S
-    for line in process.stdout:
-        if json.loads(line).get("event") == "ready":
-            return
-        if time.monotonic() > deadline:
-            break
+    patience = Timer(READY_S, process.kill)  # which ends its output, and so the loop
+    patience.start()
+    try:
+        for line in process.stdout:
+            if json.loads(line).get("event") == "ready":
+                return
+    finally:
+        patience.cancel()
     lines = (node.folder / "node.log").read_text(encoding="utf-8").strip().splitlines() or ["no word in its log"]
     raise UnavailableError(
         f"{node.name} did not start: {lines[-1]}",

@@ -24,10 +24,10 @@ OWN_PROFILE: Final = "(own profile)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """What one requester has had on one category, epsilons in millionths.
+    """What one organisation has had on one category, epsilons in millionths.
 
-    requester : node id; empty for this provider's own profile, which everybody may read.
-    name : the requester's name, where the ledger knows it.
+    requester : the organisation; empty for this provider's own profile, which everybody may read.
+    name : the same for people.
     category : categories asked for, with commas; "all" where none was named.
     spent_micro, reserved_micro : over a life.
     left_micro : the largest epsilon of one more release that every cap on it allows; 0 where no rule is for it.
@@ -45,7 +45,7 @@ class Use:
 class Limit:
     """One cap and how much of it is used.
 
-    requester : whom it holds for: a node id, or as the policy's rule names it; empty for all together.
+    requester : whom it holds for: an organisation, or as the policy's rule names it; empty for all together.
     name : the same for people.
     line : the cap, spent, reserved, left.
     """
@@ -57,7 +57,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """A provider's statement: `uses` by requester and category, and every cap that applies."""
+    """A provider's statement: `uses` by organisation and category, and every cap that applies."""
 
     uses: tuple[Use, ...]
     limits: tuple[Limit, ...]
@@ -69,27 +69,30 @@ class _Account:
 
     book: Book
     settings: OwnerSettings
-    members: dict[str, Member]
+    members: dict[NodeId, Member]
     now_ms: int
 
-    def name(self, requester: str) -> str:
-        member = self.members.get(requester)
-        return member.name if member else requester
+    def nodes(self, organisation: str) -> list[NodeId]:
+        return [node for node, member in self.members.items() if member.organisation == organisation]
 
-    def organisation(self, requester: str) -> str:
-        member = self.members.get(requester)
+    def name(self, requester: str) -> str:
+        """An organisation's name, also where a rule names one of its nodes."""
+        member = self.members.get(NodeId(requester))
         return member.organisation if member else requester
 
-    def rules(self, requester: str, categories: Sequence[str] | None = None) -> list[PolicyRule]:
-        """The policy's rules for a requester; for some categories, or with None for any at all."""
+    def rules(self, organisation: str, categories: Sequence[str] | None = None) -> list[PolicyRule]:
+        """The policy's rules for an organisation or one of its nodes; for some categories, or with None for any."""
         return [
             rule
             for rule in self.settings.policy.rules
-            if covers(
-                rule,
-                requester=NodeId(requester),
-                organisation=self.organisation(requester),
-                categories=rule.categories if categories is None else categories,
+            if any(
+                covers(
+                    rule,
+                    requester=node,
+                    organisation=organisation,
+                    categories=rule.categories if categories is None else categories,
+                )
+                for node in (self.nodes(organisation) or [NodeId("")])
             )
         ]
 
@@ -150,8 +153,8 @@ def _limits(account: _Account) -> Iterator[Limit]:
     yield Limit(requester="", name=ALL_TOGETHER, line=account.lines()[0])
     asked = sorted({entry.ask.requester for entry in account.book.entries.values()} - {""})
     for rule in account.settings.policy.rules:
-        known = [requester for requester in asked if rule in account.rules(requester)]
-        names = {name for requester in known for name in (requester, account.organisation(requester))}
+        known = [organisation for organisation in asked if rule in account.rules(organisation)]
+        names = {name for organisation in known for name in (organisation, *account.nodes(organisation))}
         for requester in [*known, *(name for name in rule.requesters if name not in names)]:
             name = account.name(requester) if requester != ANYONE else "any other member" if known else "any member"
             for line in account.lines(requester, rule)[1:]:

@@ -16,6 +16,20 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from comitia.core.errors import ProtocolError
 
 SIGNATURE_BYTES = 64
+SEALING_KEY_BYTES = 32
+
+_FIELD = 2**255 - 19
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _FIELD - 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
+"""Coordinates of the points of Curve25519, and of its twist, whose order divides 8: whatever secret they meet, what is
+agreed on is 0 (RFC 7748, section 6.1)."""
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
@@ -92,6 +106,12 @@ class SealingKey:
             return _SUITE.decrypt(sealed, self._key, info=info)
         except (InvalidTag, ValueError) as error:
             raise ProtocolError("a sealed message does not open", code="not-for-me") from error
+
+
+def can_be_sealed_for(key: bytes) -> bool:
+    """Whether 32 bytes are an X25519 key for which something can be sealed; a function of the bytes alone."""
+    coordinate = int.from_bytes(key, "little") & (2**255 - 1)  # the highest bit is ignored by everyone
+    return len(key) == SEALING_KEY_BYTES and coordinate % _FIELD not in _SMALL_ORDER
 
 
 def seal(public: bytes, plaintext: bytes, *, info: bytes) -> bytes:

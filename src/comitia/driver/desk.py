@@ -11,8 +11,10 @@ from comitia.core.errors import ComitiaError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.node import Node
 from comitia.driver.ports import Admission
+from comitia.driver.revocations import keep_pending, pending
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
+from comitia.ledger.records import NEVER
 from comitia.ledger.session import Phase
 from comitia.ledger.transactions import (
     MAX_TRANSACTION_BYTES,
@@ -59,6 +61,9 @@ class Desk:
         self._state = super_node.DeskState()
         self._recording: dict[TransactionId, TransactionId] = {}
         self._proofs: dict[SessionId, bytes] = {}
+        self._admitted_epoch = node.application.epoch
+        self._revoking: set[NodeId] = set()
+        node.on_membership(self._revoke)
         for session in node.application.sessions():
             if session.phase is Phase.SEALED:
                 self._hold(session.id)
@@ -77,8 +82,12 @@ class Desk:
                 pass
 
     def on_block(self, block: Block, applied: Applied) -> None:
-        if any(result.type in _MEMBERSHIP and not result.code for result in applied.results):
+        changed = any(result.type in _MEMBERSHIP and not result.code for result in applied.results)
+        if changed or self._node.application.epoch != self._admitted_epoch:  # who is revoked leaves with an epoch
+            self._admitted_epoch = self._node.application.epoch
             self._node.wake_at(_ADMISSION, self._node.now_ms() + ADMIT_AFTER_MS)
+        if any(result.type == type_name(RevokeMember) for result in applied.results):
+            self._revoke()
         for session_id in applied.changed_sessions:
             session = self._node.application.session(session_id)
             if session is not None and session.phase in (Phase.SEALED, Phase.ABORTED):
@@ -97,7 +106,8 @@ class Desk:
         self._step(super_node.Ticked())
 
     def on_store_changed(self) -> None:
-        """Commands write nothing for the desk."""
+        """An administrator may have revoked a member."""
+        self._revoke()
 
     # --- ordering -----------------------------------------------------------------------------------
 
@@ -191,7 +201,9 @@ class Desk:
         engine = self._node.engine
         last = min(engine.height, question.height + BLOCKS_AT_ONCE)
         blocks = tuple(engine.block(number).to_bytes() for number in range(question.height + 1, last + 1))
-        self._node.send(to, b"", Blocks(blocks=blocks, head=engine.height, nonce=question.nonce))
+        self._node.send(
+            to, b"", Blocks(blocks=blocks, head=engine.height, nonce=question.nonce, sent_ms=self._node.now_ms())
+        )
 
     def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
         public = self._node.application.codebook(question.digest) is not None
@@ -204,6 +216,22 @@ class Desk:
             piece = data[start : start + PART_BYTES]
             part = Artefact(digest=question.digest, part=question.part, parts=parts, data=piece)
         self._node.send(to, b"", part)
+
+    def _revoke(self) -> None:
+        """Bring to the ledger what an administrator has signed, and forget it once it is there."""
+        node = self._node
+        signed = pending(node.store)
+        due = tuple(
+            body
+            for body in signed
+            if (member := node.application.member(body.node)) is not None and member.revoked_from == NEVER
+        )
+        if due != signed:
+            keep_pending(node.store, due)
+        for body in due:
+            if body.node not in self._revoking:
+                self._revoking.add(body.node)
+                node.post(b"", body)
 
     def _admit(self) -> None:
         """Let exactly the active members take part on the wire."""

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError, UnavailableError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.clocks import Clocks
 from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block
@@ -132,6 +133,7 @@ class Node:
         self._followed_ms = 0
         self._known_head = -1
         self.run_nonce = draw(NONCE_BYTES)
+        self._clocks = Clocks(store, genesis.parameters.request_window_ms)
         self._joining = TransactionId(b"")
         self._seen_writes = store.changed_elsewhere()
         self._when_member: list[Callable[[], None]] = []
@@ -336,7 +338,8 @@ class Node:
         match received.message:
             case Blocks(nonce=nonce) if nonce != self.run_nonce:
                 log.info("an answer to an earlier run of this node came late")
-            case Blocks(blocks=blocks, head=head):
+            case Blocks(blocks=blocks, head=head, sent_ms=sent_ms):
+                self._clocks.compare(self.now_ms(), sent_ms)
                 self._known_head = max(self._known_head, head)
                 self._on_blocks(blocks)
                 if blocks and self.engine.height < head:

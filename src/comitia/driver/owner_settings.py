@@ -32,7 +32,7 @@ class OwnerSettings:
     withdrawn: bool = False
 
     def limits(self, unit: Unit, requester: str = "", rule: PolicyRule | None = None) -> Limits:
-        """The caps that hold for a requester under a rule of the policy."""
+        """The caps that hold for a requesting organisation under a rule of the policy."""
         caps = [Cap(span=Span.LIFE, epsilon_micro=self.total_epsilon_micro)]
         if rule is not None:
             caps += [

@@ -269,7 +269,7 @@ class Provider:
             if self._reusable(session) is not None:
                 return Decided(answer=True, reason="")
             self._confirm(session)
-            limits = self._settings.limits(self._unit, session.requester, rule)
+            limits = self._settings.limits(self._unit, self._asking(session), rule)
             self._budget.reserve(limits, self._by_both_clocks(self._session_ask(session)))
         except StorageError as error:
             log.error("session %s: %s", session.id.hex()[:12], error.message)
@@ -369,7 +369,13 @@ class Provider:
 
     def _session_ask(self, session: Session) -> Ask:
         category = ",".join(session.task.categories)
-        return self._ask(session.id, session.id, session.requester, category, self._terms(session), session.opened_ms)
+        return self._ask(
+            session.id, session.id, self._asking(session), category, self._terms(session), session.opened_ms
+        )
+
+    def _asking(self, session: Session) -> str:
+        """Whose caps a request counts under: its organisation's, however many nodes it asks from."""
+        return self._node.application.require_member(session.requester).organisation
 
     def _by_both_clocks(self, ask: Ask) -> Ask:
         """The ask judged by the ledger's clock, which a super node sets, and by the own one: whichever counts more."""

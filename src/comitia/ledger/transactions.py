@@ -15,7 +15,7 @@ from typing import Final
 
 from comitia.consensus.quality import Score
 from comitia.core.codec import decode, digest, encode
-from comitia.core.crypto import SIGNATURE_BYTES, SigningKey
+from comitia.core.crypto import SEALING_KEY_BYTES, SIGNATURE_BYTES, SigningKey, can_be_sealed_for
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id
@@ -594,7 +594,7 @@ def check_bounds(body: Transaction) -> None:
     Raises
     ------
     ProtocolError
-        Code ``out-of-bounds``, naming the field.
+        Code ``out-of-bounds``, naming the field; ``bad-key`` for a sealing key that seals nothing.
     """
     match body:
         case RegisterMember(membership=membership):
@@ -602,11 +602,11 @@ def check_bounds(body: Transaction) -> None:
             for name in ("organisation", "name"):
                 _text(name, getattr(credential, name), MAX_TEXT, empty=False)
             _size("signing_key", credential.signing_key, 32)
-            _size("sealing_key", credential.sealing_key, 32)
+            _sealing_key(credential.sealing_key)
             _distinct("roles", credential.roles)
         case RotateKey():
             _size("signing_key", body.signing_key, 32)
-            _size("sealing_key", body.sealing_key, 32)
+            _sealing_key(body.sealing_key)
             _size("proof", body.proof, SIGNATURE_BYTES)
         case RevokeMember():
             _text("reason", body.reason, MAX_REASON)
@@ -709,6 +709,12 @@ def _range(field: str, value: int, low: int, high: int) -> None:
 def _size(field: str, value: bytes, size: int) -> None:
     if len(value) != size:
         raise _out_of_bounds(field, f"has {len(value)} bytes, must have {size}")
+
+
+def _sealing_key(value: bytes) -> None:
+    _size("sealing_key", value, SEALING_KEY_BYTES)
+    if not can_be_sealed_for(value):
+        raise ProtocolError("nothing can be sealed for sealing_key: its point has a small order", code="bad-key")
 
 
 def _text(field: str, value: str, limit: int, *, empty: bool = True) -> None:

@@ -73,11 +73,13 @@ class Blocks:
     blocks : canonical bytes of each, lowest first; may be empty.
     head : the height that the sender stands at.
     nonce : of the question.
+    sent_ms : the sender's clock, UTC milliseconds.
     """
 
     blocks: tuple[bytes, ...]
     head: int
     nonce: bytes
+    sent_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -276,7 +276,7 @@ class PoisonBlocks(Strategy):
         def spread() -> None:
             for other in machine.world.machines:
                 if other is not machine and other.node is not None:
-                    poison = Blocks(blocks=blocks, head=head, nonce=other.node.run_nonce)
+                    poison = Blocks(blocks=blocks, head=head, nonce=other.node.run_nonce, sent_ms=other.now_ms())
                     node.say(other.node_id, b"", poison)
 
         machine.act(spread)

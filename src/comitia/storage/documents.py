@@ -10,6 +10,8 @@ import csv
 import glob
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ _BOM = b"\xef\xbb\xbf"
 _TABLES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _PARQUET_MAGIC = b"PAR1"
 _PARQUET_ROWS = 256
+_READ_ALL = "import sys; from arro3.io import read_parquet; [None for _ in read_parquet(sys.argv[1])]"
 _REPORT_EVERY = 256
 
 
@@ -279,6 +282,7 @@ def _read_parquet(path: Path, columns: Columns, largest: int) -> Iterator[Docume
     from arro3.io import read_parquet
 
     _require_footer(path)
+    _require_readable(path)
     try:
         batches = read_parquet(str(path), batch_size=_PARQUET_ROWS)
         places = _places(list(batches.schema.names), columns, path)
@@ -292,13 +296,10 @@ def _read_parquet(path: Path, columns: Columns, largest: int) -> Iterator[Docume
         raise
     except Exception as error:
         raise _not_parquet(path, str(error)) from error
-    except BaseException as error:
-        # The reader gives up on a damaged footer with a panic, which is no Exception.
-        raise _not_parquet(path, "its footer is damaged") from error
 
 
 def _require_footer(path: Path) -> None:
-    """Refuse what is plainly no Parquet file, or one cut short: the reader would write a panic on standard error.
+    """Refuse what is plainly no Parquet file, or one cut short, and say which.
 
     A file is PAR1, data, the footer, the footer's length in 4 bytes, little-endian, PAR1.
     """
@@ -314,6 +315,13 @@ def _require_footer(path: Path) -> None:
         raise _not_parquet(path, "it does not begin as one")
     if end[4:] != _PARQUET_MAGIC or int.from_bytes(end[:4], "little") > size - 12:
         raise _not_parquet(path, "its end is missing; it was cut short")
+
+
+def _require_readable(path: Path) -> None:
+    """Let another process read the file first: of some damage in a footer the reader does not tell, it aborts."""
+    command = [sys.executable, "-P", "-c", _READ_ALL, str(path)]
+    if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode:
+        raise _not_parquet(path, "its footer or a page of it is damaged")
 
 
 def _not_parquet(path: Path, reason: str) -> InputError:

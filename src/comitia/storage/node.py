@@ -1,28 +1,39 @@
-"""A node's durable memory: what it promised, what it still has to send, what it may serve again. SQLite."""
+"""A node's durable memory: what it promised, what it still has to send, what it may serve again. SQLite.
+
+Every row carries a checksum over its table, key and values, since SQLite hands out flipped bits without a word. Rows
+are checked when they are read, and all but the artefacts once at opening: a key that has changed is found by nobody
+who looks for it. Releases and artefacts can be made or fetched again, so a damaged one is dropped, and said; with
+anything else damaged the store does not open.
+"""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from comitia.core.errors import StorageError
+from comitia.core.codec import digest, encode
+from comitia.core.errors import DamagedError, StorageError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.ports import Question
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS memory   (session BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox   (id BLOB PRIMARY KEY, session BLOB NOT NULL, kind TEXT NOT NULL,
-                                     envelope BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS artefact (digest BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS release  (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS fact     (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS question (session BLOB PRIMARY KEY, request TEXT NOT NULL, answer INTEGER)
-                                     WITHOUT ROWID;
-"""
+log = logging.getLogger("comitia.store")
+
+_TABLES: Final = {
+    "memory": "session BLOB PRIMARY KEY, value BLOB NOT NULL",
+    "outbox": "id BLOB PRIMARY KEY, session BLOB NOT NULL, kind TEXT NOT NULL, envelope BLOB NOT NULL",
+    "artefact": "digest BLOB PRIMARY KEY, value BLOB NOT NULL",
+    "release": "key BLOB PRIMARY KEY, value BLOB NOT NULL",
+    "fact": "name TEXT PRIMARY KEY, value BLOB NOT NULL",
+    "question": "session BLOB PRIMARY KEY, request TEXT NOT NULL, answer INTEGER",
+}
+"""Columns of each table, the key first; the checksum comes after them."""
+
+_MADE_AGAIN: Final = frozenset({"artefact", "release"})
 
 FULL_BELOW_BYTES: Final = 1 << 20
 """Free space below which a failed write is put down to a full disk."""
@@ -40,6 +51,8 @@ class NodeStore:
 
     Raises
     ------
+    DamagedError
+        Code ``store-damaged``, at opening and from any method that reads: names the table and the row.
     StorageError
         From any method: disk full, damaged file, no permission. The state is then as before the call.
     """
@@ -49,9 +62,24 @@ class NodeStore:
         self._together = False
         with self._guard():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
+        try:
+            self._prepare()
+            for table in _TABLES.keys() - {"artefact"}:
+                self._rows(table)
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._guard():
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
+            (fault,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+            if fault != "ok":
+                raise self._unusable(f"{self.path} is damaged: {fault}")
+            for table, columns in _TABLES.items():
+                made = f"CREATE TABLE IF NOT EXISTS {table} ({columns}, checksum BLOB NOT NULL) WITHOUT ROWID"
+                self._db.execute(made)
 
     def close(self) -> None:
         self._db.close()
@@ -74,29 +102,29 @@ class NodeStore:
 
     def changed_elsewhere(self) -> int:
         """A number that changes whenever another process wrote to this database."""
-        found = self._one("PRAGMA data_version")
-        return found if isinstance(found, int) else 0
+        with self._guard():
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def remember(self, session: SessionId, value: bytes) -> None:
-        self._write("INSERT OR REPLACE INTO memory VALUES (?, ?)", session, value)
+        self._put("memory", session, value)
 
     def memories(self) -> dict[SessionId, bytes]:
-        return {SessionId(row[0]): row[1] for row in self._all("SELECT session, value FROM memory")}
+        return {SessionId(row[0]): row[1] for row in self._rows("memory")}
 
     def forget(self, session: SessionId) -> None:
         self._write("DELETE FROM memory WHERE session = ?", session)
 
     def queue(self, transaction: TransactionId, session: bytes, kind: str, envelope: bytes) -> None:
         """Keep a signed transaction until the ledger has it."""
-        self._write("INSERT OR IGNORE INTO outbox VALUES (?, ?, ?, ?)", transaction, session, kind, envelope)
+        self._put("outbox", transaction, session, kind, envelope, once=True)
 
     def queued(self, session: bytes, kind: str) -> bytes | None:
         """The envelope already signed for this session and kind: a node never signs a second one."""
-        found = self._one("SELECT envelope FROM outbox WHERE session = ? AND kind = ?", session, kind)
-        return found if isinstance(found, bytes) else None
+        rows = self._rows("outbox", "session = ? AND kind = ?", session, kind)
+        return bytes(rows[0][3]) if rows else None
 
     def outbox(self) -> dict[TransactionId, bytes]:
-        return {TransactionId(row[0]): row[1] for row in self._all("SELECT id, envelope FROM outbox")}
+        return {TransactionId(row[0]): row[3] for row in self._rows("outbox")}
 
     def unqueue(self, transaction: TransactionId) -> None:
         self._write("DELETE FROM outbox WHERE id = ?", transaction)
@@ -106,41 +134,80 @@ class NodeStore:
 
     def keep_artefact(self, digest: bytes, value: bytes) -> None:
         """Keep public bytes (a model, a codebook) under their digest."""
-        self._write("INSERT OR IGNORE INTO artefact VALUES (?, ?)", digest, value)
+        self._put("artefact", digest, value, once=True)
 
     def artefact(self, digest: bytes) -> bytes | None:
-        found = self._one("SELECT value FROM artefact WHERE digest = ?", digest)
-        return found if isinstance(found, bytes) else None
+        return self._value("artefact", "digest", digest)
 
     def keep_release(self, key: bytes, value: bytes) -> None:
         """Keep a release, to be served again for the same question at no cost."""
-        self._write("INSERT OR REPLACE INTO release VALUES (?, ?)", key, value)
+        self._put("release", key, value)
 
     def release(self, key: bytes) -> bytes | None:
-        found = self._one("SELECT value FROM release WHERE key = ?", key)
-        return found if isinstance(found, bytes) else None
+        return self._value("release", "key", key)
 
     def note(self, name: str, value: bytes) -> None:
-        self._write("INSERT OR REPLACE INTO fact VALUES (?, ?)", name, value)
+        self._put("fact", name, value)
 
     def fact(self, name: str) -> bytes | None:
-        found = self._one("SELECT value FROM fact WHERE name = ?", name)
-        return found if isinstance(found, bytes) else None
+        return self._value("fact", "name", name)
 
     def erase(self, name: str) -> None:
         self._write("DELETE FROM fact WHERE name = ?", name)
 
     def ask_owner(self, session: SessionId, request: str) -> None:
-        self._write("INSERT OR IGNORE INTO question VALUES (?, ?, NULL)", session, request)
+        self._put("question", session, request, None, once=True)
 
     def answer_question(self, session: SessionId, answer: bool) -> None:
-        self._write("UPDATE question SET answer = ? WHERE session = ?", int(answer), session)
+        for _, request, _ in self._rows("question", "session = ?", session):
+            self._put("question", session, request, int(answer))
 
     def questions(self) -> tuple[Question, ...]:
-        rows = self._all("SELECT session, request, answer FROM question ORDER BY session")
         return tuple(
             Question(session=SessionId(row[0]), request=row[1], answer=None if row[2] is None else bool(row[2]))
-            for row in rows
+            for row in sorted(self._rows("question"))
+        )
+
+    def _value(self, table: str, key: str, wanted: bytes | str) -> bytes | None:
+        rows = self._rows(table, f"{key} = ?", wanted)
+        return bytes(rows[0][1]) if rows else None
+
+    def _put(self, table: str, *values: bytes | str | int | None, once: bool = False) -> None:
+        """Enter a row; one that is there is replaced, or with `once` stays."""
+        verb = "IGNORE" if once else "REPLACE"
+        places = ", ".join("?" * (len(values) + 1))
+        self._write(f"INSERT OR {verb} INTO {table} VALUES ({places})", *values, _checksum(table, values))
+
+    def _rows(self, table: str, where: str = "TRUE", *values: bytes | str) -> list[tuple[Any, ...]]:
+        """Rows without their checksums, each of which holds."""
+        with self._guard():
+            found = self._db.execute(f"SELECT * FROM {table} WHERE {where}", values).fetchall()
+        whole = []
+        for *values, checksum in found:
+            if _checksum(table, values) == checksum:
+                whole.append(tuple(values))
+            else:
+                self._damaged(table, values[0])
+        return whole
+
+    def _damaged(self, table: str, key: object) -> None:
+        """Drop a damaged row that can be had again; refuse any other."""
+        named = key.hex()[:16] if isinstance(key, bytes) else repr(key)
+        found = f"{self.path} is damaged: row {named} of its table {table!r} is not as it was written"
+        if table in _MADE_AGAIN:
+            log.warning("%s; it is dropped, and made or fetched again when it is needed", found)
+            self._write(f"DELETE FROM {table} WHERE {_TABLES[table].split()[0]} = ?", key)
+            return
+        raise self._unusable(found, table=table, row=named)
+
+    def _unusable(self, found: str, **values: object) -> DamagedError:
+        return DamagedError(
+            found,
+            code="store-damaged",
+            hint="restore the file from its latest backup, or let the node join anew: "
+            "without it the node cannot know what it has promised or what its owner allows",
+            path=str(self.path),
+            **values,
         )
 
     def _write(self, statement: str, *values: object) -> None:
@@ -148,15 +215,6 @@ class NodeStore:
             if self._together and not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(statement, values)
-
-    def _one(self, statement: str, *values: object) -> object:
-        with self._guard():
-            row = self._db.execute(statement, values).fetchone()
-        return None if row is None else row[0]
-
-    def _all(self, statement: str) -> list[tuple[Any, ...]]:
-        with self._guard():
-            return self._db.execute(statement).fetchall()
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -183,3 +241,11 @@ class NodeStore:
         if name == "SQLITE_FULL":
             return True
         return name.startswith("SQLITE_IOERR") and shutil.disk_usage(self.path.parent).free < FULL_BELOW_BYTES
+
+
+def _checksum(table: str, values: Sequence[object]) -> bytes:
+    """Of a row; what no row can hold, an altered type for instance, has none."""
+    try:
+        return digest(encode([table, *values]))
+    except TypeError:
+        return b""

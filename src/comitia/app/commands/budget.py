@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @format_option
 def budget(folder: Path, output: str) -> None:
-    """Privacy spent, reserved and left at the provider in DIR, by requester and category, and the caps on it."""
+    """Privacy spent, reserved and left at the provider in DIR, by organisation and category, and the caps on it."""
     import time
 
     from comitia.app.spending import spending
@@ -62,8 +62,8 @@ def _tell(found: Spending) -> None:
     from comitia.privacy.terms import in_units
 
     table(
-        "By requester and category",
-        ("requester", "category", "spent", "reserved", "left"),
+        "By organisation and category",
+        ("organisation", "category", "spent", "reserved", "left"),
         [
             (use.name, use.category, in_units(use.spent_micro), in_units(use.reserved_micro), in_units(use.left_micro))
             for use in found.uses

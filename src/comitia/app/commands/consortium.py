@@ -1,4 +1,4 @@
-"""`comitia init`, `join`, `approve`."""
+"""`comitia init`, `join`, `approve`, `revoke`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from pathlib import Path
 import click
 
 from comitia.app.output import emit, format_option
+
+_CONSORTIUM = click.option(
+    "--consortium",
+    "consortium",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    show_default="the current folder",
+    help="The folder that `comitia init` made.",
+)
 
 
 @click.command()
@@ -78,14 +87,7 @@ def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ..
 
 @click.command()
 @click.argument("request", metavar="REQUEST", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--consortium",
-    "consortium",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path(),
-    show_default="the current folder",
-    help="The folder that `comitia init` made.",
-)
+@_CONSORTIUM
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Default: beside REQUEST.")
 @format_option
 def approve(request: Path, consortium: Path, target: Path | None, output: str) -> None:
@@ -105,5 +107,32 @@ def approve(request: Path, consortium: Path, target: Path | None, output: str) -
     def render() -> None:
         click.echo(f"{asked.name!r} of {asked.organisation!r} may join as {', '.join(asked.roles)}.")
         click.echo(f"Next: give {written} back to it.")
+
+    emit(value, output, render)
+
+
+@click.command()
+@click.argument("member", metavar="MEMBER")
+@_CONSORTIUM
+@click.option("--reason", required=True, help="Stands on the ledger, for all to read.")
+@format_option
+def revoke(member: str, consortium: Path, reason: str, output: str) -> None:
+    """Exclude MEMBER, a node's name or id: sign its revocation for the super node to bring to the ledger.
+
+    It takes effect when the next epoch begins. What the member has contributed is not served from the cache any more
+    then, and it is on the wire no longer. A session that is open meanwhile goes on with it.
+    """
+    from datetime import UTC, datetime
+
+    from comitia.app import consortium as founding
+    from comitia.storage.folder import ConsortiumFolder
+
+    revoked, from_ms = founding.revoke(ConsortiumFolder(consortium), member, reason)
+    value = {"node": revoked.node, "name": revoked.name, "organisation": revoked.organisation, "from_ms": from_ms}
+
+    def render() -> None:
+        begins = datetime.fromtimestamp(from_ms / 1_000, UTC)
+        click.echo(f"{revoked.name!r} of {revoked.organisation!r} is no member from {begins:%Y-%m-%d %H:%M} UTC on,")
+        click.echo("once the super node has brought it to the ledger: at once if it runs, else when it starts.")
 
     emit(value, output, render)
