@@ -60,8 +60,9 @@ def test_methods_side_by_side(material: Material, tmp_path: Path) -> None:
     assert all(mean.seeds == 2 for mean in found)
     write_points(tmp_path / "points.csv", points)
     assert len((tmp_path / "points.csv").read_text().splitlines()) == 11
-    page = summary(found, epsilon="4")
+    page = summary(found, epsilon="4", picture="fig-{}.svg")
     assert "Fig. 10" in page
+    assert "(fig-12.svg)" in page
     assert "Fig. 9" not in page
     assert f"{np.mean([point.auc for point in points if point.method == COMITIA]):.3f} (the paper: .918" in page
 

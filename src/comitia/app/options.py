@@ -16,8 +16,12 @@ def whole_numbers(text: str, option: str, *, least: int = 1, most: int | None = 
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"{option} takes whole numbers with commas, not {text!r}", code="bad-option") from None
-    if min(numbers) < least or (most is not None and max(numbers) > most):
-        bounds = f"at least {least}" if most is None else f"{least} to {most}"
-        raise InputError(f"{option} takes numbers of {bounds}, not {text!r}", code="bad-option")
+        numbers = ()
+    if not numbers or min(numbers) < least or (most is not None and max(numbers) > most):
+        bounds = f"from {least}" if most is None else f"from {least} to {most}"
+        raise InputError(
+            f"{option} takes whole numbers {bounds}, not {text!r}",
+            code="bad-option",
+            hint=f"several with commas, such as {least},{least + 1}",
+        )
     return numbers

@@ -90,7 +90,7 @@ def figures(
     cpu_s += time.process_time()
     found = means(points)
     page = out / "summary.md"
-    page.write_text(summary(found, epsilon=epsilon), encoding="utf-8")
+    page.write_text(summary(found, epsilon=epsilon, picture="fig-{}.png"), encoding="utf-8")
     run = {
         "cpu_s": round(cpu_s, 1),
         "wall_s": round(time.monotonic() - began, 1),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
 from comitia.simulator import campaign
@@ -26,8 +27,8 @@ KEEP_SECONDS = 20
 @click.command()
 @click.option("--seeds", default="0:100", show_default=True, help="FIRST:LAST, the last one not included.")
 @click.option("--providers", default="9", show_default=True, help="How many; several with commas go round by seed.")
-@click.option("--witnesses", default=1, show_default=True)
-@click.option("--super-nodes", default=1, show_default=True)
+@click.option("--witnesses", type=click.IntRange(0, LARGEST), default=1, show_default=True)
+@click.option("--super-nodes", type=click.IntRange(1, LARGEST), default=1, show_default=True)
 @click.option("--faults", default="all", show_default=True, help="all, none, or names with commas.")
 @click.option("--adversary", default="none", show_default=True, help="all, none, or names of strategies with commas.")
 @click.option("--requests", type=click.IntRange(1, 100), default=4, show_default=True, help="How many in each world.")
@@ -58,7 +59,7 @@ def simulate(
     promise was broken, or if a kind of fault that was on never happened.
     """
     logging.disable(logging.CRITICAL)
-    sizes = _sizes(providers, witnesses, super_nodes)
+    sizes = whole_numbers(providers, "--providers", most=LARGEST)
     setting = Setting(
         providers=sizes[0],
         witnesses=witnesses,
@@ -78,22 +79,6 @@ def simulate(
         emit(_figures(tally, silent, time.monotonic() - began), output, lambda: _render(tally, silent))
         if tally.violations or silent:
             raise click.exceptions.Exit(1)
-
-
-def _sizes(providers: str, witnesses: int, super_nodes: int) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(part) for part in providers.split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes or not all(1 <= size <= LARGEST for size in sizes):
-        raise InputError(f"{providers!r} providers cannot be simulated", code="bad-size", hint=f"1 to {LARGEST} each")
-    if not 0 <= witnesses <= LARGEST or not 1 <= super_nodes <= LARGEST:
-        raise InputError(
-            f"{witnesses} witnesses and {super_nodes} super nodes cannot be simulated",
-            code="bad-size",
-            hint="at least one super node, and no witness or some",
-        )
-    return sizes
 
 
 def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> None:
