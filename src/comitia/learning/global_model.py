@@ -23,8 +23,8 @@ MODEL_LIMIT = 1 << 24
 """Most bytes a model may have."""
 EVEN_SHARE = 0.25
 """This part of all documents counts as spread evenly over the categories: who asks may have others than who trained."""
-SHARED_BALANCE = 1.25, 0.6
-"""Sharpness of P and weight of J where releases say more of the prototypes than public knowledge does."""
+SHARED_BALANCE, NUMBER_BALANCE = (1.25, 0.6), (0.7, 0.0)
+"""Sharpness of P and weight of J: of prototypes that rest on releases, and of bins of a number."""
 INVERSE_PENALTY = 3.0
 NAME_ROW_WEIGHT = 0.5
 HEAVIEST_SHARED_ROW = 30.0
@@ -216,8 +216,10 @@ class GlobalModel:
         """What P's exponents and J are multiplied with.
 
         Releases make the prototypes surer, and J, of a few rows, matter less. A head says roughly what the prototypes
-        say: J makes up for it.
+        say: J makes up for it. The median of a number asks for probabilities that are right, not for an order.
         """
+        if self.codebook.edges:
+            return NUMBER_BALANCE
         return SHARED_BALANCE if self.head is None and self.posterior.counts.any() else (1.0, 1.0)
 
     @cached_property
