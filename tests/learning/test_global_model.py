@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 from made_up_consortium import Consortium
 
 from comitia.core.errors import DamagedError, InputError
-from comitia.learning.global_model import GlobalModel
+from comitia.learning.global_model import EVEN_SHARE, GlobalModel
+from comitia.learning.linear import prototype_scores
 from comitia.learning.posterior import (
     POSTERIOR_BITS,
     Posterior,
@@ -83,6 +85,7 @@ def test_the_posterior_has_known_hashes() -> None:
         name_vectors=np.array([[300, -2, 7, 0, 11], [0] * 5, [1, 2, 3, 4, 5]], dtype=np.int32),
         references=np.array([[900, 1, -5, 30, 2]], dtype=np.int32),
         reference_labels=np.array([1]),
+        pool_sample=(np.arange(40, dtype=np.int32).reshape(8, rank) * 7919) % 600,
     )
     values = (np.arange(classes * (rank + 1), dtype=np.int64).reshape(classes, -1) * 7919) % 20011
     release: Any = SimpleNamespace(
@@ -95,6 +98,8 @@ def test_the_posterior_has_known_hashes() -> None:
         + believed.evidence_micro.astype("<i8").tobytes()
     )
     assert pinned.hexdigest() == "11305a3f8941347bb80bbc2efcd884312398d7116f14b5a662adaab84a88dca9"
+    scores = sha256(prototype_scores(book, believed).to_bytes())
+    assert scores.hexdigest() == "7f2ae607f229761a098180b88c4f913cbf14a8348add105a9e8e7901e88511c7"
 
 
 def test_probabilities_add_up_and_labels_are_the_codebooks(consortium: Consortium) -> None:
@@ -155,3 +160,25 @@ def test_a_direction_counts_for_less_the_less_is_known_of_it(lsa: Consortium) ->
     model = Prototype().combine(book, [lsa.release(slice(None))])
     lengths, known = np.linalg.norm(model.prototype_scores.weights, axis=1), documents_known(book, model.posterior)
     assert (np.diff(lengths[np.argsort(known)]) >= 0).all()
+
+
+def test_what_is_common_in_the_releases_is_likelier(lsa: Consortium) -> None:
+    """By its share in the noised counts, of which a part is spread evenly."""
+    model = Prototype().combine(lsa.codebook, [lsa.release(slice(None), epsilon="8")])
+    shares = model.posterior.counts / model.posterior.counts.sum()
+    np.testing.assert_allclose(np.exp(model.log_common), (1 - EVEN_SHARE) * shares + EVEN_SHARE / 4)
+    doubled = replace(model.posterior, counts=model.posterior.counts * np.array([9, 1, 1, 1]))
+    more = replace(model, posterior=doubled).predict_proba(lsa.texts)[:, 0]
+    assert (more >= model.predict_proba(lsa.texts)[:, 0]).all()
+
+
+def test_public_knowledge_takes_all_categories_for_equally_common(lsa: Consortium) -> None:
+    assert not Prototype().combine(lsa.codebook, ()).log_common.any()
+
+
+def test_negative_counts_are_damage(lsa: Consortium) -> None:
+    model = combined(lsa)
+    wrong = replace(model, posterior=replace(model.posterior, counts=-1 - model.posterior.counts))
+    with pytest.raises(DamagedError) as caught:
+        GlobalModel.from_bytes(wrong.to_bytes(), lsa.codebook)
+    assert caught.value.code == "damaged-model"

@@ -64,6 +64,15 @@ def test_the_same_text_gives_the_same_codebook() -> None:
     assert build_codebook(pool(121), CATEGORIES).digest != first.digest
 
 
+def test_lsa_spends_less_length_on_what_all_share_and_on_what_varies_least(book: Codebook) -> None:
+    lengths = np.sqrt(((book.basis / 2.0**15) ** 2).sum(axis=0))
+    if book.kind is VectorKind.TF:
+        np.testing.assert_allclose(lengths, 1, atol=0.01)
+    else:
+        np.testing.assert_allclose(lengths[[0, 1, 16]], [0.4, 1, 2**-0.075], atol=0.01)
+        assert (np.diff(lengths[1:]) < 0.001).all()
+
+
 @given(data=st.data())
 @settings(max_examples=60)
 def test_any_damage_is_noticed(book: Codebook, data: st.DataObject) -> None:

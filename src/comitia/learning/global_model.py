@@ -21,6 +21,10 @@ FloatArray = NDArray[np.float64]
 
 MODEL_LIMIT = 1 << 24
 """Most bytes a model may have."""
+EVEN_SHARE = 0.25
+"""This part of all documents counts as spread evenly over the categories: who asks may have others than who trained."""
+SHARED_BALANCE, NUMBER_BALANCE = (1.25, 0.6), (0.7, 0.0)
+"""Sharpness of P and weight of J: of prototypes that rest on releases, and of bins of a number."""
 INVERSE_PENALTY = 3.0
 NAME_ROW_WEIGHT = 0.5
 HEAVIEST_SHARED_ROW = 30.0
@@ -39,7 +43,7 @@ class _Record:
         Shape of the arrays.
     means, shared
         Little-endian 32-bit integers, row by row; see `Posterior`.
-    evidence_micro
+    evidence_micro, counts
         See `Posterior`.
     head, head_bytes
         Tag and canonical bytes of the head; both empty for none.
@@ -52,6 +56,7 @@ class _Record:
     means: bytes
     shared: bytes
     evidence_micro: tuple[int, ...]
+    counts: tuple[int, ...]
     head: str
     head_bytes: bytes
 
@@ -62,9 +67,10 @@ class GlobalModel:
 
     Cf. III.D.1
 
-    A document z is scored by P + J. P is the log-softmax of its `prototype_scores`. J is a logistic regression on
-    references, names and shared means. J and all floats are worked out by whoever asks; the bytes, and so the digest,
-    hold the integers of posterior and head alone. A head (`comitia.learning.heads`) scores in P's place.
+    A document z is scored by P + J, weighted as `balance` says. P is the log-softmax of its `prototype_scores`, or of
+    what a head makes of them (`comitia.learning.heads`), and of how common the categories are (`log_common`). J is a
+    logistic regression on references, names and shared means. J and all floats are worked out by whoever asks; the
+    bytes, and so the digest, hold the integers of posterior and head alone.
 
     Attributes
     ----------
@@ -94,6 +100,7 @@ class GlobalModel:
                 means=self.posterior.means.astype("<i4").tobytes(),
                 shared=self.posterior.shared.astype("<i4").tobytes(),
                 evidence_micro=tuple(self.posterior.evidence_micro.tolist()),
+                counts=tuple(self.posterior.counts.tolist()),
                 head=self.head.kind if self.head else "",
                 head_bytes=self.head.to_bytes() if self.head else b"",
             )
@@ -127,8 +134,8 @@ class GlobalModel:
             (record.classes, record.rank) != shape
             or len(record.means) != size
             or len(record.shared) != size
-            or len(record.evidence_micro) != shape[0]
-            or not all(0 <= evidence < 1 << 63 for evidence in record.evidence_micro)
+            or {len(record.evidence_micro), len(record.counts)} != {shape[0]}
+            or not all(0 <= number < 1 << 62 for number in (*record.evidence_micro, *record.counts))
         ):
             raise DamagedError("the model does not fit its codebook", code="damaged-model")
         return cls(
@@ -138,6 +145,7 @@ class GlobalModel:
                 means=_read(record.means, shape),
                 shared=_read(record.shared, shape),
                 evidence_micro=np.array(record.evidence_micro, dtype=np.int64),
+                counts=np.array(record.counts, dtype=np.int64),
             ),
             head=head,
         )
@@ -179,7 +187,7 @@ class GlobalModel:
         return np.asarray(edges[middle] + np.clip(share, 0.0, 1.0) * (edges[middle + 1] - edges[middle]))
 
     def log_scores(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
-        """P + J: sums of log-probabilities, shape (n, C); a category that J does not know has P alone.
+        """P + J: log-probabilities added up, shape (n, C); a category that J does not know has P alone.
 
         Parameters
         ----------
@@ -194,12 +202,34 @@ class GlobalModel:
         """
         vectors = self._vectors(queries)
         head = self.head or self.prototype_scores
-        scores = logistic.log_softmax(head.logits(self.codebook, self.prototype_scores, vectors))
+        logits = head.logits(self.codebook, self.prototype_scores, vectors)
+        sharpness, regression_weight = self.balance
+        scores = logistic.log_softmax(sharpness * (logits + self.log_common))
         if self._regression is not None:
             known, weights, intercepts = self._regression
             unit = vectors / float(1 << self.codebook.grid_bits)
-            scores[:, known] += logistic.log_softmax(unit @ weights.T + intercepts)
+            scores[:, known] += regression_weight * logistic.log_softmax(unit @ weights.T + intercepts)
         return scores
+
+    @property
+    def balance(self) -> tuple[float, float]:
+        """What P's exponents and J are multiplied with.
+
+        Releases make the prototypes surer, and J, of a few rows, matter less. A head says roughly what the prototypes
+        say: J makes up for it. The median of a number asks for probabilities that are right, not for an order.
+        """
+        if self.codebook.edges:
+            return NUMBER_BALANCE
+        return SHARED_BALANCE if self.head is None and self.posterior.counts.any() else (1.0, 1.0)
+
+    @cached_property
+    def log_common(self) -> FloatArray:
+        """Logarithm of how common each category is, shape (C,): its share in the releases, a part spread evenly."""
+        counts, classes = self.posterior.counts, len(self.codebook.categories)
+        if not counts.any():
+            return np.zeros(classes)
+        shares = counts.astype(np.float64) / float(counts.sum())
+        return np.log((1 - EVEN_SHARE) * shares + EVEN_SHARE / classes)
 
     @cached_property
     def prototype_scores(self) -> Linear:

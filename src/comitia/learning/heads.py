@@ -5,7 +5,6 @@ A head replaces the prototypes' scores; what public references add comes on top 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +16,6 @@ from comitia.learning.linear import Linear, LinearRecord
 from comitia.learning.trees import Trees, TreesRecord
 from comitia.text.codebook import Codebook
 
-IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 DEEPEST = 12
@@ -45,37 +43,6 @@ class Head(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _BinsRecord:
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bins:
-    """The prototypes' scores, and how common each category is.
-
-    Attributes
-    ----------
-    counts : int64 array, shape (C,)
-        Documents of each category in all accepted releases, in grid steps, at least 0.
-    """
-
-    counts: IntArray
-    kind = "bins"
-
-    def to_bytes(self) -> bytes:
-        """See `Head.to_bytes`."""
-        return codec.encode(_BinsRecord(counts=tuple(self.counts.tolist())))
-
-    def logits(self, codebook: Codebook, scores: Linear, vectors: NDArray[np.int32]) -> FloatArray:
-        """See `Head.logits`. No category is impossible."""
-        return np.asarray(self.log_common(codebook) + scores.logits(codebook, scores, vectors))
-
-    def log_common(self, codebook: Codebook) -> FloatArray:
-        """Logarithm of how many documents each category counts, shape (C,): one more than there are."""
-        return np.asarray(np.log(self.counts / float(1 << codebook.grid_bits) + 1.0))
-
-
 def read_head(kind: str, data: bytes, codebook: Codebook, *, limit: int) -> Head | None:
     """The head of a model on `codebook` from its tag and bytes; None for the empty tag.
 
@@ -95,11 +62,6 @@ def read_head(kind: str, data: bytes, codebook: Codebook, *, limit: int) -> Head
         if not all(abs(intercept) < 1 << 50 for intercept in intercepts.tolist()):
             raise _unfit("an intercept is out of range")
         return Linear(weights=_unpack(linear.weights, (classes, codebook.rank)), intercepts=intercepts)
-    if kind == Bins.kind:
-        counts = codec.decode(_BinsRecord, data, limit=limit).counts
-        if len(counts) != classes or not all(0 <= count < 1 << 62 for count in counts):
-            raise _unfit("its counts do not fit its codebook")
-        return Bins(counts=np.array(counts, dtype=np.int64))
     raise _unfit(f"it has a head of an unknown kind, {kind[:20]!r}")
 
 

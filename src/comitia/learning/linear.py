@@ -74,9 +74,10 @@ class Linear:
 
 
 def prototype_scores(codebook: Codebook, believed: Posterior, *, references: bool = True) -> Linear:
-    """Standardised products with the directions in which the posterior means lie, both seen from the pool's mean m0.
+    """Standardised products with the directions in which the posterior means lie, seen from the middle.
 
-    A category of which nothing is known has no direction, and what all documents have in common speaks for none.
+    The middle is that between the pool's mean and the categories', which differ where some categories are frequent. A
+    category of which nothing is known has no direction, and what all documents have in common speaks for none.
     Directions of which little is known count less; one deviation, over the pool's documents and all categories, is 1.
 
     Parameters
@@ -87,21 +88,23 @@ def prototype_scores(codebook: Codebook, believed: Posterior, *, references: boo
     """
     known = documents_known(codebook, believed, references=references)
     trust_squared = known / (known + DOUBT)
-    coarse = (believed.means - (codebook.pool_mean << (POSTERIOR_BITS - MEAN_BITS))) >> (POSTERIOR_BITS - _COARSE_BITS)
+    means = believed.means.astype(np.int64) >> (POSTERIOR_BITS - MEAN_BITS)
+    middle = (codebook.pool_mean + means.sum(axis=0) // len(means)) // 2
+    coarse = (means - middle) >> (MEAN_BITS - _COARSE_BITS)
     lengths = np.sqrt((coarse**2).sum(axis=1).astype(np.float64))
     scale = np.sqrt(trust_squared) * 2.0**_DIRECTION_BITS / np.where(lengths > 0, lengths, 1.0)
     directions = np.rint(coarse * scale[:, None]).astype(np.int64)
-    spread = _spread(codebook, directions, trust_squared * (lengths > 0))
+    spread = _spread(codebook, directions, middle, trust_squared * (lengths > 0))
     unit = 2.0 ** (WEIGHT_BITS - _DIRECTION_BITS) / spread
     weights = np.clip(np.rint(directions * unit), -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int64)
-    intercepts = -(weights @ codebook.pool_mean) >> (MEAN_BITS - codebook.grid_bits)
+    intercepts = -(weights @ middle) >> (MEAN_BITS - codebook.grid_bits)
     return Linear(weights=weights.astype(np.int32), intercepts=intercepts)
 
 
-def _spread(codebook: Codebook, directions: IntArray, trust_squared: FloatArray) -> float:
+def _spread(codebook: Codebook, directions: IntArray, middle: IntArray, trust_squared: FloatArray) -> float:
     """Root mean square of the pool's products with directions of full trust; 1 where there is none."""
     far = codebook.grid_bits + _DIRECTION_BITS - _SPREAD_BITS
-    centre = (directions @ codebook.pool_mean) >> (MEAN_BITS - codebook.grid_bits)
+    centre = (directions @ middle) >> (MEAN_BITS - codebook.grid_bits)
     products = (codebook.pool_sample.astype(np.float64) @ directions.T.astype(np.float64)).astype(np.int64) - centre
     square = float(int(((products >> far) ** 2).sum())) / 4.0**_SPREAD_BITS
     trusted = float(int(np.rint(trust_squared * 1e6).sum())) / 1e6

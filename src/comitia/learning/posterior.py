@@ -58,11 +58,14 @@ class Posterior:
         The same from the releases alone, without public knowledge; 0 where they say nothing.
     evidence_micro : int64 array, shape (C,)
         How many references the releases are worth, in millionths: the sum over providers of n² v / (n v + sigma²).
+    counts : int64 array, shape (C,)
+        Documents of each category in all releases (`released_counts`), in grid steps, at least 0.
     """
 
     means: NDArray[np.int32]
     shared: NDArray[np.int32]
     evidence_micro: IntArray
+    counts: IntArray
 
 
 def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, references: bool = True) -> Posterior:
@@ -76,9 +79,10 @@ def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, r
     unit = 1 << _EXTRA_BITS
     shape = (len(codebook.categories), codebook.rank)
     shared_sums, shared_counts = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    evidence = np.zeros(shape[0], dtype=np.int64)
+    evidence, documents = np.zeros(shape[0], dtype=np.int64), np.zeros(shape[0], dtype=np.int64)
     for release in accepted:
         counts = released_counts(codebook, release)
+        documents += counts
         weights = _weights(codebook, counts, release.receipt.sigma_squared)
         shared_sums += np.rint(weights * release.value.values[:, :-1] * unit).astype(np.int64)
         shared_counts += np.rint(weights * counts[:, None] * unit).astype(np.int64)
@@ -89,7 +93,10 @@ def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, r
     sums = prior * pool_mean + PRIOR_UNIT * (public_sums * unit + shared_sums)
     counts = prior * ones + PRIOR_UNIT * (public_counts[:, None] * ones + shared_counts)
     return Posterior(
-        means=_quotient(sums, counts), shared=_quotient(shared_sums, shared_counts), evidence_micro=evidence
+        means=_quotient(sums, counts),
+        shared=_quotient(shared_sums, shared_counts),
+        evidence_micro=evidence,
+        counts=documents,
     )
 
 

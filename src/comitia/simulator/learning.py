@@ -206,6 +206,6 @@ def _summed(
     total = np.zeros(learner(name).shape(codebook), dtype=np.int64)
     for release in accepted:
         total += release.value.values
-    nothing = np.zeros((0, 0), dtype=np.int32)
-    unknown = Posterior(means=nothing, shared=nothing, evidence_micro=np.zeros(0, dtype=np.int64))
+    nothing, none = np.zeros((0, 0), dtype=np.int32), np.zeros(0, dtype=np.int64)
+    unknown = Posterior(means=nothing, shared=nothing, evidence_micro=none, counts=none)
     return SummedModel(codebook=codebook, learner=name, posterior=unknown, total=total)

@@ -30,6 +30,10 @@ _HOLD_OUT_EVERY = 5
 _WHOLE_ENOUGH_PPM = 800_000
 """From this mean length on the basis holds documents nearly whole, and `tf` is the better kind."""
 
+_COMMON_WEIGHT = 0.4
+_BEND, _DECLINE = 16, 0.075
+"""Weights of the directions of `lsa`: of the first, and of how they decline from about the sixteenth on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSettings:
@@ -144,9 +148,20 @@ def _choose_kind(texts: Sequence[str], settings: BuildSettings) -> tuple[VectorK
 
 
 def _basis(matrix: TermMatrix, kind: VectorKind, documents: int, settings: BuildSettings) -> NDArray[np.int16]:
+    """The pool's principal directions; those of `lsa` weighted by how well they tell documents apart.
+
+    Vectors of `lsa` are brought to length 1, and noise is as large in each direction: length that goes into what all
+    documents have in common, the first direction, or into the many that vary least, buys nothing.
+    """
     rank = settings.lsa_rank if kind is VectorKind.LSA else min(settings.tf_rank, max(1, documents // 4))
     generator = np.random.Generator(np.random.PCG64(settings.seed))
-    return quantise(principal_directions(matrix, rank, generator))
+    directions = principal_directions(matrix, rank, generator)
+    if kind is VectorKind.LSA:
+        place = np.arange(directions.shape[1], dtype=np.float32)
+        weights = (1 + (place / _BEND) ** 2) ** -_DECLINE
+        weights[0] = _COMMON_WEIGHT
+        directions *= weights
+    return quantise(directions)
 
 
 def _bare(

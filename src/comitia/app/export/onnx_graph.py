@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from comitia.core.errors import UnavailableError
 from comitia.core.extras import extra
 from comitia.learning.global_model import GlobalModel
-from comitia.learning.heads import Bins
 from comitia.learning.linear import WEIGHT_BITS as HEAD_BITS
 from comitia.learning.linear import Linear
 from comitia.learning.trees import FARTHEST, POINT_BITS, Trees
@@ -156,15 +155,14 @@ def _own_scores(graph: _Graph, model: GlobalModel, vectors: str) -> str:
             logits = _linear(graph, model, model.prototype_scores, vectors)
         case Linear() as head:
             logits = _linear(graph, model, head, vectors)
-        case Bins() as head:
-            scores = _linear(graph, model, model.prototype_scores, vectors)
-            logits = graph.node("Add", scores, graph.constant("common", head.log_common(model.codebook)))
         case Trees() as head:
             summed = _tree_sums(graph, head, _tree_points(graph, model, vectors))
             logits = graph.node("Div", summed, graph.constant("point", 2.0**POINT_BITS))
         case other:
             raise UnavailableError(f"a model with a head of {other.kind} has no ONNX graph", code="no-onnx-form")
-    return graph.node("LogSoftmax", logits, axis=1)
+    shifted = graph.node("Add", logits, graph.constant("common", model.log_common))
+    sharpened = graph.node("Mul", shifted, graph.constant("sharpness", model.balance[0]))
+    return graph.node("LogSoftmax", sharpened, axis=1)
 
 
 def _linear(graph: _Graph, model: GlobalModel, scores: Linear, vectors: str) -> str:
@@ -226,7 +224,7 @@ def _reference_scores(graph: _Graph, model: GlobalModel, unit: str) -> str:
     places = np.zeros((len(known), len(model.codebook.categories)))
     places[np.arange(len(known)), known] = 1.0
     logits = graph.node("LogSoftmax", graph.linear("references", unit, weights, intercepts), axis=1)
-    return graph.node("MatMul", logits, graph.constant("known", places))
+    return graph.node("MatMul", logits, graph.constant("known", places * model.balance[1]))
 
 
 def _answer(graph: _Graph, model: GlobalModel, scores: str) -> None:
