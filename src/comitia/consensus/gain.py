@@ -47,9 +47,7 @@ def agreed_gains(posted: Mapping[NodeId, Sequence[Gain]], quorum: int) -> dict[N
         Members, the author included, who must agree.
     """
     votes = Counter(gain for gains in posted.values() for gain in gains)
-    return {
-        gain.keeper: gain for gain, count in votes.items() if 2 * count > len(posted) and count >= quorum - 1
-    }
+    return {gain.keeper: gain for gain, count in votes.items() if 2 * count > len(posted) and count >= quorum - 1}
 
 
 def contradicts(posted: Sequence[Gain], agreed: Mapping[NodeId, Gain]) -> bool:

@@ -274,8 +274,7 @@ def judge(
     agreed = {author: _agreed(lines[author], rules.quorum) for author in authors}
     figures = {author: agreed[author] or Figures(author=author) for author in authors}
     gains = {
-        author: agreed_gains({by: line.gains for by, line in lines[author].items()}, rules.quorum)
-        for author in authors
+        author: agreed_gains({by: line.gains for by, line in lines[author].items()}, rules.quorum) for author in authors
     }
     opened = {keeper for by_keeper in gains.values() for keeper in by_keeper}
     verdicts = _verdicts(lines, figures, rules, witnesses, _without_gain(gains, rules, keepers))

@@ -29,8 +29,8 @@ def weighted_mae(losses_ppm: Mapping[NodeId, int], rows: Mapping[NodeId, int], k
     losses_ppm
         MAE(m_i) of every model, 0 to 10**6.
     rows
-        Declared rows, or measured gains, of the models that are used. The mean is theirs, and other models have share 0: a
-        rejected model's claims change nothing for the rest.
+        Declared rows, or measured gains, of the models that are used. The mean is theirs, and other models have
+        share 0: a rejected model's claims change nothing for the rest.
     kappa
         +1, 0 or -1.
 

@@ -614,8 +614,8 @@ def faults_between(before: Session, after: Session) -> tuple[NodeId, ...]:
     """Members who let the session down as it moved on: grounds for a strike, not for a verdict.
 
     Promised and did not commit, present and did not score, contradicted figures that a quorum agrees on, did not open
-    the references that it had bound itself to, or led and brought no block. Any of these can be a crash or a network. A later round that came to nothing strikes nobody for
-    its scores.
+    the references that it had bound itself to, or led and brought no block. Any of these can be a crash or a network.
+    A later round that came to nothing strikes nobody for its scores.
     """
     if after.abort_reason.startswith("the requester"):
         return ()

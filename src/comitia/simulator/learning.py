@@ -6,7 +6,7 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final, TypeVar
@@ -20,6 +20,7 @@ from comitia.core.ids import NodeId
 from comitia.driver.workbench import Workbench
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.kept_back import KeptBack
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import Posterior
 from comitia.learning.prototype import Prototype
@@ -182,10 +183,12 @@ class RememberingBench(Workbench):
         author: NodeId,
         release: Released[LocalModel],
         given: GlobalModel | None,
+        kept_back: Mapping[NodeId, KeptBack],
     ) -> Score:
         score = super().score
-        key = (name, author, release.receipt.digest, _bytes_of(given))
-        return _once(self.scored_before, key, lambda: score(name, codebook, author, release, given))
+        opened = tuple((k, kept.vectors.tobytes(), kept.labels.tobytes()) for k, kept in sorted(kept_back.items()))
+        key = (name, author, release.receipt.digest, _bytes_of(given), opened)
+        return _once(self.scored_before, key, lambda: score(name, codebook, author, release, given, kept_back))
 
     def combine(
         self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None

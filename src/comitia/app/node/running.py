@@ -23,6 +23,7 @@ from comitia.app.node.holdings import make_holdings
 from comitia.app.node.opening import RunningMark, open_daemon
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
+from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
@@ -50,11 +51,12 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     if daemon.engine.recovered:
         click.echo(daemon.engine.recovered, err=True)
     library = Library(daemon)
-    committee = Committee(daemon, library, None, Workbench())
+    keeper = Keeper(daemon)
+    committee = Committee(daemon, library, None, Workbench(), keeper)
     assert isinstance(daemon.transport, ZenohRouter)
     desk = Desk(daemon, daemon.transport)
     daemon.ordering = desk
-    for part in (library, committee, desk, Neighbour(daemon, watching=True)):
+    for part in (library, keeper, committee, desk, Neighbour(daemon, watching=True)):
         daemon.add(part)
     if published is not None:
         book = published
