@@ -55,6 +55,12 @@ def keep_set(store: Store, chain: str, codebook: bytes, references: References) 
     store.note(SHELF_FACT, encode(KeptSets(places=places)))
 
 
+def opened_by(store: Store, commitment: bytes) -> References | None:
+    """The set behind a commitment; None if it is not here."""
+    kept = store.fact(_fact_of(commitment))
+    return None if kept is None else decode(References, kept, limit=SET_LIMIT)
+
+
 class Keeper:
     """The part of a witness that keeps references back."""
 
@@ -65,8 +71,7 @@ class Keeper:
 
     def opened(self, commitment: bytes) -> References | None:
         """The set behind a commitment of this node's; None if it is not here."""
-        kept = self._node.store.fact(_fact_of(commitment))
-        return None if kept is None else decode(References, kept, limit=SET_LIMIT)
+        return opened_by(self._node.store, commitment)
 
     def _bind(self) -> None:
         """Bring to the ledger what the owner has added, for each codebook that is there."""

@@ -77,6 +77,26 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     _run(daemon, folder, output, daemon.on_membership)
 
 
+def run_witness(path: Path, *, output: str) -> None:
+    """Run a witness that orders nothing. It fetches the newest codebook, which `comitia references` needs."""
+    folder = NodeFolder(path)
+    daemon = open_daemon(folder, patient=True)
+    library = Library(daemon)
+    keeper = Keeper(daemon)
+    committee = Committee(daemon, library, None, Workbench(), keeper)
+    for part in (library, keeper, committee, Neighbour(daemon)):
+        daemon.add(part)
+
+    def fetch() -> None:
+        codebooks = daemon.application.codebooks()
+        if codebooks:
+            library.need(codebooks[-1].digest, lambda _: log.info("the codebook is here"))
+
+    daemon.on_membership(fetch)
+    daemon.on_membership(committee.resume)
+    _run(daemon, folder, output, daemon.on_membership)
+
+
 def run_provider(
     path: Path, documents: Sequence[Document], *, unit: Unit, records_per_user: int, check_epsilon: str, output: str
 ) -> None:
