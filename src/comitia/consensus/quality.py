@@ -434,9 +434,7 @@ def _verdicts(
         rejected_by_others = condemning > rules.faults and 2 * condemning > len(holdouts)
         if author not in received:  # 1
             verdicts[author] = Verdict.NOT_RECEIVED
-        elif author in impossible or reference is True or rejected_by_others:  # 2, 3, 4
-            verdicts[author] = Verdict.REJECT
-        elif author in without_gain:  # 5
+        elif author in impossible or reference is True or rejected_by_others or author in without_gain:  # 2, 3, 4
             verdicts[author] = Verdict.REJECT
         elif figures[author].signal_micro is not None:  # 6, 7
             verdicts[author] = _by_signal(figures[author], usual, rules)

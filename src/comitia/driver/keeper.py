@@ -41,6 +41,11 @@ class KeptSets:
     places: tuple[Place, ...] = ()
 
 
+def reference_fact(commitment: bytes) -> str:
+    """Under which name a store keeps the set behind a commitment."""
+    return f"{SHELF_FACT}/{commitment.hex()}"
+
+
 def kept_sets(store: Store) -> KeptSets:
     """What a witness keeps back, used or not."""
     kept = store.fact(SHELF_FACT)
@@ -50,14 +55,14 @@ def kept_sets(store: Store) -> KeptSets:
 def keep_set(store: Store, chain: str, codebook: bytes, references: References) -> None:
     """Put a set at the end of a witness' shelf."""
     bound = references_commitment(chain, references.keeper, references.nonce, references.documents)
-    store.note(_fact_of(bound), encode(references))
+    store.note(reference_fact(bound), encode(references))
     places = (*kept_sets(store).places, Place(codebook=codebook, commitment=bound))
     store.note(SHELF_FACT, encode(KeptSets(places=places)))
 
 
 def opened_by(store: Store, commitment: bytes) -> References | None:
     """The set behind a commitment; None if it is not here."""
-    kept = store.fact(_fact_of(commitment))
+    kept = store.fact(reference_fact(commitment))
     return None if kept is None else decode(References, kept, limit=SET_LIMIT)
 
 
@@ -113,7 +118,3 @@ class Keeper:
 
     def on_heartbeat(self) -> None:
         """A keeper waits for nothing but blocks."""
-
-
-def _fact_of(commitment: bytes) -> str:
-    return f"{SHELF_FACT}/{commitment.hex()}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.learning.kept_back import kept_back_bytes, parse_kept_back
 from comitia.learning.wire import release_bytes
 from comitia.ledger.genesis import Role
 from comitia.ledger.session import Phase, Session, expected_block
@@ -33,7 +34,7 @@ from comitia.ledger.transactions import (
     sign_transaction,
 )
 from comitia.retrieval.profile import RetrievalRecord
-from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, Reveal, Submit, Vote
+from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, References, Reveal, Submit, Vote
 from comitia.simulator.invariants import combined
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ class Strategy:
     ----------
     role : whose strategy it is.
     provable : whether signatures prove it to anyone, so that it ends in exclusion.
+    has_documents : whether a provider trains on them; else it makes its class sums up.
     """
 
     role: ClassVar[Role] = Role.PROVIDER
     provable: ClassVar[bool] = False
+    has_documents: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -140,6 +143,17 @@ class TwoFaced(Strategy):
             other = next(data for data in others if data != message.release)
             return [(to, session, replace(message, release=other))]
         return [(to, session, message)]
+
+
+class Synthesise(Strategy):
+    """Has no documents: makes its releases up from what is public of the categories."""
+
+    has_documents = False
+
+    def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
+        if isinstance(body, CommitModel):
+            self.acted(machine)
+        return honest(session, body)
 
 
 class Equivocate(Strategy):
@@ -474,6 +488,55 @@ class HoldBack(Strategy):
         return [(to, session, message)]
 
 
+class HideReferences(Strategy):
+    """A witness that does not open what it is bound to, or to some members only."""
+
+    role = Role.WITNESS
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        shown = session[-1:] > b"\x7f" and to != min(machine.world.founding.holdings)
+        if isinstance(message, References) and not shown:
+            self.acted(machine)
+            return []
+        return [(to, session, message)]
+
+
+class WrongReferences(Strategy):
+    """A witness that opens other documents than it is bound to."""
+
+    role = Role.WITNESS
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        if isinstance(message, References):
+            self.acted(machine)
+            book = machine.world.founding.codebook
+            bound = parse_kept_back(message.documents, book)
+            other = replace(bound, labels=bound.labels[::-1])
+            return [(to, session, replace(message, documents=kept_back_bytes(book, other)))]
+        return [(to, session, message)]
+
+
+class LeakReferences(Strategy):
+    """A witness that shows everything it keeps back to all providers as soon as somebody asks for a model."""
+
+    role = Role.WITNESS
+
+    def saw_block(self, machine: Machine, data: bytes) -> None:
+        node = machine.node
+        if node is None:
+            return
+        for record in node.application.open_sessions():
+            if record.phase in (Phase.CONSENT, Phase.COMMIT):
+                self.acted(machine)
+                machine.act(lambda session=record.id: self._leak(machine, session))  # type: ignore[misc]
+
+    def _leak(self, machine: Machine, session: SessionId) -> None:
+        assert machine.node is not None
+        for opened in machine.world.founding.references.values():
+            for provider in machine.world.founding.holdings if opened.keeper == machine.node_id else ():
+                machine.node.say(provider, session, opened)
+
+
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "silent": Silent,
     "withhold": Withhold,
@@ -498,6 +561,10 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "give-up": GiveUp,
     "censor": Censor,
     "hold-back": HoldBack,
+    "synthesise": Synthesise,
+    "hide-references": HideReferences,
+    "wrong-references": WrongReferences,
+    "leak-references": LeakReferences,
 }
 """Every strategy, by the name that `--adversary` takes."""
 

@@ -22,7 +22,7 @@ from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.kept_back import KeptBack
 from comitia.learning.local_model import LocalModel
-from comitia.learning.posterior import Posterior
+from comitia.learning.posterior import POSTERIOR_BITS, Posterior, posterior
 from comitia.learning.prototype import Prototype
 from comitia.learning.registry import learner
 from comitia.learning.softmax import Softmax
@@ -98,6 +98,26 @@ class ReadyPrototype(Prototype):
         return self._stock.take(terms, lambda seeded: train(codebook, vectors, labels, terms, seeded))
 
 
+class SynthesisedPrototype(ReadyPrototype):
+    """A free rider's: what documents at the public means would add up to, with noise as it should be."""
+
+    def __init__(self, node: NodeId) -> None:
+        self._stock = Stock(node, "synthesised")
+
+    def train(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        terms: PrivacyTerms,
+        noise: Noise,
+        given: GlobalModel | None = None,
+    ) -> Released[LocalModel]:
+        """As many documents as it is given, and none of theirs."""
+        public = (posterior(codebook, ()).means >> (POSTERIOR_BITS - codebook.grid_bits)).astype(np.int32)
+        return super().train(codebook, public[labels], labels, terms, noise)
+
+
 class ReadySoftmax(Softmax):
     """The learner with rounds. A provider sends the gradient at a model that knows nothing, whatever it was given."""
 
@@ -159,14 +179,16 @@ class RememberingBench(Workbench):
     Parameters
     ----------
     node : a provider, whose learners have its releases in stock; None for who trains nothing.
+    documents : whether its class sums are those of its documents, or made up.
     """
 
     read_before: ClassVar[dict[Hashable, Released[LocalModel] | None]] = {}
     scored_before: ClassVar[dict[Hashable, Score]] = {}
     combined_before: ClassVar[dict[Hashable, GlobalModel]] = {}
 
-    def __init__(self, node: NodeId | None = None) -> None:
-        own = () if node is None else (ReadyPrototype(node), ReadySoftmax(node))
+    def __init__(self, node: NodeId | None = None, *, documents: bool = True) -> None:
+        sums = ReadyPrototype if documents else SynthesisedPrototype
+        own = () if node is None else (sums(node), ReadySoftmax(node))
         self._own: dict[str, Learner] = {each.name: each for each in own}
 
     def learner(self, name: str) -> Learner:

@@ -282,7 +282,8 @@ class Machine:
             records_per_user=1,
             noise=SimulatedNoise(self.world.random.randbytes(8)),
         )
-        bench = RememberingBench(self.node_id)
+        documents = self.strategy is None or self.strategy.has_documents
+        bench = RememberingBench(self.node_id, documents=documents)
         self.committee = Committee(node, library, owner, bench)
         node.add(owner)
         node.add(self.committee)
