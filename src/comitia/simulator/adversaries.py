@@ -517,18 +517,17 @@ class WrongReferences(Strategy):
 
 
 class LeakReferences(Strategy):
-    """A witness that shows everything it keeps back to all providers as soon as somebody asks for a model."""
+    """A witness that shows everything it keeps back to all providers while they can still commit."""
 
     role = Role.WITNESS
 
-    def saw_block(self, machine: Machine, data: bytes) -> None:
-        node = machine.node
-        if node is None:
-            return
-        for record in node.application.open_sessions():
+    def accepts(self, machine: Machine, received: Received) -> bool:
+        assert machine.node is not None
+        for record in machine.node.application.open_sessions():
             if record.phase in (Phase.CONSENT, Phase.COMMIT):
                 self.acted(machine)
-                machine.act(lambda session=record.id: self._leak(machine, session))  # type: ignore[misc]
+                self._leak(machine, record.id)
+        return True
 
     def _leak(self, machine: Machine, session: SessionId) -> None:
         assert machine.node is not None
