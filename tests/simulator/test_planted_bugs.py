@@ -137,8 +137,8 @@ def rounding_differs_by_machine(patch: MonkeyPatch) -> None:
     number = count()
     real, begin = RememberingBench.combine, RememberingBench.__init__
 
-    def init(self: RememberingBench, node: Any = None) -> None:
-        begin(self, node)
+    def init(self: RememberingBench, node: Any = None, **documents: Any) -> None:
+        begin(self, node, **documents)
         self.odd = next(number) % 4 == 1  # type: ignore[attr-defined]
 
     def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any, given: Any) -> Any:

@@ -316,23 +316,19 @@ def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
         if result.type != "post-scores" or not watch.is_honest(result.author):
             continue
         sheet = decode(PostScores, envelope.payload)
+        session = fact.step.application.require_session(result.session)
         for line in sheet.scores:
             reveal = watch.revealed.get((result.session, sheet.round, line.author))
             if line.received and reveal is None:
                 yield f"{result.author} has scored a model of {line.author} that was not shown"
-            elif reveal is not None and line.gains != _gains(
-                watch, fact.step.application, result.session, line, reveal
-            ):
+            elif reveal is not None and line.gains != _gains(watch, session, line, reveal):
                 yield f"{result.author} has judged {line.author} by other references than were bound"
 
 
-def _gains(
-    watch: Watch, application: Application, session_id: SessionId, line: Score, reveal: Reveal
-) -> tuple[Gain, ...]:
+def _gains(watch: Watch, session: Session, line: Score, reveal: Reveal) -> tuple[Gain, ...]:
     """The gains by what keepers were bound to, of those whose documents the judge had."""
     if not line.gains:
         return ()
-    session = application.require_session(session_id)
     bench, book = RememberingBench(), watch.founding.codebook
     release = bench.read(session.task.learner, book, reveal)
     opened = {gain.keeper: watch.founding.references[session.kept_back[gain.keeper]] for gain in line.gains}
