@@ -19,6 +19,7 @@ from comitia.ledger.genesis import Role
 from comitia.ledger.session import Phase, Session, expected_block
 from comitia.ledger.transactions import (
     AbortRequest,
+    BindReferences,
     CommitModel,
     Consent,
     EvidenceKind,
@@ -536,6 +537,23 @@ class LeakReferences(Strategy):
                 machine.node.say(provider, session, opened)
 
 
+class GrindReferences(Strategy):
+    """A witness that binds itself to something new, which it cannot open, whenever commitments come in."""
+
+    role = Role.WITNESS
+
+    def accepts(self, machine: Machine, received: Received) -> bool:
+        node = machine.node
+        assert node is not None
+        for record in node.application.open_sessions():
+            new = digest(record.id)
+            bound = node.application.shelf(record.task.codebook, machine.node_id).commitments
+            if record.phase is Phase.COMMIT and record.commits and new not in bound:
+                self.acted(machine)
+                node.post(b"", BindReferences(codebook=record.task.codebook, commitments=(new,)))
+        return True
+
+
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "silent": Silent,
     "withhold": Withhold,
@@ -564,6 +582,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "hide-references": HideReferences,
     "wrong-references": WrongReferences,
     "leak-references": LeakReferences,
+    "grind-references": GrindReferences,
 }
 """Every strategy, by the name that `--adversary` takes."""
 
