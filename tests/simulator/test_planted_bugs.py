@@ -34,7 +34,7 @@ from comitia.roles.messages import References, Reveal
 from comitia.simulator import founding, world
 from comitia.simulator.campaign import run
 from comitia.simulator.faults import Fault
-from comitia.simulator.learning import RememberingBench
+from comitia.simulator.learning import RememberingBench, SummedModel
 from comitia.simulator.machine import CRASH_POINTS
 from comitia.simulator.world import Setting
 
@@ -143,7 +143,8 @@ def rounding_differs_by_machine(patch: MonkeyPatch) -> None:
 
     def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any, given: Any) -> Any:
         exact: Any = real(self, name, codebook, accepted, given)
-        return replace(exact, total=exact.total + 1) if self.odd else exact  # type: ignore[attr-defined]
+        summed = isinstance(exact, SummedModel)
+        return replace(exact, total=exact.total + 1) if summed and self.odd else exact  # type: ignore[attr-defined]
 
     patch.setattr(RememberingBench, "__init__", init)
     patch.setattr(RememberingBench, "combine", combine)
