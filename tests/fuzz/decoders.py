@@ -25,6 +25,7 @@ from comitia.core.envelope import Envelope
 from comitia.core.errors import ComitiaError
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.kept_back import KeptBack, kept_back_bytes, parse_kept_back
 from comitia.learning.local_model import LocalModel
 from comitia.learning.prototype import Prototype
 from comitia.learning.wire import parse_release, release_bytes
@@ -132,6 +133,14 @@ def _read_packet(data: bytes) -> Packet:
 def _read_release(data: bytes) -> Released[LocalModel]:
     book = samples.consortium().codebook
     return parse_release(data, learner=Prototype(), codebook=book, allow_seeded=True)
+
+
+def _read_references(data: bytes) -> KeptBack:
+    return parse_kept_back(data, samples.consortium().codebook)
+
+
+def _write_references(value: KeptBack) -> bytes:
+    return kept_back_bytes(samples.consortium().codebook, value)
 
 
 def _stamp_receipt(data: bytes) -> bytes:
@@ -251,6 +260,7 @@ DECODERS: Final[dict[str, Decoder]] = {
     "packet": Decoder(read=_read_packet, write=encode, samples=samples.packets),
     "block": Decoder(read=Block.from_bytes, write=Block.to_bytes, samples=samples.blocks),
     "local-model": Decoder(read=_read_release, write=release_bytes, samples=samples.releases, dress=_stamp_receipt),
+    "references": Decoder(read=_read_references, write=_write_references, samples=samples.references),
     "global-model": Decoder(read=_read_model, write=GlobalModel.to_bytes, samples=samples.models),
     "codebook": Decoder(
         read=Codebook.from_bytes, write=Codebook.to_bytes, samples=_codebook_contents, dress=_codebook_around

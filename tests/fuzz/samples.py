@@ -12,10 +12,12 @@ from engine_world import EngineWorld
 from made_up_consortium import Consortium, make
 from world import ADMIN, LIBERAL, SEALING, START_MS, World, genesis, key, node
 
+from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest, encode
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.ids import SessionId, TransactionId, key_id
+from comitia.learning.kept_back import KeptBack, kept_back_bytes
 from comitia.learning.prototype import Prototype
 from comitia.learning.wire import release_bytes
 from comitia.ledger.application import Applied
@@ -52,6 +54,7 @@ from comitia.roles.messages import (
     Follow,
     Message,
     Packet,
+    References,
     Reveal,
     Submit,
     Submitted,
@@ -149,6 +152,12 @@ def blocks() -> tuple[bytes, ...]:
 
 
 @cache
+def references() -> tuple[bytes, ...]:
+    known = consortium()
+    return (kept_back_bytes(known.codebook, KeptBack(vectors=known.vectors[:6], labels=known.labels[:6])),)
+
+
+@cache
 def messages() -> tuple[Message, ...]:
     """One message of every type."""
     name, session = node("a"), SessionId(bytes(32))
@@ -158,7 +167,8 @@ def messages() -> tuple[Message, ...]:
         Follow(height=3, nonce=bytes(16)),
         Blocks(blocks=blocks()[:2], head=9, nonce=bytes(16), sent_ms=START_MS),
         Reveal(author=name, nonce=bytes(32), release=releases()[0]),
-        AskReveal(authors=(name, node("b"))),
+        References(keeper=name, nonce=bytes(32), documents=references()[0]),
+        AskReveal(authors=(name, node("b")), keepers=(name,)),
         Vote(block=bytes(32), signature=bytes(64)),
         Deliver(session=session, request=TransactionId(session), model=models()[0], proof=proofs()[0]),
         AskModel(session=session),
@@ -209,6 +219,7 @@ def memories() -> tuple[bytes, ...]:
     lines = (
         Score(author=node("b"), received=False),
         Score(author=node("c"), received=True, signal_micro=-5, expected_micro=9_000_000, reference_loss_ppm=3),
+        Score(author=node("d"), received=True, gains=(Gain(keeper=node("w"), gain_micro=-7, expected_micro=9),)),
     )
     told = Memory(answer=True, release=b"release", nonce=bytes(32), rows=9, epsilon_micro=10**6, scores=lines)
     return (encode(Memory()), encode(told))

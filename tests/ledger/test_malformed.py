@@ -23,6 +23,7 @@ from comitia.ledger.transactions import (
     MAX_TRANSACTION_BYTES,
     TYPES,
     AbortRequest,
+    BindReferences,
     Consent,
     EndRounds,
     EvidenceKind,
@@ -50,6 +51,7 @@ AUTHORS: dict[type, str] = {
     RegisterCodebook: "super",
     OpenRequest: "asker",
     RecordReuse: "super",
+    BindReferences: "super",
     AbortRequest: "asker",
 }
 
@@ -73,6 +75,7 @@ def good_ones(world: World, session: Session) -> dict[type, Transaction]:
         RegisterProfile: RegisterProfile(record=record),
         Withdraw: Withdraw(issued_ms=5),
         SetPolicy: SetPolicy(policy=Policy(version=7, rules=(LIBERAL,))),
+        BindReferences: BindReferences(codebook=CODEBOOK, commitments=(digest(b"set"),)),
         OpenRequest: request,
         RecordReuse: RecordReuse(request=world.signed("asker", request), source=session.id),
         ReportEvidence: ReportEvidence(kind=EvidenceKind.EQUIVOCATION, accused=node("a"), items=said),

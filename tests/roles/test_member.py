@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from world import MODEL, MODEL_SIZE, World, key, node
+from world import CODEBOOK, MODEL, MODEL_SIZE, World, key, node
 
 from comitia.consensus.quality import Score
 from comitia.core.ids import SessionId
-from comitia.ledger.session import Phase, Session, block_digest, commitment, expected_block
-from comitia.ledger.transactions import CommitModel, Consent, PostScores, SealBlock, Tick
+from comitia.ledger.session import (
+    Phase,
+    Session,
+    block_digest,
+    commitment,
+    expected_block,
+    references_commitment,
+)
+from comitia.ledger.transactions import BindReferences, CommitModel, Consent, PostScores, SealBlock, Tick
 from comitia.roles import member
 from comitia.roles.effects import (
     Combine,
     Decide,
     DeliverModel,
+    OpenReferences,
     Post,
     Remember,
     ScoreReleases,
@@ -28,6 +36,7 @@ from comitia.roles.events import (
     Decided,
     MemberEvent,
     ModelAsked,
+    ReferencesOpened,
     RevealAsked,
     RevealReceived,
     Scored,
@@ -37,7 +46,7 @@ from comitia.roles.events import (
     Woke,
 )
 from comitia.roles.memory import Memory
-from comitia.roles.messages import AskReveal, Reveal, Vote
+from comitia.roles.messages import AskReveal, References, Reveal, Vote
 
 TRAINED = Trained(release=b"a", nonce=bytes(32), rows=100, epsilon_micro=10**6)
 
@@ -269,3 +278,72 @@ def test_events_that_come_twice_change_nothing(world: World) -> None:
     assert actor.feel(event) == []
     assert actor.look() == []
     assert actor.state == before
+
+
+# --- references that witnesses keep back ------------------------------------------------------------------
+
+KEPT = References(keeper=node("super"), nonce=b"n" * 32, documents=b"documents")
+
+
+@pytest.fixture
+def keeping(world: World) -> World:
+    bound = references_commitment(world.genesis.chain, KEPT.keeper, KEPT.nonce, KEPT.documents)
+    world.post("super", BindReferences(codebook=CODEBOOK, commitments=(bound,)))
+    return world
+
+
+def shown(effects: list[object]) -> set[str]:
+    """To whom references were sent."""
+    return {e.to for e in effects if isinstance(e, Send) and isinstance(e.message, References)}
+
+
+def test_a_witness_opens_once_the_commitments_are_closed_to_all_members(keeping: World) -> None:
+    actor = Actor(keeping, "super", keeping.open())
+    keeping.consent(actor.id)
+    assert not only(actor.look(), OpenReferences)
+    assert not shown(actor.feel(ReferencesOpened(references=KEPT)))
+    keeping.commit(actor.id)
+    (wanted,) = only(actor.look(), OpenReferences)
+    assert wanted.commitment == actor.record.kept_back[node("super")]  # type: ignore[attr-defined]
+    effects = actor.feel(ReferencesOpened(references=KEPT))
+    assert shown(effects) == {node(name) for name in "abc"}
+    assert not shown(actor.feel(ReferencesOpened(references=KEPT)))
+    assert shown(actor.feel(Woke(now_ms=keeping.now_ms))) == {node(name) for name in "abc"}
+
+
+def test_a_member_scores_once_references_are_here_too(keeping: World) -> None:
+    actor = in_score(keeping)
+    actor.look()
+    for name in ("b", "c"):
+        assert not only(actor.feel(RevealReceived(reveal=opened(keeping, actor.id, name))), ScoreReleases)
+    (asked,) = only(actor.feel(ReferencesOpened(references=KEPT)), ScoreReleases)
+    assert asked.references == (KEPT,)  # type: ignore[attr-defined]
+
+
+def test_a_member_asks_for_what_it_lacks_and_scores_without_it_in_time(keeping: World) -> None:
+    actor = in_score(keeping)
+    actor.look()
+    for name in ("b", "c"):
+        actor.feel(RevealReceived(reveal=opened(keeping, actor.id, name)))
+    asked = [send.message for send in only(actor.feel(Woke(now_ms=keeping.now_ms)), Send)]  # type: ignore[attr-defined]
+    assert AskReveal(authors=(), keepers=(node("super"),)) in asked
+    keeping.now_ms = actor.record.deadline_ms - 10
+    (scoring,) = only(actor.feel(Woke(now_ms=keeping.now_ms)), ScoreReleases)
+    assert scoring.references == ()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("changes", [{"documents": b"others"}, {"nonce": bytes(32)}, {"keeper": node("b")}])
+def test_references_that_were_not_bound_do_not_count(keeping: World, changes: dict[str, object]) -> None:
+    actor = in_score(keeping)
+    actor.look()
+    actor.feel(ReferencesOpened(references=replace(KEPT, **changes)))
+    assert actor.state.references == {}
+
+
+def test_a_member_passes_references_on_to_members_only(keeping: World) -> None:
+    actor = in_score(keeping)
+    actor.look()
+    actor.feel(ReferencesOpened(references=KEPT))
+    question = RevealAsked(sender=node("c"), authors=(), keepers=(node("super"),))
+    assert shown(actor.feel(question)) == {node("c")}
+    assert not actor.feel(replace(question, sender=node("asker")))

@@ -23,18 +23,18 @@ from comitia.driver import node
 from comitia.driver.provider import Provider
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.wire import release_bytes
-from comitia.ledger import membership, session
+from comitia.ledger import membership, register, session
 from comitia.ledger.application import Application
 from comitia.ledger.authentication import Authentication
 from comitia.ledger.session import Phase
 from comitia.ledger.state import State
 from comitia.privacy import budget
 from comitia.roles import member, super_node
-from comitia.roles.messages import Reveal
+from comitia.roles.messages import References, Reveal
 from comitia.simulator import founding, world
 from comitia.simulator.campaign import run
 from comitia.simulator.faults import Fault
-from comitia.simulator.learning import RememberingBench
+from comitia.simulator.learning import RememberingBench, SummedModel
 from comitia.simulator.machine import CRASH_POINTS
 from comitia.simulator.world import Setting
 
@@ -137,13 +137,14 @@ def rounding_differs_by_machine(patch: MonkeyPatch) -> None:
     number = count()
     real, begin = RememberingBench.combine, RememberingBench.__init__
 
-    def init(self: RememberingBench, node: Any = None) -> None:
-        begin(self, node)
+    def init(self: RememberingBench, node: Any = None, **documents: Any) -> None:
+        begin(self, node, **documents)
         self.odd = next(number) % 4 == 1  # type: ignore[attr-defined]
 
     def combine(self: RememberingBench, name: str, codebook: Any, accepted: Any, given: Any) -> Any:
         exact: Any = real(self, name, codebook, accepted, given)
-        return replace(exact, total=exact.total + 1) if self.odd else exact  # type: ignore[attr-defined]
+        summed = isinstance(exact, SummedModel)
+        return replace(exact, total=exact.total + 1) if summed and self.odd else exact  # type: ignore[attr-defined]
 
     patch.setattr(RememberingBench, "__init__", init)
     patch.setattr(RememberingBench, "combine", combine)
@@ -171,6 +172,20 @@ def reveal_not_held_against_its_hash(patch: MonkeyPatch) -> None:
         return replace(state, reveals={**state.reveals, place: reveal})
 
     patch.setattr(member, "_keep_reveal", keep)
+
+
+def references_not_held_against_their_hash(patch: MonkeyPatch) -> None:
+    def keep(state: member.MemberState, opened: References) -> Any:
+        return replace(state, references={**state.references, opened.keeper: opened}), ()
+
+    patch.setattr(member, "_keep_references", keep)
+
+
+def references_used_twice(patch: MonkeyPatch) -> None:
+    def take(tables: Application, codebook: bytes, keepers: Any) -> Any:
+        return {keeper: tables.shelf(codebook, keeper).commitments[0] for keeper in keepers}
+
+    patch.setattr(register, "take_references", take)
 
 
 def copied_commitment_accepted(patch: MonkeyPatch) -> None:
@@ -219,12 +234,12 @@ def block_published_before_it_is_durable(patch: MonkeyPatch) -> None:
 
 
 def releases_for_anyone_who_asks(patch: MonkeyPatch) -> None:
-    def answer(state: member.MemberState, sender: Any, authors: Any, number: int) -> Any:
+    def answer(state: member.MemberState, asked: Any) -> Any:
         held = member._hold_own(state).reveals
         return tuple(
-            member.Send(to=sender, session=state.session.id, message=held[number, author])
-            for author in authors
-            if (number, author) in held
+            member.Send(to=asked.sender, session=state.session.id, message=held[asked.round, author])
+            for author in asked.authors
+            if (asked.round, author) in held
         )
 
     patch.setattr(member, "_answer_reveals", answer)
@@ -297,6 +312,13 @@ PLANTED = (
         found_by="i5",
         adversary="two-faced",
     ),
+    Planted(
+        name="references not held against their hash",
+        plant=references_not_held_against_their_hash,
+        found_by="i5",
+        adversary="wrong-references",
+    ),
+    Planted(name="references used twice", plant=references_used_twice, found_by="i4"),
     Planted(name="copied commitment accepted", plant=copied_commitment_accepted, found_by="i4", adversary="copy"),
     Planted(name="cap ignored", plant=cap_ignored, found_by="i8"),
     Planted(name="anybody can abort", plant=anybody_can_abort, found_by="i6", adversary="give-up"),

@@ -133,6 +133,7 @@ class Chronicle:
             "quorum": block.quorum,
             "model_sha256": block.model.hex(),
             "codebook": block.codebook.hex(),
+            "references": {self._name(keeper): commitment.hex() for keeper, commitment in block.references},
             "transactions": [
                 {
                     "author": self._name(transaction.author),

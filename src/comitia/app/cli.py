@@ -29,6 +29,8 @@ _SECTIONS: Final[dict[str, Verbs]] = {
     "Run nodes": {
         "super-node": ("comitia.app.commands.run", "Run a super node."),
         "provider": ("comitia.app.commands.run", "Run a provider on its own documents."),
+        "witness": ("comitia.app.commands.run", "Run a witness: it judges, and shares nothing."),
+        "references": ("comitia.app.commands.references", "Documents that a witness keeps back to judge by."),
         "policy": ("comitia.app.commands.policy", "Who may use this provider's data, for what, at what epsilon."),
         "budget": ("comitia.app.commands.budget", "Privacy spent, reserved and left."),
         "explore": ("comitia.app.commands.explore", "What your own unlabelled documents are about; offline."),

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
+from comitia.ledger.application import Application
 from comitia.storage.documents import Columns, read_documents
+from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import parse_toml
 from comitia.text.categories import Category, parse_categories
 from comitia.text.codebook import Codebook
@@ -56,6 +59,25 @@ def read_codebook(file: Path) -> Codebook:
         data = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
+    return Codebook.from_bytes(data)
+
+
+def held_codebook(application: Application, store: NodeStore) -> Codebook:
+    """The newest codebook on a node's ledger, from its own store.
+
+    Raises
+    ------
+    InputError
+        If the node has no codebook yet.
+    """
+    wanted = newest_codebook(application)
+    data = store.artefact(wanted)
+    if data is None:
+        raise InputError(
+            f"the node has not got codebook {wanted.hex()[:12]} yet",
+            code="no-codebook",
+            hint="start it: it fetches the codebook from the super node when it needs it",
+        )
     return Codebook.from_bytes(data)
 
 

@@ -30,12 +30,18 @@ STOP_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeState:
-    """One node: its name, folder, whether it runs, height of its ledger (None where it has none)."""
+    """One node.
+
+    name, folder, up : which, and whether it runs.
+    height : of its ledger; None where it has none.
+    references_left : sets that it keeps back for sessions on the newest codebook; None where it never kept any.
+    """
 
     name: str
     folder: Path
     up: bool
     height: int | None
+    references_left: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +71,7 @@ def node_folders(folder: Path) -> list[NodeFolder]:
 
 def node_states(folder: Path) -> list[NodeState]:
     """Every node in and below a folder."""
-    return [
-        NodeState(
-            name=node.settings().name,
-            folder=node.path,
-            up=is_running(node),
-            height=Chronicle(node.path).height if node.ledger.exists() else None,
-        )
-        for node in node_folders(folder)
-    ]
+    return [_state(node) for node in node_folders(folder)]
 
 
 def examine(folder: Path) -> list[Finding]:
@@ -94,6 +92,21 @@ def stop_nodes(folder: Path) -> tuple[list[str], list[str]]:
     names = {node.path: node.settings().name for node in running}
     still = [names[node.path] for node in running if node.running.exists()]
     return [name for name in names.values() if name not in still], still
+
+
+def _state(node: NodeFolder) -> NodeState:
+    chronicle = Chronicle(node.path) if node.ledger.exists() else None
+    left = None
+    if chronicle is not None and (codebooks := chronicle.application.codebooks()):
+        shelf = chronicle.application.shelf(codebooks[-1].digest, node.load_keys().node)
+        left = shelf.left if shelf.commitments else None
+    return NodeState(
+        name=node.settings().name,
+        folder=node.path,
+        up=is_running(node),
+        height=chronicle.height if chronicle is not None else None,
+        references_left=left,
+    )
 
 
 def _examine(node: NodeFolder) -> Iterator[Finding]:

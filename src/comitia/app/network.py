@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from comitia.app.audit import Chronicle
+from comitia.app.codebooks import held_codebook
 from comitia.app.node.client import Client
-from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.driver.directory import LedgerDirectory
@@ -77,17 +77,11 @@ def read_network(folder: Path) -> tuple[District, ...]:
         If the node has no ledger or codebook yet.
     """
     application = Chronicle(folder).application
-    wanted = newest_codebook(application)
     store = NodeStore(node_folder(folder).store)
-    data = store.artefact(wanted)
-    store.close()
-    if data is None:
-        raise InputError(
-            f"the node has not got codebook {wanted.hex()[:12]} yet",
-            code="no-codebook",
-            hint="with --probe it fetches it from the super node",
-        )
-    return districts(application, Codebook.from_bytes(data), None)
+    try:
+        return districts(application, held_codebook(application, store), None)
+    finally:
+        store.close()
 
 
 def probe_network(folder: Path) -> tuple[District, ...]:

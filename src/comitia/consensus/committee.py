@@ -39,13 +39,15 @@ def quorum(members: int, rule: QuorumRule = QuorumRule.BFT) -> int:
     return (members + faults_tolerated(members)) // 2 + 1
 
 
-def witnesses_needed(providers: int, super_nodes: int) -> int:
-    """Super nodes that vote beside this many providers: at least one, and enough to make four members.
+def witnesses_needed(providers: int, super_nodes: int, keepers: int = 0) -> int:
+    """Super nodes that vote beside this many providers: at least one, enough to make four members, and all keepers.
+
+    Keepers are those of them who open documents that they keep back.
 
     Never more than there are; a committee that stays below four then tolerates no fault, which the
     session shows by its `faults`.
     """
-    return min(super_nodes, max(1, SMALLEST_TOLERANT_COMMITTEE - providers))
+    return min(super_nodes, max(1, SMALLEST_TOLERANT_COMMITTEE - providers, keepers))
 
 
 def one_per_organisation(candidates: Iterable[NodeId], organisations: Mapping[NodeId, str]) -> tuple[NodeId, ...]:

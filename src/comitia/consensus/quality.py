@@ -12,16 +12,18 @@ Numbered checks on each model, in this order (the numbers appear again at the co
    sampling tolerance allows.
 4. REJECT if more than half of the others' hold-out rows that can tell, and more than the tolerated
    number of faulty members, find the same on their own documents.
-5. Signal (matched filter), with mu the expected z times the median rho: REJECT if z < mu/2 - 2.33, which happens to
+5. REJECT if of the sets of documents that witnesses kept back until releases were shown more than half find
+   no gain over public knowledge; each by the rule of check 6, and sets that were not opened count as well.
+6. Signal (matched filter), with mu the expected z times the median rho: REJECT if z < mu/2 - 2.33, which happens to
    one in a hundred of those who show half of what is usual; ACCEPT if z >= 3, which happens to one in a thousand
    that show nothing, and z >= mu/2; else UNVERIFIABLE.
-6. UNVERIFIABLE instead of ACCEPT if some category's documents lie surely farther from its public mean than a squared
+7. UNVERIFIABLE instead of ACCEPT if some category's documents lie surely farther from its public mean than a squared
    distance of .15 and than one and a half times the median: documents unlike everybody's, or one many times.
-7. Where there is no signal at all: ACCEPT if check 3 or 4 could tell and did not reject, else UNVERIFIABLE.
+8. Where there is no signal at all: ACCEPT if check 3 or 4 could tell and did not reject, else UNVERIFIABLE.
 
 The medians are of the received models that passed check 2, of those alone from which anything is to be expected: honest
 while most of them are. A release that says nothing (all zeros) leaves every loss as public knowledge has it. So where
-there is a signal, checks 3 and 4 may condemn a model but never vouch for it.
+there is a signal, checks 3 to 5 may condemn a model but never vouch for it.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
+from comitia.consensus.gain import Gain, agreed_gains, contradicts, contributions
 from comitia.consensus.ranking import PPM, rank, weighted_mae
 from comitia.consensus.tolerance import tolerance_ppm
 from comitia.core.errors import ConfigurationError, ProtocolError
@@ -81,6 +84,9 @@ class Score:
         for), or reference documents that a witness has kept back (exact). None: not measured.
     holdout_size
         Number of those documents; 0 if not measured.
+    gains
+        What the model adds to public knowledge by each set of documents kept back that this judge was shown, by
+        keeper in ascending order.
     """
 
     author: NodeId
@@ -93,6 +99,7 @@ class Score:
     reference_loss_ppm: int | None = None
     holdout_loss_ppm: int | None = None
     holdout_size: int = 0
+    gains: tuple[Gain, ...] = ()
 
     @classmethod
     def of(cls, author: NodeId, judged: Judged) -> Score:
@@ -137,9 +144,9 @@ class QualityRules:
     most_excess_micro, least_left_micro
         The 6 and -4 of check 2.
     least_signal_micro, doubt_micro, least_share_of_median_ppm
-        The 3, the 2.33 and the half of check 5.
+        The 3, the 2.33 and the half of check 6.
     far_micro, far_of_median_ppm
-        The .15 and the 1.5 of check 6.
+        The .15 and the 1.5 of check 7.
     telling_micro
         A model of which less signal is to be expected has no part in the median rho: its own is all noise.
     """
@@ -220,6 +227,8 @@ class Judgement:
         Every author and witness once, best first; `ranking[0]` leads, the next one if it does not deliver.
     disputed
         Judges who posted an exact figure other than the agreed one: their sheets are evidence against them.
+    opened
+        Keepers whose documents counted: of some model a quorum agrees on the gain.
     """
 
     verdicts: tuple[tuple[NodeId, Verdict], ...]
@@ -229,6 +238,7 @@ class Judgement:
     accepted: tuple[NodeId, ...]
     ranking: tuple[NodeId, ...]
     disputed: tuple[NodeId, ...]
+    opened: tuple[NodeId, ...] = ()
 
 
 def judge(
@@ -237,6 +247,7 @@ def judge(
     rules: QualityRules,
     beacon: bytes,
     witnesses: Set[NodeId] = frozenset(),
+    keepers: Set[NodeId] = frozenset(),
 ) -> Judgement:
     """Judge every committed model from the score sheets of a closed scoring stage.
 
@@ -253,6 +264,8 @@ def judge(
         What ties are settled by; nobody knew it when the session opened.
     witnesses
         Members who judge but did not train.
+    keepers
+        Witnesses whose documents, bound before the commitments closed, were to be opened.
 
     Source: III.D, "the quality of the model should be verified and measured during the consensus process".
     """
@@ -260,7 +273,11 @@ def judge(
     lines = {author: _lines_about(author, sheets) for author in authors}
     agreed = {author: _agreed(lines[author], rules.quorum) for author in authors}
     figures = {author: agreed[author] or Figures(author=author) for author in authors}
-    verdicts = _verdicts(lines, figures, rules, witnesses)
+    gains = {
+        author: agreed_gains({by: line.gains for by, line in lines[author].items()}, rules.quorum) for author in authors
+    }
+    opened = {keeper for by_keeper in gains.values() for keeper in by_keeper}
+    verdicts = _verdicts(lines, figures, rules, witnesses, _without_gain(gains, rules, keepers))
 
     accepted = tuple(author for author in authors if _usable(verdicts[author], figures[author], rules))
     losses = {
@@ -269,7 +286,8 @@ def judge(
         else _loss_ppm(lines[author], figures[author], rules, witnesses, len(authors))
         for author in authors
     }
-    weighted = weighted_mae(losses, {author: rows[author] for author in accepted}, rules.kappa)
+    worth = contributions(gains) if opened else rows
+    weighted = weighted_mae(losses, {author: worth[author] for author in accepted}, rules.kappa)
     standing = {author: _STANDING[verdict] for author, verdict in verdicts.items()}
     return Judgement(
         verdicts=tuple((author, verdicts[author]) for author in authors),
@@ -278,7 +296,8 @@ def judge(
         weighted_mae_ppm=tuple((author, int(weighted[author])) for author in authors),
         accepted=accepted,
         ranking=rank(weighted, standing, witnesses, beacon),
-        disputed=_disputed(lines, agreed),
+        disputed=_disputed(lines, agreed, gains),
+        opened=tuple(sorted(opened)),
     )
 
 
@@ -289,13 +308,16 @@ def _usable(verdict: Verdict, figures: Figures, rules: QualityRules) -> bool:
     return rules.accept_unverified and (figures.signal_micro or 0) >= 0
 
 
-def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId]) -> None:
+def check_sheet(
+    judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId], keepers: Set[NodeId] = frozenset()
+) -> None:
     """Refuse a score sheet that does not have exactly the form of one.
 
     1. Each line is about a different committed model. (One on the judge's own may be there; it never counts.)
     2. A model that was not received has no figures.
     3. Signal and expectation come together, so do the three lengths; losses lie in 0 to 10**6, a hold-out loss has
        documents.
+    4. Gains are by different keepers in ascending order, of those whose documents were to be opened.
 
     Raises
     ------
@@ -309,6 +331,8 @@ def check_sheet(judge_id: NodeId, scores: Sequence[Score], authors: Set[NodeId])
             fault = "is about a model that nobody committed"
         elif score.author in seen:
             fault = "is its second one"
+        elif not {gain.keeper for gain in score.gains} <= keepers:  # 4
+            fault = "has a gain by documents that nobody was to open"
         if fault:
             raise ProtocolError(
                 f"the score {judge_id} posted on the model of {score.author} {fault}",
@@ -324,18 +348,22 @@ def _fault(score: Score) -> str:
     losses = (score.reference_loss_ppm, score.holdout_loss_ppm)
     signals = (score.signal_micro, score.expected_micro)
     lengths = (score.left_micro, score.farthest_micro, score.excess_micro)
-    if not score.received and (any(x is not None for x in losses + signals + lengths) or score.holdout_size):  # 2
+    figures = any(x is not None for x in losses + signals + lengths) or score.holdout_size or score.gains
+    if not score.received and figures:  # 2
         return "has figures although the model was not received"
     if (score.signal_micro is None) != (score.expected_micro is None):  # 3
         return "has a signal without its expectation, or the other way round"
     if len({x is None for x in lengths}) > 1:
         return "has only some of the lengths of its sums"
-    if any(x is not None and abs(x) > LARGEST_SIGNAL_MICRO for x in signals + lengths):
+    gains = tuple(x for gain in score.gains for x in (gain.gain_micro, gain.expected_micro))
+    if any(x is not None and abs(x) > LARGEST_SIGNAL_MICRO for x in signals + lengths + gains):
         return f"has a signal beyond {LARGEST_SIGNAL_MICRO} millionths"
     if any(x is not None and not 0 <= x <= PPM for x in losses):
         return f"has a loss outside 0 to {PPM} millionths"
     if score.holdout_size < 0 or (score.holdout_loss_ppm is None) != (score.holdout_size == 0):
         return "has a hold-out loss without documents, or the other way round"
+    if [gain.keeper for gain in score.gains] != sorted({gain.keeper for gain in score.gains}):  # 4
+        return "has its gains out of order"
     return ""
 
 
@@ -372,14 +400,16 @@ def _agreed(lines: Mapping[NodeId, Score], quorum: int) -> Figures | None:
 
 
 def _disputed(
-    lines: Mapping[NodeId, Mapping[NodeId, Score]], agreed: Mapping[NodeId, Figures | None]
+    lines: Mapping[NodeId, Mapping[NodeId, Score]],
+    agreed: Mapping[NodeId, Figures | None],
+    gains: Mapping[NodeId, Mapping[NodeId, Gain]],
 ) -> tuple[NodeId, ...]:
     """Judges who contradict figures that a quorum agrees on."""
     contradicting = {
         judge_id
         for author, about in lines.items()
         for judge_id, line in about.items()
-        if agreed[author] not in (None, _exact(line))
+        if agreed[author] not in (None, _exact(line)) or contradicts(line.gains, gains[author])
     }
     return tuple(sorted(contradicting))
 
@@ -389,6 +419,7 @@ def _verdicts(
     figures: Mapping[NodeId, Figures],
     rules: QualityRules,
     witnesses: Set[NodeId],
+    without_gain: Set[NodeId],
 ) -> dict[NodeId, Verdict]:
     """The numbered checks of this module, model by model."""
     received = {author for author, about in lines.items() if len(about) >= rules.quorum - 1}
@@ -403,11 +434,11 @@ def _verdicts(
         rejected_by_others = condemning > rules.faults and 2 * condemning > len(holdouts)
         if author not in received:  # 1
             verdicts[author] = Verdict.NOT_RECEIVED
-        elif author in impossible or reference is True or rejected_by_others:  # 2, 3, 4
+        elif author in impossible or reference is True or rejected_by_others or author in without_gain:  # 2, 3, 4
             verdicts[author] = Verdict.REJECT
-        elif figures[author].signal_micro is not None:  # 5, 6
+        elif figures[author].signal_micro is not None:  # 6, 7
             verdicts[author] = _by_signal(figures[author], usual, rules)
-        elif reference is False or len(holdouts) > rules.faults:  # 7
+        elif reference is False or len(holdouts) > rules.faults:  # 8
             verdicts[author] = Verdict.ACCEPT
         else:
             verdicts[author] = Verdict.UNVERIFIABLE
@@ -446,23 +477,39 @@ class Usual:
 
 
 def _by_signal(figures: Figures, usual: Usual, rules: QualityRules) -> Verdict:
-    """Checks 5 and 6, on the matched filter's figures and the distance."""
+    """Checks 6 and 7, on the matched filter's figures and the distance."""
     if usual.rho is None or figures.signal_micro is None or figures.expected_micro is None:
         return Verdict.UNVERIFIABLE
     least = Fraction(figures.expected_micro * rules.least_share_of_median_ppm, PPM) * max(usual.rho, Fraction(0))
-    if figures.signal_micro < least - rules.doubt_micro:  # 5
+    if figures.signal_micro < least - rules.doubt_micro:  # 6
         return Verdict.REJECT
-    if figures.signal_micro < least or figures.signal_micro < rules.least_signal_micro:  # 5
+    if figures.signal_micro < least or figures.signal_micro < rules.least_signal_micro:  # 6
         return Verdict.UNVERIFIABLE
     return Verdict.UNVERIFIABLE if _too_far(figures, usual, rules) else Verdict.ACCEPT
 
 
 def _too_far(figures: Figures, usual: Usual, rules: QualityRules) -> bool:
-    """Check 6, on the distance of the farthest category from public knowledge."""
+    """Check 7, on the distance of the farthest category from public knowledge."""
     if usual.farthest_micro is None or figures.farthest_micro is None:
         return False
     usually = usual.farthest_micro * rules.far_of_median_ppm / PPM
     return figures.farthest_micro > rules.far_micro and figures.farthest_micro > usually
+
+
+def _without_gain(
+    gains: Mapping[NodeId, Mapping[NodeId, Gain]], rules: QualityRules, keepers: Set[NodeId]
+) -> set[NodeId]:
+    """Check 5: the authors of whose releases most keepers' documents find that they add nothing."""
+    findings: Counter[NodeId] = Counter()
+    for keeper in keepers:
+        row = [
+            Figures(author=author, signal_micro=found.gain_micro, expected_micro=found.expected_micro)
+            for author, by_keeper in gains.items()
+            if (found := by_keeper.get(keeper)) is not None
+        ]
+        usual = Usual.of(row, rules)
+        findings.update(each.author for each in row if _by_signal(each, usual, rules) is Verdict.REJECT)
+    return {author for author, count in findings.items() if 2 * count > len(keepers)}
 
 
 def _reference_rows(

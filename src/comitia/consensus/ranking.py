@@ -21,15 +21,16 @@ def weighted_mae(losses_ppm: Mapping[NodeId, int], rows: Mapping[NodeId, int], k
     kappa = -1 is Eq. (7) to the letter, gamma * MAE(m_j) + mean MAE with gamma = 1 + s_j. There the lowest
     leads although gamma grows with the contribution, so big contributors lose. kappa = +1 puts that right:
     (MAE(m_j) + mean MAE) / (1 + s_j); the mean is inside so that contribution counts even where a loss is 0.
-    kappa = 0 leaves rows out. For +1 the share is capped at 2/n, because rows are declared, not proven.
+    kappa = 0 leaves rows out. For +1 the share is capped at 2/n, because rows are declared, not proven. Where gains
+    were measured they stand for rows; the cap holds for them too, since a release scaled up gains more.
 
     Parameters
     ----------
     losses_ppm
         MAE(m_i) of every model, 0 to 10**6.
     rows
-        Declared rows of the models that are used. The mean is theirs, and other models have share 0: a
-        rejected model's claims change nothing for the rest.
+        Declared rows, or measured gains, of the models that are used. The mean is theirs, and other models have
+        share 0: a rejected model's claims change nothing for the rest.
     kappa
         +1, 0 or -1.
 

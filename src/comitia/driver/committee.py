@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -11,11 +11,13 @@ from comitia.consensus.quality import Score
 from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ComitiaError, DamagedError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.node import Node
 from comitia.driver.workbench import Workbench
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.kept_back import KeptBack
 from comitia.learning.local_model import LocalModel
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
@@ -28,6 +30,7 @@ from comitia.roles.effects import (
     Decide,
     DeliverModel,
     MemberEffect,
+    OpenReferences,
     Post,
     Remember,
     ScoreReleases,
@@ -42,6 +45,7 @@ from comitia.roles.events import (
     Decided,
     MemberEvent,
     ModelAsked,
+    ReferencesOpened,
     RevealAsked,
     RevealReceived,
     Scored,
@@ -51,7 +55,7 @@ from comitia.roles.events import (
     Woke,
 )
 from comitia.roles.memory import Memory
-from comitia.roles.messages import AskModel, AskReveal, Deliver, Received, Reveal, Vote
+from comitia.roles.messages import AskModel, AskReveal, Deliver, Received, References, Reveal, Vote
 from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.committee")
@@ -90,13 +94,18 @@ class Committee:
         None for a witness.
     bench : Workbench
         Judges and combines.
+    keeper : Keeper or None
+        A witness' references that it keeps back; None for a provider.
     """
 
-    def __init__(self, node: Node, library: Library, owner: Owner | None, bench: Workbench) -> None:
+    def __init__(
+        self, node: Node, library: Library, owner: Owner | None, bench: Workbench, keeper: Keeper | None = None
+    ) -> None:
         self._node = node
         self._library = library
         self._owner = owner
         self._bench = bench
+        self._keeper = keeper
         self._states: dict[SessionId, member.MemberState] = {}
         self._releases: dict[tuple[SessionId, int, NodeId], Released[LocalModel] | None] = {}
         self._models: dict[tuple[SessionId, int], GlobalModel] = {}
@@ -127,8 +136,11 @@ class Committee:
         match received.message:
             case Reveal() as reveal:
                 self._step(session, RevealReceived(reveal=reveal))
-            case AskReveal(authors=authors, round=number):
-                self._step(session, RevealAsked(sender=received.sender, authors=authors, round=number))
+            case References() as references:
+                self._step(session, ReferencesOpened(references=references))
+            case AskReveal(authors=authors, round=number, keepers=keepers):
+                asked = RevealAsked(sender=received.sender, authors=authors, round=number, keepers=keepers)
+                self._step(session, asked)
             case Vote(block=block, signature=signature):
                 self._step(session, VoteReceived(sender=received.sender, block=block, signature=signature))
             case AskModel():
@@ -200,8 +212,10 @@ class Committee:
                 self._library.codebook(session.task.codebook, partial(self._train, session, reveals))
             case Assess(session=session, reveals=reveals):
                 self._library.codebook(session.task.codebook, partial(self._assess, session, reveals))
-            case ScoreReleases(session=session, reveals=reveals, earlier=earlier):
-                self._library.codebook(session.task.codebook, partial(self._score, session, reveals, earlier))
+            case OpenReferences(session=session, commitment=commitment):
+                self._open_references(session, commitment)
+            case ScoreReleases(session=session):
+                self._library.codebook(session.task.codebook, partial(self._score, effect))
             case Combine(session=session, reveals=reveals):
                 self._library.codebook(session.task.codebook, partial(self._combine, session, reveals))
 
@@ -237,26 +251,41 @@ class Committee:
         enough = loss is not None and threshold is not None and loss <= threshold
         self._step(session.id, Assessed(round=session.round, enough=enough))
 
-    def _score(
-        self, session: Session, reveals: Sequence[Reveal], earlier: Sequence[Reveal], codebook: Codebook
-    ) -> None:
+    def _open_references(self, session: SessionId, commitment: bytes) -> None:
+        """Open what this witness is bound to, or say in the log why not; the session goes on without it then."""
+        opened = self._keeper.opened(commitment) if self._keeper is not None else None
+        if opened is None:
+            log.error("session %s: the references that this node is bound to are gone", session.hex()[:12])
+            return
+        self._step(session, ReferencesOpened(references=opened))
+
+    def _score(self, scoring: ScoreReleases, codebook: Codebook) -> None:
         """A line for every committed model but the own one; what is not here, or not readable, is not received."""
-        held = {reveal.author: reveal for reveal in reveals}
-        given = self._model_of(session, session.round - 1, earlier, codebook)
+        session = scoring.session
+        held = {reveal.author: reveal for reveal in scoring.reveals}
+        read = {opened.keeper: self._bench.read_references(codebook, opened) for opened in scoring.references}
+        kept_back = {keeper: kept for keeper, kept in read.items() if kept is not None}
+        given = self._model_of(session, session.round - 1, scoring.earlier, codebook)
         scores = tuple(
-            self._score_one(session, codebook, author, held.get(author), given)
+            self._score_one(session, codebook, author, held.get(author), given, kept_back)
             for author in sorted(session.commits)
             if author != self._node.node
         )
         self._step(session.id, Scored(scores=scores, round=session.round))
 
     def _score_one(
-        self, session: Session, codebook: Codebook, author: NodeId, reveal: Reveal | None, given: GlobalModel | None
+        self,
+        session: Session,
+        codebook: Codebook,
+        author: NodeId,
+        reveal: Reveal | None,
+        given: GlobalModel | None,
+        kept_back: Mapping[NodeId, KeptBack],
     ) -> Score:
         release = self._read(session, codebook, reveal) if reveal is not None else None
         if release is None:
             return Score(author=author, received=False)
-        return self._bench.score(session.task.learner, codebook, author, release, given)
+        return self._bench.score(session.task.learner, codebook, author, release, given, kept_back)
 
     def _combine(self, session: Session, reveals: Sequence[Reveal], codebook: Codebook) -> None:
         combined = self._model_of(session, session.round, reveals, codebook)

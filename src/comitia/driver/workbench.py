@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Score
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.kept_back import KeptBack, parse_kept_back
 from comitia.learning.local_model import LocalModel
 from comitia.learning.registry import learner
+from comitia.learning.signal import gain
 from comitia.learning.wire import parse_release
 from comitia.privacy.released import Released
-from comitia.roles.messages import Reveal
+from comitia.roles.messages import References, Reveal
 from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.committee")
@@ -34,6 +38,14 @@ class Workbench:
             log.warning("the release of %s is not usable: %s", reveal.author, error.message)
             return None
 
+    def read_references(self, codebook: Codebook, opened: References) -> KeptBack | None:
+        """Documents that a witness kept back; None if they are none of this codebook."""
+        try:
+            return parse_kept_back(opened.documents, codebook)
+        except ProtocolError as error:
+            log.warning("the references of %s are not usable: %s", opened.keeper, error.message)
+            return None
+
     def score(
         self,
         name: str,
@@ -41,9 +53,27 @@ class Workbench:
         author: NodeId,
         release: Released[LocalModel],
         given: GlobalModel | None,
+        kept_back: Mapping[NodeId, KeptBack],
     ) -> Score:
-        """The figures of a release that was read; `given` is the model of the rounds before."""
-        return Score.of(author, self.learner(name).judge(codebook, release, given))
+        """The figures of a release that was read.
+
+        Parameters
+        ----------
+        given
+            The model of the rounds before.
+        kept_back
+            What witnesses have opened, by keeper.
+        """
+        line = Score.of(author, self.learner(name).judge(codebook, release, given))
+        return replace(line, gains=tuple(self._gains(codebook, release, kept_back)))
+
+    def _gains(
+        self, codebook: Codebook, release: Released[LocalModel], kept_back: Mapping[NodeId, KeptBack]
+    ) -> Iterator[Gain]:
+        for keeper in sorted(kept_back):
+            found = gain(codebook, release, kept_back[keeper].vectors, kept_back[keeper].labels)
+            if found is not None:
+                yield Gain(keeper=keeper, gain_micro=found.z_micro, expected_micro=found.expected_micro)
 
     def combine(
         self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None

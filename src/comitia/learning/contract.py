@@ -48,6 +48,11 @@ class Learner(Protocol):
         """How many rounds it takes unless a request says otherwise; 1 for a learner without rounds."""
         ...
 
+    @property
+    def releases_class_sums(self) -> bool:
+        """Whether releases are noised class sums, made in one round, which `signal.gain` can judge."""
+        ...
+
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """Shape of a release's values."""
         ...

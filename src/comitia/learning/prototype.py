@@ -27,6 +27,7 @@ class Prototype:
 
     name: str = "prototype"
     release_name = "prototype"
+    releases_class_sums = True
     rounds = 1
     kind: str = "classification"
 

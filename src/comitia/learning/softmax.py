@@ -49,6 +49,7 @@ class Softmax:
 
     name = "softmax"
     release_name = "softmax"
+    releases_class_sums = False
     rounds = 3
     kind = "classification"
 

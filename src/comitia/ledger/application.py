@@ -22,6 +22,7 @@ from comitia.ledger.records import NO_BLOCK, Seen
 from comitia.ledger.state import Write
 from comitia.ledger.tables import Tables
 from comitia.ledger.transactions import (
+    BindReferences,
     OpenRequest,
     RecordReuse,
     RegisterCodebook,
@@ -206,6 +207,8 @@ class Application(Tables):
                 register.withdraw(self, context)
             case SetPolicy():
                 register.set_policy(self, body, context)
+            case BindReferences():
+                register.bind_references(self, body, context)
             case OpenRequest():
                 return requests.open_session(self, body, context)
             case RecordReuse():

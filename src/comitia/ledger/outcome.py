@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from comitia.ledger import register
 from comitia.ledger import session as sessions
 from comitia.ledger.context import Context
 from comitia.ledger.records import NO_BLOCK, PoqEntry
@@ -20,6 +21,8 @@ def advance(tables: Tables, session: Session, body: Transaction, context: Contex
     if session.phase is Phase.COMMIT and after.phase is Phase.SCORE:
         for node, commit in after.commits.items():
             tables.count(node, epsilon_micro=commit.epsilon_micro)
+        taken = register.take_references(tables, after.task.codebook, after.keepers)
+        after = replace(after, kept_back=taken)
     if after.phase is Phase.SEALED:
         after = _sealed(tables, after, context)
     if not after.is_open:

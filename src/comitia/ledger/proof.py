@@ -98,6 +98,7 @@ class Verified:
     accepted, leader, members, quorum, signed : who contributed, led, sat in the committee, signed.
     verdicts : what the committee said of every committed model (`consensus.quality.Verdict`), by author.
     epsilon_micro : epsilon of each contributor's release, millionths.
+    references : commitments to the documents kept back that judged the releases, by witness.
     model : SHA-256 of the model's bytes.
     block_hash : digest of the sealed block.
     height, time_ms : of the ledger's block that holds it.
@@ -115,6 +116,7 @@ class Verified:
     quorum: int
     signed: tuple[NodeId, ...]
     epsilon_micro: dict[NodeId, int]
+    references: dict[NodeId, bytes]
     model: bytes
     block_hash: bytes
     height: int
@@ -235,6 +237,7 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
         quorum=block.quorum,
         signed=tuple(signer for signer, _ in seal.certificate),
         epsilon_micro={t.author: t.epsilon_micro for t in block.transactions if t.author in block.accepted},
+        references=dict(block.references),
         model=block.model,
         block_hash=block_digest(block),
         height=header.height,

@@ -125,6 +125,25 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """What a witness has bound itself to for one codebook.
+
+    Attributes
+    ----------
+    commitments : to each set of documents that it keeps back, in the order of use.
+    used : how many of them, from the first, sessions have taken: a set that may have been opened is public.
+    """
+
+    commitments: tuple[bytes, ...] = ()
+    used: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many sets wait for a session."""
+        return len(self.commitments) - self.used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
     """What a member's work has come to.
 

@@ -1,15 +1,16 @@
-"""What members put on the ledger for retrieval: codebooks, profiles, policies. III.A, III.B."""
+"""What members put on the ledger between sessions: codebooks, profiles, policies, bound references. III.A, III.B."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from comitia.core.errors import ProtocolError
+from comitia.core.ids import NodeId
 from comitia.ledger.context import Context
 from comitia.ledger.genesis import Role, codebook_digest, require_admins
 from comitia.ledger.records import CodebookEntry, Holding
-from comitia.ledger.tables import Tables
-from comitia.ledger.transactions import RegisterCodebook, RegisterProfile, SetPolicy
+from comitia.ledger.tables import Tables, shelf_key
+from comitia.ledger.transactions import MAX_SETS, BindReferences, RegisterCodebook, RegisterProfile, SetPolicy
 from comitia.retrieval.profile import require_fitting
 
 
@@ -63,3 +64,32 @@ def set_policy(tables: Tables, body: SetPolicy, context: Context) -> None:
             code="old-policy",
         )
     tables.state.put("policy", context.author, body.policy)
+
+
+def bind_references(tables: Tables, body: BindReferences, context: Context) -> None:
+    """Put sets of documents at the end of a witness' shelf; none may stand there twice, used or not."""
+    tables.require_role(context.author, Role.WITNESS)
+    if tables.codebook(body.codebook) is None:
+        raise ProtocolError("the references are of a codebook that is not on the ledger", code="unknown-codebook")
+    shelf = tables.shelf(body.codebook, context.author)
+    together = shelf.commitments + body.commitments
+    if len(set(together)) < len(together):
+        raise ProtocolError("a set of references is bound already", code="already-there")
+    if len(together) > MAX_SETS:
+        raise ProtocolError(
+            f"a witness may bind {MAX_SETS} sets for one codebook",
+            code="out-of-bounds",
+            hint="publish a new codebook; the sets that were opened can be references of it",
+        )
+    tables.state.put("shelf", shelf_key(body.codebook, context.author), replace(shelf, commitments=together))
+
+
+def take_references(tables: Tables, codebook: bytes, keepers: tuple[NodeId, ...]) -> dict[NodeId, bytes]:
+    """Use up the next set of each of these witnesses that has one left."""
+    taken = {}
+    for keeper in keepers:
+        shelf = tables.shelf(codebook, keeper)
+        if shelf.left:
+            taken[keeper] = shelf.commitments[shelf.used]
+            tables.state.put("shelf", shelf_key(codebook, keeper), replace(shelf, used=shelf.used + 1))
+    return taken

@@ -42,7 +42,7 @@ def open_session(tables: Tables, body: OpenRequest, context: Context) -> Context
     # The block's epoch, not the request's: from here on everyone who was revoked in between is out.
     epoch = tables.genesis.epoch_at(context.time_ms)
     drawn = _draw(tables, body, context, beacon)
-    witnesses = _draw_witnesses(tables, drawn, epoch, beacon)
+    witnesses = _draw_witnesses(tables, task, drawn, epoch, beacon)
     keys = {node: tables.require_member(node).keys_at(epoch).signing for node in (*drawn, *witnesses)}
     codebook = tables.codebook(task.codebook)
     assert codebook is not None
@@ -60,6 +60,7 @@ def open_session(tables: Tables, body: OpenRequest, context: Context) -> Context
         reference_size=codebook.references,
         drawn=drawn,
         witnesses=witnesses,
+        keepers=tuple(node for node in witnesses if _can_open(tables, task, node)),
         keys=dict(sorted(keys.items())),
     )
     tables.state.put("session", session_id.hex(), session)
@@ -129,16 +130,30 @@ def _draw(tables: Tables, body: OpenRequest, context: Context, beacon: bytes) ->
     return committee.draw(seats, task.providers_max, beacon)
 
 
-def _draw_witnesses(tables: Tables, drawn: tuple[NodeId, ...], epoch: int, beacon: bytes) -> tuple[NodeId, ...]:
-    """Super nodes that could vote beside these providers, by lot: none from an organisation that has a vote."""
+def _draw_witnesses(
+    tables: Tables, task: Task, drawn: tuple[NodeId, ...], epoch: int, beacon: bytes
+) -> tuple[NodeId, ...]:
+    """Super nodes that could vote beside these providers: none from an organisation that has a vote.
+
+    Those who keep references back come first, otherwise by lot.
+    """
     seated = {tables.require_member(node).organisation for node in drawn}
+
+    def place(node: NodeId) -> tuple[bool, bytes]:
+        return not _can_open(tables, task, node), committee.lot(beacon, node)
+
     able = [
         node
-        for node in sorted(tables.witnesses, key=lambda node: committee.lot(beacon, node))
+        for node in sorted(tables.witnesses, key=place)
         if (member := tables.require_member(node)).is_active(epoch) and member.organisation not in seated
     ]
     seats = committee.one_per_organisation(able, {node: tables.require_member(node).organisation for node in able})
     return seats[: committee.SMALLEST_TOLERANT_COMMITTEE]
+
+
+def _can_open(tables: Tables, task: Task, witness: NodeId) -> bool:
+    """Whether a witness has documents left that this task's releases can be judged by."""
+    return LEARNERS[task.learner].releases_class_sums and tables.shelf(task.codebook, witness).left > 0
 
 
 def _leaves(tables: Tables, task: Task) -> tuple[int, ...]:

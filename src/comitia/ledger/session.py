@@ -39,6 +39,7 @@ from comitia.ledger.transactions import block_digest as block_digest
 
 BEACON_DOMAIN: Final = b"comitia beacon\x00"
 COMMITMENT_DOMAIN: Final = b"comitia commitment\x00"
+REFERENCES_DOMAIN: Final = b"comitia references\x00"
 
 TRANSITIONS: Final[tuple[tuple[Phase, Phase, str], ...]] = (
     (Phase.CONSENT, Phase.COMMIT, "all asked have answered, or time is up; enough said yes"),
@@ -100,6 +101,8 @@ class Session:
     reference_size : labelled public documents of the codebook, as registered.
     drawn : providers that were asked, best match first.
     witnesses : super nodes that vote and train nothing; cut to as many as are needed when COMMIT opens.
+    keepers : those of them who keep references back that can judge this task's releases.
+    kept_back : commitments to the references that are to be opened in SCORE, by keeper; empty before.
     keys : signing keys, at this epoch, of all drawn and all witnesses.
     consents, commits, scores : what was posted, by author; commits and scores of the current round.
     round : the current round, from 1.
@@ -128,6 +131,8 @@ class Session:
     reference_size: int = 0
     drawn: tuple[NodeId, ...]
     witnesses: tuple[NodeId, ...]
+    keepers: tuple[NodeId, ...] = ()
+    kept_back: dict[NodeId, bytes] = field(default_factory=dict)
     keys: dict[NodeId, bytes]
     consents: dict[NodeId, Consent] = field(default_factory=dict)
     members: tuple[NodeId, ...] = ()
@@ -214,6 +219,14 @@ def commitment(session: SessionId, author: NodeId, nonce: bytes, release: bytes)
     return digest(COMMITMENT_DOMAIN + encode([session, author, nonce, digest(release)]))
 
 
+def references_commitment(chain: str, keeper: NodeId, nonce: bytes, references: bytes) -> bytes:
+    """Binds a witness to documents without showing them; their codebook is inside `references`.
+
+    The nonce hides documents that others could guess; the keeper is inside, so a copied commitment opens for nobody.
+    """
+    return digest(REFERENCES_DOMAIN + encode([chain, keeper, nonce, digest(references)]))
+
+
 def leader(session: Session) -> NodeId:
     """Who assembles the block in the current view.
 
@@ -263,6 +276,7 @@ def expected_block(session: Session, model_digest: bytes, model_size: int) -> Po
         learner=task.learner,
         members=session.members,
         quorum=session.quorum,
+        references=tuple((keeper, session.kept_back[keeper]) for keeper in judgement.opened),
     )
 
 
@@ -403,7 +417,7 @@ def _close_consent(session: Session, time_ms: int) -> Session:
             f"{len(willing)} of {len(session.drawn)} providers agreed, {session.task.providers_min} needed "
             f"({refused} refused, {silent} did not answer)",
         )
-    needed = committee.witnesses_needed(len(willing), len(session.witnesses))
+    needed = committee.witnesses_needed(len(willing), len(session.witnesses), len(session.keepers))
     members = tuple(sorted(willing + session.witnesses[:needed]))
     session = replace(
         session,
@@ -470,7 +484,7 @@ def _score(session: Session, author: NodeId, body: PostScores, time_ms: int) -> 
     _require_in_time(session, time_ms)
     _require_round(session, body.round)
     _require_part(session, author, session.members, session.scores)
-    check_sheet(author, body.scores, session.commits.keys())
+    check_sheet(author, body.scores, session.commits.keys(), session.kept_back.keys())
     session = replace(session, scores=_with(session.scores, author, body.scores))
     return _close_score(session, time_ms) if session.present <= session.scores.keys() else session
 
@@ -493,7 +507,8 @@ def _close_score(session: Session, time_ms: int) -> Session:
         reference_size=session.reference_size,
     )
     rows = {author: session.commits[author].rows for author in sorted(session.commits)}
-    judgement = judge(session.scores, rows, rules, beacon(session), frozenset(session.witnesses))
+    witnesses, keepers = frozenset(session.witnesses), frozenset(session.kept_back)
+    judgement = judge(session.scores, rows, rules, beacon(session), witnesses, keepers)
     session = replace(session, judgement=judgement)
     if not judgement.accepted and session.earlier:
         return _rest(session, time_ms)
@@ -598,9 +613,9 @@ def _abort(session: Session, time_ms: int, reason: str) -> Session:
 def faults_between(before: Session, after: Session) -> tuple[NodeId, ...]:
     """Members who let the session down as it moved on: grounds for a strike, not for a verdict.
 
-    Promised and did not commit, present and did not score, contradicted figures that a quorum agrees on, or led and
-    brought no block. Any of these can be a crash or a network. A later round that came to nothing strikes nobody for
-    its scores.
+    Promised and did not commit, present and did not score, contradicted figures that a quorum agrees on, did not open
+    the references that it had bound itself to, or led and brought no block. Any of these can be a crash or a network.
+    A later round that came to nothing strikes nobody for its scores.
     """
     if after.abort_reason.startswith("the requester"):
         return ()
@@ -615,8 +630,10 @@ def faults_between(before: Session, after: Session) -> tuple[NodeId, ...]:
             return ()
         judged = dict(enumerate(after.judged_rounds, start=1)).get(before.round)
         silent = before.present - (judged.scores if judged is not None else after.scores).keys()
-        disputed = set(judged.judgement.disputed) if judged is not None else set()
-        return tuple(sorted(silent | disputed))
+        if judged is None:
+            return tuple(sorted(silent))
+        unopened = before.kept_back.keys() - set(judged.judgement.opened)
+        return tuple(sorted(silent | set(judged.judgement.disputed) | unopened))
     if before.phase is Phase.SEAL and after.phase is not Phase.SEALED:
         return (leader(before),)
     return ()

@@ -10,7 +10,7 @@ from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.ledger.genesis import Genesis, Role
 from comitia.ledger.policy import fitting_rule
-from comitia.ledger.records import CodebookEntry, Conduct, Holding, Member, PoqEntry, Reuse, Seen
+from comitia.ledger.records import CodebookEntry, Conduct, Holding, Member, PoqEntry, Reuse, Seen, Shelf
 from comitia.ledger.session import Session
 from comitia.ledger.state import State
 from comitia.ledger.transactions import Policy
@@ -22,6 +22,7 @@ SCHEMA: Final[dict[str, type]] = {
     "codebook": CodebookEntry,
     "holding": Holding,
     "policy": Policy,
+    "shelf": Shelf,
     "session": Session,
     "cache": PoqEntry,
     "poq": PoqEntry,
@@ -81,6 +82,11 @@ class Tables:
     def policy(self, node: NodeId) -> Policy | None:
         found = self.state.get("policy", node)
         return found if isinstance(found, Policy) else None
+
+    def shelf(self, codebook: bytes, keeper: NodeId) -> Shelf:
+        """The documents that a witness keeps back for sessions on a codebook."""
+        found = self.state.get("shelf", shelf_key(codebook, keeper))
+        return found if isinstance(found, Shelf) else Shelf()
 
     def conduct(self, node: NodeId) -> Conduct:
         found = self.state.get("conduct", node)
@@ -201,6 +207,11 @@ class Tables:
             self.index.remove(node)
         else:
             self.index.add(record)
+
+
+def shelf_key(codebook: bytes, keeper: NodeId) -> str:
+    """One shelf for each codebook and keeper."""
+    return f"{codebook.hex()}/{keeper}"
 
 
 def height_key(height: int) -> str:

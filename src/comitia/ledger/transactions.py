@@ -36,6 +36,8 @@ MAX_ROUNDS: Final = 64
 MAX_ROWS: Final = 10**12
 MAX_EPSILON_MICRO: Final = 10**9
 MAX_MODEL_BYTES: Final = 1 << 31
+MAX_SETS: Final = 1024
+"""Most sets of documents that a witness may ever bind itself to for one codebook."""
 DELTA_ONE_PICO: Final = 10**12
 ANYONE: Final = "*"
 
@@ -213,6 +215,7 @@ class PoqBlock:
     model, model_size : digest of M's canonical bytes and their number.
     learner : which learner made it.
     members, quorum : the committee and how many of its signatures seal.
+    references : commitments to the documents kept back that counted, by keeper.
 
     Source: III.D.2, B_k = (H_k, <t_mi>, M)
     """
@@ -234,6 +237,7 @@ class PoqBlock:
     learner: str
     members: tuple[NodeId, ...]
     quorum: int
+    references: tuple[tuple[NodeId, bytes], ...] = ()
 
 
 def block_digest(block: PoqBlock) -> bytes:
@@ -335,6 +339,25 @@ class SetPolicy:
     """Replace the author's policy; its version must be higher than the last."""
 
     policy: Policy
+
+
+# --- witnesses ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindReferences:
+    """Bind the author, a witness, to sets of labelled documents that it keeps back.
+
+    One is used up in each session that it sits in, in this order: it has no choice when it has seen a release.
+
+    Attributes
+    ----------
+    codebook : of the documents' vectors and labels.
+    commitments : see `session.references_commitment`.
+    """
+
+    codebook: bytes
+    commitments: tuple[bytes, ...]
 
 
 # --- a session ----------------------------------------------------------------------------------------------
@@ -463,6 +486,7 @@ class ReportEvidence:
 
 Transaction = (
     RegisterMember | RotateKey | RevokeMember | RegisterCodebook | RegisterProfile | Withdraw | SetPolicy
+    | BindReferences
     | OpenRequest | Consent | CommitModel | PostScores | EndRounds | SealBlock | AbortRequest | Tick
     | RecordReuse | ReportEvidence
 )  # fmt: skip
@@ -475,6 +499,7 @@ TYPES: Final[dict[str, type[Transaction]]] = {
     "register-profile": RegisterProfile,
     "withdraw": Withdraw,
     "set-policy": SetPolicy,
+    "bind-references": BindReferences,
     "open-request": OpenRequest,
     "consent": Consent,
     "commit-model": CommitModel,
@@ -511,6 +536,7 @@ BOUNDS: Final[dict[type[Transaction], int]] = {
     RegisterProfile: 64 << 10,
     Withdraw: 256,
     SetPolicy: 32 << 10,
+    BindReferences: 48 << 10,
     OpenRequest: 16 << 10,
     Consent: 2 << 10,
     CommitModel: 512,
@@ -617,6 +643,11 @@ def check_bounds(body: Transaction) -> None:
             _range("number of leaves", len(body.leaf_labels), 0, MAX_LEAVES)
         case SetPolicy(policy=policy):
             _policy(policy)
+        case BindReferences():
+            _size("codebook", body.codebook, DIGEST_BYTES)
+            _range("number of commitments", len(body.commitments), 1, MAX_SETS)
+            for index, commitment in enumerate(body.commitments):
+                _size(f"commitments[{index}]", commitment, DIGEST_BYTES)
         case OpenRequest():
             _task(body.task)
             _size("nonce", body.nonce, NONCE_BYTES)

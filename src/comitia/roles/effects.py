@@ -8,7 +8,7 @@ from comitia.core.ids import NodeId, SessionId
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import Transaction
 from comitia.roles.memory import Memory
-from comitia.roles.messages import Message, Reveal
+from comitia.roles.messages import Message, References, Reveal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +63,25 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReferences:
+    """Fetch the references behind a commitment of this node's; answered by `ReferencesOpened`, from itself."""
+
+    session: SessionId
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreReleases:
     """Score these releases; answered by `Scored`.
 
     earlier : the accepted releases of the rounds before.
+    references : what witnesses kept back and have opened to this node, by keeper in ascending order.
     """
 
     session: Session
     reveals: tuple[Reveal, ...]
     earlier: tuple[Reveal, ...] = ()
+    references: tuple[References, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +134,8 @@ class Finish:
 
 
 MemberEffect = (
-    Decide | Train | Assess | Remember | Post | Send | ScoreReleases | Combine | DeliverModel | SettleBudget | WakeAt
-)
+    Decide | Train | Assess | Remember | Post | Send | OpenReferences | ScoreReleases | Combine | DeliverModel
+    | SettleBudget | WakeAt
+)  # fmt: skip
 
 RequesterEffect = Send | WakeAt | Finish

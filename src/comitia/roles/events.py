@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from comitia.consensus.quality import Score
 from comitia.core.ids import NodeId, TransactionId
 from comitia.ledger.session import Session
-from comitia.roles.messages import Reveal
+from comitia.roles.messages import References, Reveal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +70,20 @@ class RevealReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencesOpened:
+    """A witness opened what it kept back; it is this node itself, or came by a member."""
+
+    references: References
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevealAsked:
-    """A member lacks the releases of `authors` of a round."""
+    """A member lacks the releases of `authors` of a round, and the references of `keepers`."""
 
     sender: NodeId
     authors: tuple[NodeId, ...]
     round: int = 1
+    keepers: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +166,7 @@ MemberEvent = (
     | Trained
     | Assessed
     | RevealReceived
+    | ReferencesOpened
     | RevealAsked
     | Scored
     | Combined

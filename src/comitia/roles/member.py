@@ -16,7 +16,15 @@ from typing import Final
 
 from comitia.core.crypto import SigningKey, verify
 from comitia.core.ids import NodeId
-from comitia.ledger.session import Phase, Session, block_digest, commitment, expected_block, leader
+from comitia.ledger.session import (
+    Phase,
+    Session,
+    block_digest,
+    commitment,
+    expected_block,
+    leader,
+    references_commitment,
+)
 from comitia.ledger.transactions import CommitModel, Consent, EndRounds, PoqBlock, PostScores, SealBlock, Tick
 from comitia.roles.effects import (
     Assess,
@@ -24,6 +32,7 @@ from comitia.roles.effects import (
     Decide,
     DeliverModel,
     MemberEffect,
+    OpenReferences,
     Post,
     Remember,
     ScoreReleases,
@@ -38,6 +47,7 @@ from comitia.roles.events import (
     Decided,
     MemberEvent,
     ModelAsked,
+    ReferencesOpened,
     RevealAsked,
     RevealReceived,
     Scored,
@@ -47,7 +57,7 @@ from comitia.roles.events import (
     Woke,
 )
 from comitia.roles.memory import Memory
-from comitia.roles.messages import AskReveal, Reveal, Vote
+from comitia.roles.messages import AskReveal, References, Reveal, Vote
 
 RETRY_MS: Final = 400
 """How long a member waits before it sends again what may have been lost."""
@@ -64,6 +74,7 @@ class MemberState:
     session : the ledger's record, as last seen.
     memory : what survives a crash.
     reveals : opened commitments that match the ledger, by round and author.
+    references : likewise what witnesses kept back, by keeper.
     enough : whether the rounds before the current one are good enough; None before that is known.
     model : digest and size of M, once combined.
     block : the block that follows from the ledger and M, and its digest, which members sign.
@@ -77,6 +88,7 @@ class MemberState:
     session: Session
     memory: Memory = field(default_factory=Memory)
     reveals: Mapping[tuple[int, NodeId], Reveal] = field(default_factory=dict)
+    references: Mapping[NodeId, References] = field(default_factory=dict)
     enough: bool | None = None
     model: tuple[bytes, int] | None = None
     block: tuple[PoqBlock, bytes] | None = None
@@ -142,8 +154,10 @@ def _take_in(state: MemberState, event: MemberEvent) -> tuple[MemberState, tuple
             return replace(state, model=(model, size), begun=state.begun - {"combine"}), ()
         case RevealReceived(reveal=reveal):
             return _keep_reveal(state, reveal), ()
-        case RevealAsked(sender=sender, authors=authors, round=number):
-            return state, _answer_reveals(state, sender, authors, number)
+        case ReferencesOpened(references=references):
+            return _keep_references(state, references)
+        case RevealAsked():
+            return state, _answer_reveals(state, event)
         case VoteReceived():
             return _keep_vote(state, event), ()
         case ModelAsked(sender=sender) if _may_have_model(state, sender):
@@ -245,19 +259,27 @@ def _score(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEf
     session = state.session
     if state.node not in session.members or state.node in session.scores:
         return None
+    if state.node in session.kept_back and "open" not in state.begun:
+        opening = OpenReferences(session=session.id, commitment=session.kept_back[state.node])
+        return _run(state, "open", opening)
     if "reveal" not in state.begun:
         return _reveal(_hold_own(state), now_ms)
     if state.memory.scores is not None:
         body = PostScores(scores=state.memory.scores, round=session.round)
         return _post_once(state, "post-scores", Post(session=session.id, body=body))
-    missing = _missing(state, session.round, session.commits)
+    missing = _missing(state, session.round, session.commits) or _unopened(state)
     earlier = _accepted(state)
     patience = session.deadline_ms - session.task.score_ms // 4
     if "score" in state.begun or earlier is None or (missing and now_ms < patience):
         return None
     held = sorted(author for number, author in state.reveals if number == session.round and author != state.node)
-    reveals = tuple(state.reveals[session.round, author] for author in held)
-    return _run(state, "score", ScoreReleases(session=session, reveals=reveals, earlier=earlier))
+    scoring = ScoreReleases(
+        session=session,
+        reveals=tuple(state.reveals[session.round, author] for author in held),
+        earlier=earlier,
+        references=tuple(state.references[keeper] for keeper in sorted(state.references)),
+    )
+    return _run(state, "score", scoring)
 
 
 def _reveal(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]]:
@@ -368,6 +390,17 @@ def _keep_reveal(state: MemberState, reveal: Reveal) -> MemberState:
     return replace(state, reveals={**state.reveals, place: reveal})
 
 
+def _keep_references(state: MemberState, opened: References) -> tuple[MemberState, tuple[MemberEffect, ...]]:
+    """Keep opened references if they are what their keeper was bound to; the keeper shows them to all others."""
+    session, keeper = state.session, opened.keeper
+    if keeper in state.references or keeper not in session.kept_back:
+        return state, ()
+    if session.kept_back[keeper] != references_commitment(session.chain, keeper, opened.nonce, opened.documents):
+        return state, ()
+    state = replace(state, references={**state.references, keeper: opened})
+    return state, tuple(_references_to(state, _others(state)))
+
+
 def _keep_vote(state: MemberState, event: VoteReceived) -> MemberState:
     if event.sender not in state.session.members or event.sender in state.certificate:
         return state
@@ -382,6 +415,11 @@ def _missing(state: MemberState, number: int, authors: Iterable[NodeId]) -> tupl
     return tuple(author for author in authors if (number, author) not in state.reveals)
 
 
+def _unopened(state: MemberState) -> tuple[NodeId, ...]:
+    """Witnesses whose references this node waits for."""
+    return tuple(keeper for keeper in state.session.kept_back if keeper not in state.references)
+
+
 def _reveals_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Send]:
     """Open the own commitment to these members, if there is one on the ledger."""
     own = state.reveals.get((state.session.round, state.node))
@@ -390,15 +428,25 @@ def _reveals_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Sen
             yield Send(to=member, session=state.session.id, message=own)
 
 
-def _answer_reveals(state: MemberState, sender: NodeId, authors: tuple[NodeId, ...], number: int) -> tuple[Send, ...]:
+def _references_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Send]:
+    """Open the references that this node kept back, once they are at hand, to these members."""
+    own = state.references.get(state.node)
+    if own is not None:
+        for member in members:
+            yield Send(to=member, session=state.session.id, message=own)
+
+
+def _answer_reveals(state: MemberState, asked: RevealAsked) -> tuple[Send, ...]:
     """Pass on what is held; only to members, and only once the commit set of that round is closed."""
     session = state.session
-    closed = number < session.round or session.phase in (Phase.SCORE, Phase.SEAL)
-    if sender not in session.members or not session.is_open or not closed:
+    closed = asked.round < session.round or session.phase in (Phase.SCORE, Phase.SEAL)
+    if asked.sender not in session.members or not session.is_open or not closed:
         return ()
-    held = _hold_own(state).reveals
-    places = [(number, author) for author in authors if (number, author) in held]
-    return tuple(Send(to=sender, session=session.id, message=held[place]) for place in places)
+    releases = _hold_own(state).reveals
+    places = [(asked.round, author) for author in asked.authors if (asked.round, author) in releases]
+    held: list[Reveal | References] = [releases[place] for place in places]
+    held += [state.references[keeper] for keeper in asked.keepers if keeper in state.references]
+    return tuple(Send(to=asked.sender, session=session.id, message=message) for message in held)
 
 
 def _may_have_model(state: MemberState, sender: NodeId) -> bool:
@@ -422,6 +470,7 @@ def _repeat(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
         state = _hold_own(state)
         behind = tuple(member for member in _others(state) if member not in session.scores)
         effects.extend(_reveals_to(state, behind))
+        effects.extend(_references_to(state, behind))
     if state.node in session.members:
         for ask in _asks(state):
             effects.extend(Send(to=member, session=session.id, message=ask) for member in _others(state))
@@ -431,7 +480,7 @@ def _repeat(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
 
 
 def _asks(state: MemberState) -> Iterator[AskReveal]:
-    """A question for each round of which releases are missing here."""
+    """A question for each round of which something that was opened is missing here."""
     session = state.session
     closed = session.phase in (Phase.SCORE, Phase.SEAL)
     wanted = {number: each.judgement.accepted for number, each in enumerate(session.earlier, start=1)}
@@ -439,5 +488,6 @@ def _asks(state: MemberState) -> Iterator[AskReveal]:
         wanted[session.round] = tuple(session.commits)
     for number, authors in wanted.items():
         missing = _missing(state, number, authors)
-        if missing:
-            yield AskReveal(authors=missing, round=number)
+        unopened = _unopened(state) if number == session.round and session.phase is Phase.SCORE else ()
+        if missing or unopened:
+            yield AskReveal(authors=missing, round=number, keepers=unopened)

@@ -99,11 +99,30 @@ class Reveal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """Documents that a witness kept back, opened to a member of the committee once releases may be shown (stage 3).
+
+    keeper : the witness.
+    nonce : 32 bytes that went into the commitment.
+    documents : canonical bytes of their vectors and labels; no text.
+    """
+
+    keeper: NodeId
+    nonce: bytes
+    documents: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskReveal:
-    """Ask a member for the releases of a round that the asker lacks; whoever holds one passes it on."""
+    """Ask a member for what was opened and the asker lacks; whoever holds some of it passes it on.
+
+    authors : of releases of the round.
+    keepers : of references.
+    """
 
     authors: tuple[NodeId, ...]
     round: int = 1
+    keepers: tuple[NodeId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +184,7 @@ Message = (
     | Follow
     | Blocks
     | Reveal
+    | References
     | AskReveal
     | Vote
     | Deliver
@@ -183,6 +203,7 @@ TYPES: Final[dict[str, type[Message]]] = {
     "follow": Follow,
     "blocks": Blocks,
     "reveal": Reveal,
+    "references": References,
     "ask-reveal": AskReveal,
     "vote": Vote,
     "deliver": Deliver,
@@ -197,7 +218,7 @@ TYPES: Final[dict[str, type[Message]]] = {
 
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
-_SEALED: Final = frozenset({"reveal", "deliver", "find", "found", "probe", "alive"})
+_SEALED: Final = frozenset({"reveal", "references", "deliver", "find", "found", "probe", "alive"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

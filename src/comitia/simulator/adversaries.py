@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.learning.kept_back import kept_back_bytes, parse_kept_back
 from comitia.learning.wire import release_bytes
 from comitia.ledger.genesis import Role
 from comitia.ledger.session import Phase, Session, expected_block
 from comitia.ledger.transactions import (
     AbortRequest,
+    BindReferences,
     CommitModel,
     Consent,
     EvidenceKind,
@@ -33,7 +35,7 @@ from comitia.ledger.transactions import (
     sign_transaction,
 )
 from comitia.retrieval.profile import RetrievalRecord
-from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, Reveal, Submit, Vote
+from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, References, Reveal, Submit, Vote
 from comitia.simulator.invariants import combined
 
 if TYPE_CHECKING:
@@ -50,10 +52,12 @@ class Strategy:
     ----------
     role : whose strategy it is.
     provable : whether signatures prove it to anyone, so that it ends in exclusion.
+    has_documents : whether a provider trains on them; else it makes its class sums up.
     """
 
     role: ClassVar[Role] = Role.PROVIDER
     provable: ClassVar[bool] = False
+    has_documents: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -140,6 +144,17 @@ class TwoFaced(Strategy):
             other = next(data for data in others if data != message.release)
             return [(to, session, replace(message, release=other))]
         return [(to, session, message)]
+
+
+class Synthesise(Strategy):
+    """Has no documents: makes its releases up from what is public of the categories."""
+
+    has_documents = False
+
+    def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
+        if isinstance(body, CommitModel):
+            self.acted(machine)
+        return honest(session, body)
 
 
 class Equivocate(Strategy):
@@ -474,6 +489,71 @@ class HoldBack(Strategy):
         return [(to, session, message)]
 
 
+class HideReferences(Strategy):
+    """A witness that does not open what it is bound to, or to some members only."""
+
+    role = Role.WITNESS
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        shown = session[-1:] > b"\x7f" and to != min(machine.world.founding.holdings)
+        if isinstance(message, References) and not shown:
+            self.acted(machine)
+            return []
+        return [(to, session, message)]
+
+
+class WrongReferences(Strategy):
+    """A witness that opens other documents than it is bound to."""
+
+    role = Role.WITNESS
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        if isinstance(message, References):
+            self.acted(machine)
+            book = machine.world.founding.codebook
+            bound = parse_kept_back(message.documents, book)
+            other = replace(bound, labels=bound.labels[::-1])
+            return [(to, session, replace(message, documents=kept_back_bytes(book, other)))]
+        return [(to, session, message)]
+
+
+class LeakReferences(Strategy):
+    """A witness that shows everything it keeps back to all providers while they can still commit."""
+
+    role = Role.WITNESS
+
+    def accepts(self, machine: Machine, received: Received) -> bool:
+        assert machine.node is not None
+        for record in machine.node.application.open_sessions():
+            if record.phase in (Phase.CONSENT, Phase.COMMIT):
+                self.acted(machine)
+                self._leak(machine, record.id)
+        return True
+
+    def _leak(self, machine: Machine, session: SessionId) -> None:
+        assert machine.node is not None
+        for opened in machine.world.founding.references.values():
+            for provider in machine.world.founding.holdings if opened.keeper == machine.node_id else ():
+                machine.node.say(provider, session, opened)
+
+
+class GrindReferences(Strategy):
+    """A witness that binds itself to something new, which it cannot open, whenever commitments come in."""
+
+    role = Role.WITNESS
+
+    def accepts(self, machine: Machine, received: Received) -> bool:
+        node = machine.node
+        assert node is not None
+        for record in node.application.open_sessions():
+            new = digest(record.id)
+            bound = node.application.shelf(record.task.codebook, machine.node_id).commitments
+            if record.phase is Phase.COMMIT and record.commits and new not in bound:
+                self.acted(machine)
+                node.post(b"", BindReferences(codebook=record.task.codebook, commitments=(new,)))
+        return True
+
+
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "silent": Silent,
     "withhold": Withhold,
@@ -498,6 +578,11 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "give-up": GiveUp,
     "censor": Censor,
     "hold-back": HoldBack,
+    "synthesise": Synthesise,
+    "hide-references": HideReferences,
+    "wrong-references": WrongReferences,
+    "leak-references": LeakReferences,
+    "grind-references": GrindReferences,
 }
 """Every strategy, by the name that `--adversary` takes."""
 

@@ -15,14 +15,17 @@ from comitia.core.codec import digest, encode
 from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.ids import NodeId, node_id
 from comitia.driver.holdings import Holdings
+from comitia.driver.keeper import SHELF_FACT, KeptSets, Place, reference_fact
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
 from comitia.driver.provider import PROFILE_FACT, fact_of
+from comitia.learning.kept_back import KeptBack, kept_back_bytes
 from comitia.learning.local_model import LocalModel
 from comitia.ledger import merkle
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block, BlockHeader
 from comitia.ledger.genesis import Credential, Genesis, Membership, Parameters, Role, SuperNodeEntry, sign_as_admin
+from comitia.ledger.session import references_commitment
 from comitia.ledger.transactions import (
     Policy,
     PolicyRule,
@@ -36,6 +39,7 @@ from comitia.ledger.transactions import (
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.retrieval.profile import RetrievalRecord
+from comitia.roles.messages import References
 from comitia.simulator.learning import POOL, ReadyPrototype, SimulatedNoise
 from comitia.text.basis import BASIS_BITS
 from comitia.text.categories import Category
@@ -44,7 +48,11 @@ from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, WEIGHT_BITS, Codeboo
 START_MS = 1_700_000_000_000
 EPOCH_MS = 20_000
 LABELS = ("brake", "pump", "cable")
-DOCUMENTS = 60
+DOCUMENTS = 600
+FEW_DOCUMENTS = 60
+"""What every third provider has: too little for the signal to tell."""
+SETS = 2
+"""Sets of references that each witness keeps back: some sessions have them, later ones do not."""
 
 LIBERAL = PolicyRule(
     requesters=("*",),
@@ -102,7 +110,8 @@ class Founding:
     block, applied : everybody's registration.
     holdings : what every provider trains on; all have the same documents in other proportions.
     releases : ready-made releases of each provider.
-    facts : what each provider's store holds.
+    facts : what each node's store holds: providers' settings and profiles, witnesses' references.
+    references : what witnesses keep back, by commitment.
     """
 
     genesis: Genesis
@@ -115,6 +124,7 @@ class Founding:
     holdings: dict[NodeId, Holdings]
     releases: dict[NodeId, tuple[Released[LocalModel], ...]]
     facts: dict[NodeId, dict[str, bytes]]
+    references: dict[bytes, References]
 
     def party(self, name: str) -> Party:
         return next(party for party in self.parties if party.name == name)
@@ -133,8 +143,14 @@ def found(providers: int, witnesses: int, super_nodes: int) -> Founding:
     codebook = make_codebook()
     holdings = {party.node: _holdings(party, codebook) for party in parties if Role.PROVIDER in party.roles}
     facts = {node: _facts(node, codebook, held) for node, held in holdings.items()}
+    references: dict[bytes, References] = {}
+    for party in parties:
+        if Role.WITNESS in party.roles:
+            sets = _kept_back(party, codebook, genesis)
+            facts[party.node] = _shelf_facts(codebook, sets)
+            references |= sets
     application = Application(genesis)
-    transactions = tuple(_registrations(genesis, parties, codebook, facts))
+    transactions = tuple(_registrations(genesis, parties, codebook))
     applied = application.apply(transactions, time_ms=START_MS, height=1, previous=genesis.digest)
     assert not any(result.code for result in applied.results), applied.results
     return Founding(
@@ -148,6 +164,7 @@ def found(providers: int, witnesses: int, super_nodes: int) -> Founding:
         holdings=holdings,
         releases={node: _releases(node, held, codebook) for node, held in holdings.items()},
         facts=facts,
+        references=references,
     )
 
 
@@ -213,7 +230,8 @@ def make_codebook() -> Codebook:
 
 
 def _holdings(party: Party, codebook: Codebook) -> Holdings:
-    labels = np.array([i % len(LABELS) for i in range(DOCUMENTS)], dtype=np.int64)
+    documents = FEW_DOCUMENTS if party.name.endswith(("3", "6", "9")) else DOCUMENTS
+    labels = np.array([i % len(LABELS) for i in range(documents)], dtype=np.int64)
     vectors = (np.eye(len(LABELS), dtype=np.int32) * (1 << codebook.grid_bits))[labels]
     return Holdings(
         vectors=vectors,
@@ -232,9 +250,27 @@ def _facts(node: NodeId, codebook: Codebook, held: Holdings) -> dict[str, bytes]
     return {fact_of(PROFILE_FACT, held.version): encode(record), SETTINGS_FACT: encode(OWNER)}
 
 
-def _registrations(
-    genesis: Genesis, parties: Sequence[Party], codebook: Codebook, facts: dict[NodeId, dict[str, bytes]]
-) -> list[bytes]:
+def _kept_back(party: Party, codebook: Codebook, genesis: Genesis) -> dict[bytes, References]:
+    """Documents as the providers' are, by the commitments to each set of them."""
+    labels = np.repeat(np.arange(len(LABELS)), 3)
+    vectors = (np.eye(len(LABELS), dtype=np.int32) * (1 << codebook.grid_bits))[labels]
+    data = kept_back_bytes(codebook, KeptBack(vectors=vectors, labels=labels))
+    sets = {}
+    for number in range(SETS):
+        nonce = digest(f"{party.name} {number}".encode())
+        commitment = references_commitment(genesis.chain, party.node, nonce, data)
+        sets[commitment] = References(keeper=party.node, nonce=nonce, documents=data)
+    return sets
+
+
+def _shelf_facts(codebook: Codebook, sets: dict[bytes, References]) -> dict[str, bytes]:
+    """A witness binds itself to these when it first runs."""
+    places = tuple(Place(codebook=codebook.digest, commitment=commitment) for commitment in sets)
+    kept = {reference_fact(commitment): encode(opened) for commitment, opened in sets.items()}
+    return {SHELF_FACT: encode(KeptSets(places=places)), **kept}
+
+
+def _registrations(genesis: Genesis, parties: Sequence[Party], codebook: Codebook) -> list[bytes]:
     signed = []
 
     def say(party: Party, body: Transaction) -> None:
@@ -248,7 +284,7 @@ def _registrations(
     )
     say(parties[0], book)
     for party in parties:
-        if party.node in facts:
+        if Role.PROVIDER in party.roles:
             record = RetrievalRecord(
                 provider=party.node,
                 codebook=codebook.digest,

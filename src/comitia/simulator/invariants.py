@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from comitia.consensus.quality import Judgement, QualityRules, judge
+from comitia.consensus.gain import Gain
+from comitia.consensus.quality import Judgement, QualityRules, Score, judge
 from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
@@ -22,7 +23,7 @@ from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Round, Session, beacon, commitment
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
 from comitia.privacy.budget import Span, Standing
-from comitia.roles.messages import Deliver, Reveal, Submit, Vote
+from comitia.roles.messages import Deliver, References, Reveal, Submit, Vote
 from comitia.simulator.founding import Founding
 from comitia.simulator.learning import RememberingBench
 from comitia.simulator.replica import Step
@@ -46,6 +47,8 @@ class Watch:
     authored : digests of all that any node signed by its own driver.
     signed : what each node has said once: (node, session, stage) -> digest.
     revealed : releases that were shown: (session, round, author) -> reveal.
+    bound : commitments to references that were on the ledger when the commits of a session closed.
+    judged_by : the session that used each of them up.
     voted : the block that honest members of each session have signed.
     sealed : digest of the block of each sealed session.
     ended : last phase and block digest of ended sessions.
@@ -59,6 +62,8 @@ class Watch:
     authored: set[bytes] = field(default_factory=set)
     signed: dict[tuple[NodeId, bytes, str], bytes] = field(default_factory=dict)
     revealed: dict[tuple[bytes, int, NodeId], Reveal] = field(default_factory=dict)
+    bound: dict[SessionId, frozenset[bytes]] = field(default_factory=dict)
+    judged_by: dict[bytes, SessionId] = field(default_factory=dict)
     voted: dict[bytes, bytes] = field(default_factory=dict)
     sealed: dict[SessionId, bytes] = field(default_factory=dict)
     ended: dict[SessionId, Phase] = field(default_factory=dict)
@@ -177,6 +182,18 @@ def i2_reveal_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
         yield f"{fact.machine.name} shows a release to one who is no member"
 
 
+def i2_references_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
+    """Reveal implies closed commit set: references that a witness keeps back are shown to members, after it."""
+    message = fact.letter.received.message
+    if not isinstance(message, References):
+        return
+    session = watch.session(fact.letter.received.session)
+    if session is None or session.phase in (Phase.CONSENT, Phase.COMMIT):
+        yield f"{fact.machine.name} shows references while others can still commit"
+    elif fact.letter.to not in session.members:
+        yield f"{fact.machine.name} shows references to one who is no member"
+
+
 def _is_closed(session: Session, number: int) -> bool:
     """Whether nobody can commit in a round any more."""
     return number < session.round or session.phase not in (Phase.CONSENT, Phase.COMMIT)
@@ -230,6 +247,20 @@ def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
             yield f"two members of session {session.id.hex()[:8]} have the same commitment"
 
 
+def i4_references_were_bound(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """No block counts references that were not bound before the commits closed, or that judged before."""
+    for before, session in fact.sessions():
+        if session.phase is Phase.SCORE and (before is None or before.phase is not Phase.SCORE):
+            shelves = fact.step.application.state.items("shelf")
+            watch.bound[session.id] = frozenset(bound for _, shelf in shelves for bound in shelf.commitments)
+        counted = {commitment for _, commitment in session.block.references} if session.block is not None else set()
+        if not counted <= watch.bound.get(session.id, frozenset()):
+            yield f"session {session.id.hex()[:8]} counts references that were bound too late"
+        for commitment_ in counted:
+            if watch.judged_by.setdefault(commitment_, session.id) != session.id:
+                yield f"session {session.id.hex()[:8]} counts references that an earlier one has opened"
+
+
 def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: M is what the accepted releases combine to, nobody judged their own."""
     for before, session in fact.sessions():
@@ -256,7 +287,7 @@ def _judged_by_others(session: Session, each: Round) -> Judgement:
     )
     sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in each.scores.items()}
     rows = {author: each.commits[author].rows for author in sorted(each.commits)}
-    return judge(sheets, rows, rules, beacon(session), frozenset(session.witnesses))
+    return judge(sheets, rows, rules, beacon(session), frozenset(session.witnesses), frozenset(session.kept_back))
 
 
 def _opens(session: Session, reveal: Reveal) -> bool:
@@ -285,9 +316,27 @@ def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
         if result.type != "post-scores" or not watch.is_honest(result.author):
             continue
         sheet = decode(PostScores, envelope.payload)
+        session = fact.step.application.require_session(result.session)
         for line in sheet.scores:
-            if line.received and (result.session, sheet.round, line.author) not in watch.revealed:
+            reveal = watch.revealed.get((result.session, sheet.round, line.author))
+            if line.received and reveal is None:
                 yield f"{result.author} has scored a model of {line.author} that was not shown"
+            elif reveal is not None and line.gains != _gains(watch, session, line, reveal):
+                yield f"{result.author} has judged {line.author} by other references than were bound"
+
+
+def _gains(watch: Watch, session: Session, line: Score, reveal: Reveal) -> tuple[Gain, ...]:
+    """The gains by what keepers were bound to, of those whose documents the judge had."""
+    if not line.gains:
+        return ()
+    bench, book = RememberingBench(), watch.founding.codebook
+    release = bench.read(session.task.learner, book, reveal)
+    opened = {gain.keeper: watch.founding.references[session.kept_back[gain.keeper]] for gain in line.gains}
+    read = {keeper: bench.read_references(book, references) for keeper, references in opened.items()}
+    kept_back = {keeper: kept for keeper, kept in read.items() if kept is not None}
+    if release is None:
+        return ()
+    return bench.score(session.task.learner, book, reveal.author, release, None, kept_back).gains
 
 
 def i5_honest_votes_agree(watch: Watch, fact: Sent) -> Iterator[str]:
@@ -442,11 +491,12 @@ Checker = Callable[[Watch, Fact], Iterator[str]]
 
 CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     Sent: (
-        i2_reveal_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree, i7_debit_before_release,
-        i9_model_to_the_authorised,
+        i2_reveal_after_commits_close, i2_references_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree,
+        i7_debit_before_release, i9_model_to_the_authorised,
     ),
     Ordered: (
-        i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i5_block_from_its_inputs,
+        i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i4_references_were_bound,
+        i5_block_from_its_inputs,
         i5_honest_figures_agree, i6_one_end, i7_declared_as_asked, i9_reuse_by_current_policy, i10_no_false_accusation,
         i11_signature_in_its_place, i12_acknowledged_survives, stages_end_in_time,
     ),

@@ -6,7 +6,7 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final, TypeVar
@@ -20,8 +20,9 @@ from comitia.core.ids import NodeId
 from comitia.driver.workbench import Workbench
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.kept_back import KeptBack
 from comitia.learning.local_model import LocalModel
-from comitia.learning.posterior import Posterior
+from comitia.learning.posterior import POSTERIOR_BITS, Posterior, posterior
 from comitia.learning.prototype import Prototype
 from comitia.learning.registry import learner
 from comitia.learning.softmax import Softmax
@@ -97,6 +98,27 @@ class ReadyPrototype(Prototype):
         return self._stock.take(terms, lambda seeded: train(codebook, vectors, labels, terms, seeded))
 
 
+class SynthesisedPrototype(ReadyPrototype):
+    """A free rider's: what documents at the public means would add up to, with noise as it should be."""
+
+    def __init__(self, node: NodeId) -> None:
+        self._stock = Stock(node, "synthesised")
+
+    def train(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        terms: PrivacyTerms,
+        noise: Noise,
+        given: GlobalModel | None = None,
+    ) -> Released[LocalModel]:
+        """Claims ten times as many documents as it has, so that there is enough to tell by."""
+        claimed = np.tile(labels, 10)
+        public = (posterior(codebook, ()).means >> (POSTERIOR_BITS - codebook.grid_bits)).astype(np.int32)
+        return super().train(codebook, public[claimed], claimed, terms, noise)
+
+
 class ReadySoftmax(Softmax):
     """The learner with rounds. A provider sends the gradient at a model that knows nothing, whatever it was given."""
 
@@ -158,14 +180,16 @@ class RememberingBench(Workbench):
     Parameters
     ----------
     node : a provider, whose learners have its releases in stock; None for who trains nothing.
+    documents : whether its class sums are those of its documents, or made up.
     """
 
     read_before: ClassVar[dict[Hashable, Released[LocalModel] | None]] = {}
     scored_before: ClassVar[dict[Hashable, Score]] = {}
     combined_before: ClassVar[dict[Hashable, GlobalModel]] = {}
 
-    def __init__(self, node: NodeId | None = None) -> None:
-        own = () if node is None else (ReadyPrototype(node), ReadySoftmax(node))
+    def __init__(self, node: NodeId | None = None, *, documents: bool = True) -> None:
+        sums = ReadyPrototype if documents else SynthesisedPrototype
+        own = () if node is None else (sums(node), ReadySoftmax(node))
         self._own: dict[str, Learner] = {each.name: each for each in own}
 
     def learner(self, name: str) -> Learner:
@@ -182,10 +206,12 @@ class RememberingBench(Workbench):
         author: NodeId,
         release: Released[LocalModel],
         given: GlobalModel | None,
+        kept_back: Mapping[NodeId, KeptBack],
     ) -> Score:
         score = super().score
-        key = (name, author, release.receipt.digest, _bytes_of(given))
-        return _once(self.scored_before, key, lambda: score(name, codebook, author, release, given))
+        opened = tuple((k, kept.vectors.tobytes(), kept.labels.tobytes()) for k, kept in sorted(kept_back.items()))
+        key = (name, author, release.receipt.digest, _bytes_of(given), opened)
+        return _once(self.scored_before, key, lambda: score(name, codebook, author, release, given, kept_back))
 
     def combine(
         self, name: str, codebook: Codebook, accepted: Sequence[Released[LocalModel]], given: GlobalModel | None

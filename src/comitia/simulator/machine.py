@@ -12,6 +12,7 @@ from comitia.core.errors import DamagedError, StorageError
 from comitia.core.ids import NodeId, TransactionId
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
+from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.node import Node, Packed
 from comitia.driver.provider import Provider
@@ -29,6 +30,7 @@ from comitia.roles.messages import (
     Follow,
     Message,
     Received,
+    References,
     Reveal,
     Submit,
     Submitted,
@@ -53,7 +55,7 @@ _AROUND: Final = (
 
 _WRITES: Final = ("write", "commit", "budget", "block", "append")
 
-_IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, AskReveal, Vote, Deliver, AskModel)
+_IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, References, AskReveal, Vote, Deliver, AskModel)
 
 CRASH_POINTS: Final = (
     *(f"{place}:{when}" for place in _AROUND for when in ("before", "after")),
@@ -249,7 +251,9 @@ class Machine:
         if Role.PROVIDER in roles:
             self._start_provider(node, library)
         elif Role.WITNESS in roles or self.is_super:
-            self.committee = Committee(node, library, None, RememberingBench())
+            keeper = Keeper(node)
+            self.committee = Committee(node, library, None, RememberingBench(), keeper)
+            node.add(keeper)
             node.add(self.committee)
             node.on_membership(self.committee.resume)
         if self.is_super:
@@ -278,7 +282,8 @@ class Machine:
             records_per_user=1,
             noise=SimulatedNoise(self.world.random.randbytes(8)),
         )
-        bench = RememberingBench(self.node_id)
+        documents = self.strategy is None or self.strategy.has_documents
+        bench = RememberingBench(self.node_id, documents=documents)
         self.committee = Committee(node, library, owner, bench)
         node.add(owner)
         node.add(self.committee)

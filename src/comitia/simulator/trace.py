@@ -14,6 +14,7 @@ from comitia.roles.messages import (
     Deliver,
     Follow,
     Message,
+    References,
     Reveal,
     Submit,
     Submitted,
@@ -58,8 +59,10 @@ def describe(message: Message, names: dict[NodeId, str]) -> str:
             return f"{len(blocks)} blocks, head {head}"
         case Reveal(author=author):
             return f"reveal of {names.get(author, author)}'s release"
-        case AskReveal(authors=authors):
-            return f"question for releases of {', '.join(names.get(a, a) for a in authors)}"
+        case References(keeper=keeper):
+            return f"references of {names.get(keeper, keeper)}"
+        case AskReveal(authors=authors, keepers=keepers):
+            return f"question for what {', '.join(names.get(a, a) for a in (*authors, *keepers))} opened"
         case Vote(block=block):
             return f"vote for {block.hex()[:8]}"
         case Deliver(session=session):

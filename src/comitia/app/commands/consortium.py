@@ -62,7 +62,7 @@ def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: s
     "--role",
     "roles",
     multiple=True,
-    type=click.Choice(["provider", "requester", "super-node"]),
+    type=click.Choice(["provider", "requester", "super-node", "witness"]),
     help="What it does. Default: provider and requester.",
 )
 @format_option

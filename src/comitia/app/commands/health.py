@@ -22,13 +22,26 @@ def status(folder: Path, output: str) -> None:
 
     states = node_states(folder)
     value = [
-        {"node": state.name, "folder": str(state.folder), "up": state.up, "height": state.height} for state in states
-    ]
-    rows = [
-        (state.name, "up" if state.up else "down", "" if state.height is None else state.height, str(state.folder))
+        {
+            "node": state.name,
+            "folder": str(state.folder),
+            "up": state.up,
+            "height": state.height,
+            "references_left": state.references_left,
+        }
         for state in states
     ]
-    emit(value, output, lambda: table("", ("node", "is", "ledger height", "folder"), rows))
+    rows = [
+        (
+            state.name,
+            "up" if state.up else "down",
+            "" if state.height is None else state.height,
+            "" if state.references_left is None else state.references_left,
+            str(state.folder),
+        )
+        for state in states
+    ]
+    emit(value, output, lambda: table("", ("node", "is", "ledger height", "references left", "folder"), rows))
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`comitia super-node`, `comitia provider`: the processes that stay up."""
+"""`comitia super-node`, `comitia provider`, `comitia witness`: the processes that stay up."""
 
 from __future__ import annotations
 
@@ -27,6 +27,16 @@ def super_node(folder: Path, codebook: Path | None, output: str) -> None:
     from comitia.app.node.running import run_super_node
 
     run_super_node(folder, codebook=codebook, output=output)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@format_option
+def witness(folder: Path, output: str) -> None:
+    """Run the witness in DIR until stopped: it judges others' work and shares nothing but `comitia references`."""
+    from comitia.app.node.running import run_witness
+
+    run_witness(folder, output=output)
 
 
 @click.command()

@@ -23,6 +23,7 @@ from comitia.app.node.holdings import make_holdings
 from comitia.app.node.opening import RunningMark, open_daemon
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
+from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
@@ -50,11 +51,12 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     if daemon.engine.recovered:
         click.echo(daemon.engine.recovered, err=True)
     library = Library(daemon)
-    committee = Committee(daemon, library, None, Workbench())
+    keeper = Keeper(daemon)
+    committee = Committee(daemon, library, None, Workbench(), keeper)
     assert isinstance(daemon.transport, ZenohRouter)
     desk = Desk(daemon, daemon.transport)
     daemon.ordering = desk
-    for part in (library, committee, desk, Neighbour(daemon, watching=True)):
+    for part in (library, keeper, committee, desk, Neighbour(daemon, watching=True)):
         daemon.add(part)
     if published is not None:
         book = published
@@ -71,6 +73,26 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
                 daemon.post(b"", body)
 
         daemon.on_membership(publish)
+    daemon.on_membership(committee.resume)
+    _run(daemon, folder, output, daemon.on_membership)
+
+
+def run_witness(path: Path, *, output: str) -> None:
+    """Run a witness that orders nothing. It fetches the newest codebook, which `comitia references` needs."""
+    folder = NodeFolder(path)
+    daemon = open_daemon(folder, patient=True)
+    library = Library(daemon)
+    keeper = Keeper(daemon)
+    committee = Committee(daemon, library, None, Workbench(), keeper)
+    for part in (library, keeper, committee, Neighbour(daemon)):
+        daemon.add(part)
+
+    def fetch() -> None:
+        codebooks = daemon.application.codebooks()
+        if codebooks:
+            library.need(codebooks[-1].digest, lambda _: log.info("the codebook is here"))
+
+    daemon.on_membership(fetch)
     daemon.on_membership(committee.resume)
     _run(daemon, folder, output, daemon.on_membership)
 
