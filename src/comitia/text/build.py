@@ -32,7 +32,6 @@ Progress = Callable[[str], None]
 _HOLD_OUT_EVERY = 5
 _WHOLE_ENOUGH_PPM = 800_000
 """From this mean length on the basis holds documents nearly whole, and `tf` is the better kind."""
-_WORDS_AS_POOL = 2500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,14 +130,14 @@ def build_codebook(
     progress("counting words")
     terms = _vocabulary(texts, settings)
     progress("placing the pool")
-    if encoder is not None:
-        book, pool = _encoded(known, terms, pool_texts, encoder, settings)
-    elif settings.source is Source.NONE:
-        book, pool = _hashed(known, terms, settings)
-    else:
+    if settings.source is Source.POOL:
         book, pool = _projected(known, terms, texts, settings)
+    elif encoder is not None and pool_texts:
+        book, pool = _encoded(known, terms, pool_texts, encoder, settings)
+    else:
+        book, pool = _without_pool(known, terms, encoder, settings)
     progress("placing names and references")
-    # what stands in for a pool has no place among the documents that leaves are made of
+    # The directions that stand in for a pool are no documents for leaves to be made of.
     documents = pool if pool_texts or settings.source is Source.POOL else pool[:0]
     book = _with_public_vectors(book, pool, documents, references, np.asarray(labels, dtype=np.int64), settings)
     progress("drawing what each leaf is about")
@@ -182,16 +181,6 @@ def _projected(
     return book, book.vectorize(texts)
 
 
-def _hashed(
-    categories: tuple[Category, ...], terms: Vocabulary, settings: BuildSettings
-) -> tuple[Codebook, NDArray[np.int32]]:
-    """Vectors from parts of words. Nothing is known of how they lie, so the pool is every direction alike."""
-    axes = np.eye(BUCKETS, dtype=np.int32)
-    basis = (axes * ((1 << BASIS_BITS) - 1)).astype(np.int16)
-    book = _bare(categories, terms, VectorKind.LSA, basis, settings)
-    return book, np.concatenate([axes, -axes]) << settings.grid_bits
-
-
 def _encoded(
     categories: tuple[Category, ...],
     terms: Vocabulary,
@@ -199,11 +188,21 @@ def _encoded(
     encoder: SentenceEncoder,
     settings: BuildSettings,
 ) -> tuple[Codebook, NDArray[np.int32]]:
-    """Vectors from sentences. Without a pool, words that the encoder knows show how its vectors lie."""
-    units = encoder.encode(list(pool_texts) or encoder.words(_WORDS_AS_POOL))
+    """Vectors from sentences, in the directions in which those of the pool lie."""
+    units = encoder.encode(pool_texts)
     basis = quantise(principal_axes(units, settings.lsa_rank))
     book = _bare(categories, terms, VectorKind.LSA, basis, settings, encoder)
     return book, book.vectors_of_units(units)
+
+
+def _without_pool(
+    categories: tuple[Category, ...], terms: Vocabulary, encoder: SentenceEncoder | None, settings: BuildSettings
+) -> tuple[Codebook, NDArray[np.int32]]:
+    """Vectors from sentences or parts of words. How they lie nobody knows: the pool is every direction alike."""
+    axes = np.eye(encoder.width if encoder else BUCKETS, dtype=np.int32)
+    basis = (axes * ((1 << BASIS_BITS) - 1)).astype(np.int16)
+    book = _bare(categories, terms, VectorKind.LSA, basis, settings, encoder)
+    return book, np.concatenate([axes, -axes]) << settings.grid_bits
 
 
 def _choose_kind(texts: Sequence[str], settings: BuildSettings) -> tuple[VectorKind, int | None]:

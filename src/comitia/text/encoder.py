@@ -53,11 +53,6 @@ class SentenceEncoder:
         """Coordinates of a vector."""
         return int(self.weights["embeddings.word_embeddings.weight"].shape[1])
 
-    def words(self, most: int) -> list[str]:
-        """Words that it knows, at most so many, spread evenly from the commonest to the rarest."""
-        known = self.pieces.words
-        return [known[place * len(known) // most] for place in range(most)] if len(known) > most else list(known)
-
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Vectors of length 1 of some texts, shape (n, width); of length 0 where a text has no piece."""
         numbers = [self.pieces.numbers(text, MOST_PIECES) for text in texts]

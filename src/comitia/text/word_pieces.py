@@ -11,7 +11,6 @@ _WORD = re.compile(r"[一-鿿]|[^\W_一-鿿]+|[^\w\s]|_")
 """A run of letters and digits; punctuation marks and Chinese characters stand alone."""
 
 _LONGEST_WORD = 100
-_SHORT = 3
 _CACHED_WORDS = 1 << 16
 
 
@@ -22,17 +21,11 @@ class WordPieces:
     ----------
     pieces : sequence of str
         By number. ``[UNK]``, ``[CLS]`` and ``[SEP]`` are among them.
-
-    Attributes
-    ----------
-    words : tuple of str
-        The pieces that are whole words of the Latin alphabet, of four letters or more.
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self._number_of = {piece: number for number, piece in enumerate(pieces)}
         self._unknown, self._start, self._end = (self._number_of[mark] for mark in ("[UNK]", "[CLS]", "[SEP]"))
-        self.words = tuple(piece for piece in pieces if piece.isascii() and piece.isalpha() and len(piece) > _SHORT)
         self._numbers = lru_cache(maxsize=_CACHED_WORDS)(self._cut)
 
     def numbers(self, text: str, most: int) -> list[int]:
