@@ -95,13 +95,15 @@ def read_encoder(folder: Path) -> SentenceEncoder:
         raise DamagedError(f"the encoder cannot be read: {error}", code="encoder-damaged", hint=_HINT) from error
     hashed = hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(pieces).digest()).digest()
     try:
-        return SentenceEncoder(
+        encoder = SentenceEncoder(
             weights=_tensors(weights), pieces=WordPieces(pieces.decode().splitlines()), digest=hashed
         )
-    except (ValueError, KeyError, TypeError) as error:
+        encoder.encode(["a word"])  # weights that are missing or do not fit show at the first text
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise DamagedError(
             f"the encoder in {folder} is damaged: {error}", code="encoder-damaged", hint=_HINT
         ) from error
+    return encoder
 
 
 def _tensors(data: bytes) -> Weights:
