@@ -120,7 +120,7 @@ def test_learning_bench_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str
     fails(capsys, 3, "bad-new", *base, "--new-classes", "9")
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "-2")
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "nan")
-    fails(capsys, 3, "not-pure", *base, "--pure")
+    fails(capsys, 3, "not-pure", *base, "--pure", "--learner", "softmax")
     fails(capsys, 3, "bad-option", *base, "--seeds", "0")
     fails(capsys, 3, "file-missing", *base, "--names", "nowhere.toml")
     fails(capsys, 3, "unknown-column", *base, "--partition", "column:plant")
@@ -251,7 +251,7 @@ def test_a_stage_lasts_a_day_at_most(capsys: pytest.CaptureFixture[str], node: P
 @pytest.mark.parametrize(
     ("wish", "code"),
     [
-        (Wish(delta="0"), "bad-delta"),
+        (Wish(delta="0", learner="softmax"), "not-pure"),
         (Wish(purpose="x" * 300), "out-of-bounds"),
         (Wish(stage_ms=0), "out-of-bounds"),
         (Wish(providers_max=1000), "out-of-bounds"),

@@ -24,6 +24,7 @@ from comitia.evaluation.own_data import PARTS, OwnData
 from comitia.evaluation.regression import Errors, run_regression
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.contract import Learner
+from comitia.learning.feasible import require_pure
 from comitia.learning.registry import learner, why_no_rounds
 from comitia.learning.worth import ENOUGH
 from comitia.ledger.transactions import MAX_ROUNDS
@@ -232,7 +233,9 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
     delta = "0" if question.pure else DELTA
     for epsilon in question.epsilons:
         if epsilon != NO_NOISE:
-            PrivacyTerms.of(epsilon, delta)
+            terms = PrivacyTerms.of(epsilon, delta)
+            if using is not None:
+                require_pure(using, terms)
     say("building the codebook")
     prepared = _prepared(question.data, question.categories, question.names, question.basis)
     for providers in question.providers:
@@ -250,16 +253,7 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
                 rounds=question.rounds,
                 chain=question.mode == CHAIN,
             )
-            try:
-                runs = run_learning(prepared, setting, learner=using, noise=SystemNoise())
-            except InputError as error:
-                if question.pure and error.code == "bad-delta":
-                    raise InputError(
-                        f"learner {question.learner!r} has no proven variant with pure epsilon",
-                        code="not-pure",
-                        hint="leave --pure away: the guarantee then has a delta of 1e-5",
-                    ) from error
-                raise
+            runs = run_learning(prepared, setting, learner=using, noise=SystemNoise())
             public, *shared = summarise(runs)
             for summary in shared:
                 yield _figures(question, prepared.corpus, setting, runs[0].providers, public, summary)
