@@ -13,6 +13,7 @@ from made_up_consortium import Consortium, make, make_opaque
 from comitia.core.errors import InputError, ProtocolError
 from comitia.learning.class_sums import class_sums
 from comitia.learning.contract import Learner
+from comitia.learning.energy import energy
 from comitia.learning.feasible import require_noise
 from comitia.learning.local_model import LocalModel
 from comitia.learning.metrics import macro_auc
@@ -21,7 +22,7 @@ from comitia.learning.registry import LEARNERS
 from comitia.learning.signal import signal
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.learning.worth import effective_references
-from comitia.privacy.accountant import compose
+from comitia.privacy.accountant import Totals, cost_of
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
@@ -99,10 +100,24 @@ def test_the_noise_is_as_wide_as_the_receipt_says(consortium: Consortium) -> Non
 
 
 def test_pure_and_gaussian_releases_are_totalled_apart(consortium: Consortium) -> None:
-    gaussian = train(LEARNERS["prototype"], consortium, PrivacyTerms.of("4", "1e-5"))
-    totals = compose([train(LEARNERS["prototype"], consortium).receipt, gaussian.receipt])
+    terms = [PrivacyTerms.of("4", delta) for delta in ("0", "1e-5")]
+    totals = Totals()
+    for receipt in [train(LEARNERS["prototype"], consortium, each).receipt for each in terms]:
+        totals = totals.add(cost_of(receipt.epsilon_micro, receipt.delta_pico), receipt.slots)
     assert totals.training.pure_micro == 4_000_000
     assert totals.training.mu_squared > 0
+
+
+@pytest.mark.parametrize("epsilon", ["0.5", "4"])
+def test_honest_pure_releases_are_as_long_as_their_noise_makes_them(consortium: Consortium, epsilon: str) -> None:
+    """Squares of Laplace noise scatter more than those of Gaussian noise: within four of their own deviations."""
+    learner, terms = LEARNERS["prototype"], PrivacyTerms.of(epsilon, "0")
+    for seed in range(20):
+        noise = SeededNoise(bytes([seed]))
+        release = learner.train(consortium.codebook, consortium.vectors, consortium.labels, terms, noise)
+        found = energy(consortium.codebook, release)
+        assert found.excess_micro < 4_000_000
+        assert found.left_micro > -4_000_000
 
 
 def test_pure_sharing_is_foretold_to_be_worth_less(consortium: Consortium) -> None:

@@ -98,6 +98,14 @@ class Receipt:
             return self.sigma_squared
         return ceil(2 * (self.sensitivity * MICRO / self.epsilon_micro) ** 2)
 
+    @property
+    def variance_of_square(self) -> int:
+        """The variance of the squared noise on a value, in squares of `variance`: 2 for Gaussian, 5 for Laplace noise.
+
+        The fourth moments are 3 and 6, but for the noise being discrete, which does not matter at many steps.
+        """
+        return 2 if self.mechanism == Mechanism.GAUSSIAN else 5
+
 
 def digest_of(values: IntArray) -> bytes:
     """Return SHA-256 over shape and little-endian 64-bit content of released integers."""
