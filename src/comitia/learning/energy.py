@@ -9,9 +9,10 @@ sums multiplied by three), or not even its noise, shows in the squares.
 
 is n_c² |T_c - P_c|² for honest work with mean T_c, on average over the noise, and some sampling: what the release knows
 that the public does not. Its variance is about 2 r sigma⁴ + 4 sigma² E_c; under Laplace noise 5 stands for the first 2.
-Two figures follow. `left`: the sum of E_c over all categories in standard deviations of noise alone; a release with less
-noise than its receipt says falls far below 0. `farthest`: the largest (E_c - 3 standard deviations) / n_c²: that far, at least, some category's documents lie
-from the public mean on average. Copies of one document lie as far as it does, documents that differ average out.
+Two figures follow. `left`: the sum of E_c over all categories in standard deviations of noise alone; a release with
+less noise than its receipt says falls far below 0. `farthest`: the largest (E_c - 3 standard deviations) / n_c²: that
+far, at least, some category's documents lie from the public mean on average. Copies of one document lie as far as it
+does, documents that differ average out.
 
 **Excess.** No document's vector is longer than 1, so |sum of z| <= n_c. With noise,
 
