@@ -69,6 +69,28 @@ def test_files_that_cannot_be_read(
     assert "bad.csv" in fails(capsys, 3, code, *build(path, tmp_path / "c"))
 
 
+def test_a_basis_is_held_to_its_pool(capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path) -> None:
+    fails(capsys, 3, "no-pool", "codebook", "build", "-o", tmp_path / "c", "--references", orders)
+    fails(
+        capsys, 3, "bad-build-settings", *build(orders, tmp_path / "c", "--references", str(orders), "--basis", "none")
+    )
+    fails(
+        capsys,
+        3,
+        "bad-build-settings",
+        *("codebook", "build", "-o", tmp_path / "c", "--references", orders, "--basis", "none", "--kind", "tf"),
+    )
+    assert not (tmp_path / "c").exists()
+
+
+def test_learning_is_measured_without_pool_and_without_delta(capsys: pytest.CaptureFixture[str], orders: Path) -> None:
+    command = ["bench", "learning", "--data", str(orders), "--seeds", "1", "--basis", "none", "--pure"]
+    assert main([*command, "--format", "json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["basis"], figures["pool"], figures["delta"]) == ("none", 0, 0)
+    assert figures["auc"] > 0.5
+
+
 def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "nowhere.csv" in fails(capsys, 3, "no-such-file", *build(tmp_path / "nowhere.csv", tmp_path / "c"))
 
@@ -120,7 +142,7 @@ def test_learning_bench_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str
     fails(capsys, 3, "bad-new", *base, "--new-classes", "9")
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "-2")
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "nan")
-    fails(capsys, 3, "not-pure", *base, "--pure")
+    fails(capsys, 3, "not-pure", *base, "--pure", "--learner", "softmax")
     fails(capsys, 3, "bad-option", *base, "--seeds", "0")
     fails(capsys, 3, "file-missing", *base, "--names", "nowhere.toml")
     fails(capsys, 3, "unknown-column", *base, "--partition", "column:plant")
@@ -251,7 +273,7 @@ def test_a_stage_lasts_a_day_at_most(capsys: pytest.CaptureFixture[str], node: P
 @pytest.mark.parametrize(
     ("wish", "code"),
     [
-        (Wish(delta="0"), "bad-delta"),
+        (Wish(delta="0", learner="softmax"), "not-pure"),
         (Wish(purpose="x" * 300), "out-of-bounds"),
         (Wish(stage_ms=0), "out-of-bounds"),
         (Wish(providers_max=1000), "out-of-bounds"),

@@ -240,8 +240,8 @@ def test_a_release_that_protects_records_is_not_served_to_who_asks_for_users(nod
     assert "users" in decided.reason
 
 
-@pytest.mark.parametrize("task", [{"delta_pico": 0}, {"epsilon_micro": 1}])
-def test_what_cannot_be_trained_is_refused_before_budget_is_reserved(node: Node, task: dict[str, int]) -> None:
+@pytest.mark.parametrize("task", [{"delta_pico": 0, "learner": "softmax"}, {"epsilon_micro": 1}])
+def test_what_cannot_be_trained_is_refused_before_budget_is_reserved(node: Node, task: dict[str, Any]) -> None:
     owner = node.start()
     decided = owner.decide(node.session(1, **task))
     assert decided is not None

@@ -89,7 +89,7 @@ def test_the_posterior_has_known_hashes() -> None:
     )
     values = (np.arange(classes * (rank + 1), dtype=np.int64).reshape(classes, -1) * 7919) % 20011
     release: Any = SimpleNamespace(
-        value=SimpleNamespace(values=values, rows=40), receipt=SimpleNamespace(sigma_squared=1_234_567)
+        value=SimpleNamespace(values=values, rows=40), receipt=SimpleNamespace(variance=1_234_567)
     )
     believed: Posterior = posterior(book, [release, release])
     pinned = sha256(

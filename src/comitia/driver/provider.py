@@ -16,6 +16,7 @@ from comitia.driver.node import Node
 from comitia.driver.owner_settings import read_settings
 from comitia.driver.ports import Budget
 from comitia.learning.contract import Learner
+from comitia.learning.feasible import require_noise
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.registry import learner
 from comitia.learning.wire import parse_release, release_bytes
@@ -33,7 +34,6 @@ from comitia.ledger.transactions import (
     type_name,
 )
 from comitia.privacy.budget import Ask
-from comitia.privacy.mechanisms import gaussian_sigma_squared
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.shares import shared_out
@@ -344,7 +344,7 @@ class Provider:
             raise RefusedError("this provider protects records, not users", code="wrong-unit")
         if self._codebook is not None and self._codebook.digest == task.codebook:
             each = shared_out(self._terms(session), releases_of(session))
-            gaussian_sigma_squared(learner(task.learner).sensitivity_squared(self._codebook), each)
+            require_noise(learner(task.learner), self._codebook, each)
 
     def _confirm(self, session: Session) -> None:
         """Look, through noise, whether this provider holds a fair share of what is asked for.

@@ -24,6 +24,7 @@ from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
 from comitia.text.codebook import Codebook
+from comitia.text.encoder import SentenceEncoder
 
 NO_NOISE = "inf"
 """The epsilon of no privacy: what the learner makes of the same documents if all of them are public."""
@@ -167,9 +168,10 @@ class Prepared:
     evaluated_labels: NDArray[np.int64]
 
     @classmethod
-    def of(cls, corpus: Corpus, build: BuildSettings | None = None) -> Prepared:
+    def of(cls, corpus: Corpus, build: BuildSettings | None = None, encoder: SentenceEncoder | None = None) -> Prepared:
         """Build the codebook and make all vectors."""
-        codebook = build_codebook(corpus.pool, [_opaque(category) for category in corpus.categories], settings=build)
+        opaque = [_opaque(category) for category in corpus.categories]
+        codebook = build_codebook(corpus.pool, opaque, settings=build, encoder=encoder)
         # Leaves serve retrieval; without them a codebook's public part can be exchanged freely.
         codebook = replace(codebook, leaves=(), leaf_prototypes=codebook.leaf_prototypes[:0])
         index = {label: number for number, label in enumerate(codebook.labels)}

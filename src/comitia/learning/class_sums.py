@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,12 +15,12 @@ def inverse_count_weight(codebook: Codebook) -> int:
     return 1 if codebook.kind is VectorKind.LSA else 2
 
 
-def class_sums(codebook: Codebook, vectors: NDArray[np.int32], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def class_sums(codebook: Codebook, vectors: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """[sum of z ; kappa n_c] of every category, in grid steps.
 
     Parameters
     ----------
-    vectors : int32 array, shape (n, r)
+    vectors : integer array, shape (n, r)
     labels : int array, shape (n,)
         0 <= label < C.
 

@@ -53,12 +53,21 @@ class Learner(Protocol):
         """Whether releases are noised class sums, made in one round, which `signal.gain` can judge."""
         ...
 
+    @property
+    def pure(self) -> bool:
+        """Whether it can release with pure privacy, a delta of 0."""
+        ...
+
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """Shape of a release's values."""
         ...
 
     def sensitivity_squared(self, codebook: Codebook) -> int:
         """Square of the most that replacing one document moves the statistic in the L2 norm, in squared grid steps."""
+        ...
+
+    def l1_sensitivity(self, codebook: Codebook) -> int:
+        """The same in the L1 norm, in grid steps, of a release with pure privacy; for a learner that has `pure`."""
         ...
 
     def statistic(

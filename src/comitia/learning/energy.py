@@ -8,16 +8,18 @@ sums multiplied by three), or not even its noise, shows in the squares.
     E_c = |S_c - n_c P_c|² - sigma² (r + |P_c|² / kappa²)
 
 is n_c² |T_c - P_c|² for honest work with mean T_c, on average over the noise, and some sampling: what the release knows
-that the public does not. Its variance is about 2 r sigma⁴ + 4 sigma² E_c. Two figures follow. `left`: the sum of E_c
-over all categories in standard deviations of noise alone; a release with less noise than its receipt says falls far
-below 0. `farthest`: the largest (E_c - 3 standard deviations) / n_c²: that far, at least, some category's documents lie
-from the public mean on average. Copies of one document lie as far as it does, documents that differ average out.
+that the public does not. Its variance is about 2 r sigma⁴ + 4 sigma² E_c; under Laplace noise 5 stands for the first 2.
+Two figures follow. `left`: the sum of E_c over all categories in standard deviations of noise alone; a release with
+less noise than its receipt says falls far below 0. `farthest`: the largest (E_c - 3 standard deviations) / n_c²: that
+far, at least, some category's documents lie from the public mean on average. Copies of one document lie as far as it
+does, documents that differ average out.
 
 **Excess.** No document's vector is longer than 1, so |sum of z| <= n_c. With noise,
 
     |S_c|² - r sigma² - (n_c² - sigma² / kappa²)
 
-is at most 0 on average; its variance is at most 2 sigma⁴ (r + 1 / kappa⁴) + 4 sigma² (1 + 1 / kappa²) n_c². The largest
+is at most 0 on average; its variance is at most 2 sigma⁴ (r + 1 / kappa⁴) + 4 sigma² (1 + 1 / kappa²) n_c², again with
+5 for 2 under Laplace noise. The largest
 of the categories' excesses and of that of all together counts, in standard deviations.
 """
 
@@ -78,27 +80,29 @@ def _distance(codebook: Codebook, release: Released[LocalModel]) -> tuple[int, i
     values, inverse = release.value.values[judged], inverse_count_weight(codebook)
     public = posterior(codebook, ()).means[judged].astype(np.int64) >> (POSTERIOR_BITS - _PUBLIC_BITS)
     squares = _squares(values[:, :-1] - (inverse * values[:, -1:] * public >> _PUBLIC_BITS))
-    noise, rank, farthest = release.receipt.sigma_squared, codebook.rank, 0
+    noise, rank, farthest = release.receipt.variance, codebook.rank, 0
+    squared = release.receipt.variance_of_square * rank * noise**2
     energies = [
         square - noise * (rank + (inverse**2 * length >> 2 * _PUBLIC_BITS))
         for square, length in zip(squares, _squares(public), strict=True)
     ]
     for own, count in zip(energies, released_counts(codebook, release)[judged].tolist(), strict=True):
         if count and own > 0:
-            sure = own - _SURE * isqrt(2 * rank * noise**2 + 4 * noise * own)
+            sure = own - _SURE * isqrt(squared + 4 * noise * own)
             farthest = max(farthest, sure * MICRO // count**2)
-    return ratio_micro(sum(energies), 2 * rank * len(judged) * noise**2), min(farthest, MOST_MICRO)
+    return ratio_micro(sum(energies), squared * len(judged)), min(farthest, MOST_MICRO)
 
 
 def _excess(codebook: Codebook, release: Released[LocalModel]) -> int:
     """The largest excess over its standard deviation; squares in grid steps."""
     values, inverse = release.value.values, inverse_count_weight(codebook)
-    noise, rank = release.receipt.sigma_squared, codebook.rank
+    noise, rank = release.receipt.variance, codebook.rank
+    squared = release.receipt.variance_of_square * noise**2
     excesses, variances = [], []
     for square, count in zip(_squares(values[:, :-1]), values[:, -1].tolist(), strict=True):
         bound = inverse**2 * (count**2 - noise)
         excesses.append(square - rank * noise - bound)
-        variances.append(2 * noise**2 * (rank + inverse**4) + 4 * noise * (1 + inverse**2) * max(0, bound))
+        variances.append(squared * (rank + inverse**4) + 4 * noise * (1 + inverse**2) * max(0, bound))
     pairs = zip([*excesses, sum(excesses)], [*variances, sum(variances)], strict=True)
     return max(ratio_micro(excess, variance) for excess, variance in pairs)
 

@@ -83,10 +83,10 @@ def posterior(codebook: Codebook, accepted: Sequence[Released[LocalModel]], *, r
     for release in accepted:
         counts = released_counts(codebook, release)
         documents += counts
-        weights = _weights(codebook, counts, release.receipt.sigma_squared)
+        weights = _weights(codebook, counts, release.receipt.variance)
         shared_sums += np.rint(weights * release.value.values[:, :-1] * unit).astype(np.int64)
         shared_counts += np.rint(weights * counts[:, None] * unit).astype(np.int64)
-        evidence += _evidence_micro(codebook, counts, release.receipt.sigma_squared)
+        evidence += _evidence_micro(codebook, counts, release.receipt.variance)
     public_sums, public_counts = _public(codebook, references=references)
     pool_mean = codebook.pool_mean >> (MEAN_BITS - codebook.grid_bits - _EXTRA_BITS)
     prior, ones = prior_documents(codebook), unit << codebook.grid_bits
@@ -121,7 +121,7 @@ def released_counts(codebook: Codebook, release: Released[LocalModel]) -> IntArr
     shrink in proportion.
     """
     counts = release.value.values[:, -1] * inverse_count_weight(codebook)
-    counts = np.where(counts < isqrt(release.receipt.sigma_squared), 0, counts)
+    counts = np.where(counts < isqrt(release.receipt.variance), 0, counts)
     total, declared = int(counts.sum()), release.value.rows << codebook.grid_bits
     if total <= declared:
         return counts
@@ -154,18 +154,18 @@ def _public(codebook: Codebook, *, references: bool) -> tuple[IntArray, IntArray
     return sums, counts
 
 
-def _weights(codebook: Codebook, counts: IntArray, sigma_squared: int) -> FloatArray:
+def _weights(codebook: Codebook, counts: IntArray, noise: int) -> FloatArray:
     """b = n v / (n v + sigma²) of each category and coordinate, shape (C, r)."""
     scatter = _documents(codebook, counts)[:, None] * _scatter(codebook.pool_variance, codebook)
-    return np.asarray(scatter / (scatter + float(sigma_squared)))
+    return np.asarray(scatter / (scatter + float(noise)))
 
 
-def _evidence_micro(codebook: Codebook, counts: IntArray, sigma_squared: int) -> IntArray:
+def _evidence_micro(codebook: Codebook, counts: IntArray, noise: int) -> IntArray:
     """n² v / (n v + sigma²) of each category in millionths, v the mean over the coordinates; shape (C,)."""
     mean_variance = np.array([int(codebook.pool_variance.sum()) // codebook.rank])
     documents = _documents(codebook, counts)
     scatter = documents * _scatter(mean_variance, codebook)
-    return np.rint(documents * (scatter / (scatter + float(sigma_squared))) * 1e6).astype(np.int64)
+    return np.rint(documents * (scatter / (scatter + float(noise))) * 1e6).astype(np.int64)
 
 
 def _documents(codebook: Codebook, counts: IntArray) -> FloatArray:

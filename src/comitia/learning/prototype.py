@@ -13,9 +13,10 @@ from comitia.learning.judging import Judged, judge_class_sums
 from comitia.learning.linear import prototype_scores
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
+from comitia.learning.pure_sums import l1_sensitivity, shortened
 from comitia.learning.reference import wrong_references_ppm
 from comitia.learning.training_set import declared_rows, require_training_set
-from comitia.privacy.mechanisms import gaussian
+from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
@@ -30,6 +31,7 @@ class Prototype:
     releases_class_sums = True
     rounds = 1
     kind: str = "classification"
+    pure = True
 
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """A row for each category: the sum of its vectors and its weighted number of documents."""
@@ -38,6 +40,10 @@ class Prototype:
     def sensitivity_squared(self, codebook: Codebook) -> int:
         """See `class_sums.sensitivity_squared`, with its proof."""
         return sensitivity_squared(codebook)
+
+    def l1_sensitivity(self, codebook: Codebook) -> int:
+        """See `pure_sums.l1_sensitivity`, with its proof."""
+        return l1_sensitivity(codebook)
 
     def statistic(
         self,
@@ -63,17 +69,35 @@ class Prototype:
         Source: III.D.1 step 2
         """
         require_training_set(codebook, vectors, labels)
-        released = gaussian(
+        released = self._noised(codebook, vectors, labels, terms, noise)
+        counted = int(released.value[:, -1].sum()) * inverse_count_weight(codebook) >> codebook.grid_bits
+        rows = declared_rows(counted)
+        return released.map(
+            lambda values: LocalModel(learner=self.release_name, codebook=codebook.digest, rows=rows, values=values)
+        )
+
+    def _noised(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        terms: PrivacyTerms,
+        noise: Noise,
+    ) -> Released[NDArray[np.int64]]:
+        if terms.pure:
+            return laplace(
+                class_sums(codebook, shortened(codebook, vectors), labels),
+                l1_sensitivity=self.l1_sensitivity(codebook),
+                terms=terms,
+                noise=noise,
+                grid_bits=codebook.grid_bits,
+            )
+        return gaussian(
             self.statistic(codebook, vectors, labels),
             l2_sensitivity_squared=self.sensitivity_squared(codebook),
             terms=terms,
             noise=noise,
             grid_bits=codebook.grid_bits,
-        )
-        counted = int(released.value[:, -1].sum()) * inverse_count_weight(codebook) >> codebook.grid_bits
-        rows = declared_rows(counted)
-        return released.map(
-            lambda values: LocalModel(learner=self.release_name, codebook=codebook.digest, rows=rows, values=values)
         )
 
     def combine(

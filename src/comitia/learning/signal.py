@@ -161,7 +161,7 @@ def _filtered(
         measured += weight * ((a << MEAN_BITS) - raw * o)
         expected += weight * count * square << (MEAN_BITS - _DIRECTION_BITS)
         spread += weight**2 * ((length << 2 * MEAN_BITS) + inverse**2 * o**2)
-    variance = release.receipt.sigma_squared * spread
+    variance = release.receipt.variance * spread
     return Signal(z_micro=ratio_micro(measured, variance), expected_micro=max(0, ratio_micro(expected, variance)))
 
 

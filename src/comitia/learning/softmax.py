@@ -52,6 +52,7 @@ class Softmax:
     releases_class_sums = False
     rounds = 3
     kind = "classification"
+    pure = False
 
     def shape(self, codebook: Codebook) -> tuple[int, int]:
         """A row for each category: the gradient of its weights; last in the first row the number of documents."""
@@ -72,6 +73,10 @@ class Softmax:
         """
         entries = len(codebook.categories) * codebook.rank
         return (2 * isqrt(codebook.norm_bound_squared) + isqrt(entries - 1) + 1) ** 2
+
+    def l1_sensitivity(self, codebook: Codebook) -> int:
+        """There is none: a gradient's L1 norm is twice a vector's, and each round would pay for it anew."""
+        raise NotImplementedError
 
     def statistic(
         self,

@@ -12,7 +12,7 @@ from comitia.core import codec
 from comitia.core.errors import ProtocolError
 from comitia.learning.contract import Learner
 from comitia.learning.local_model import MAX_ROWS, LocalModel
-from comitia.privacy.receipt import Mechanism
+from comitia.privacy.receipt import Mechanism, Receipt
 from comitia.privacy.released import Released, parse_released
 from comitia.text.codebook import Codebook
 
@@ -100,25 +100,27 @@ def parse_release(
     values = _unpack(record.values, record.width, learner.shape(codebook))  # 3
     release = parse_released(record.receipt, values, allow_seeded=allow_seeded)  # 4
     receipt = release.receipt
-    sensitivity = learner.sensitivity_squared(codebook) * receipt.records_per_user**2
-    if (  # 5
-        receipt.mechanism != Mechanism.GAUSSIAN
-        or receipt.grid_bits != codebook.grid_bits
-        or receipt.sensitivity != sensitivity
-    ):
+    if receipt.grid_bits != codebook.grid_bits or receipt.sensitivity != _sensitivity(learner, codebook, receipt):  # 5
         raise ProtocolError(
             "the receipt's mechanism, grid or sensitivity is not that of this learner on this codebook",
             code="receipt-mismatch",
         )
-    _check_lengths(values, record.rows, codebook.grid_bits, receipt.sigma_squared)  # 6
+    _check_lengths(values, record.rows, codebook.grid_bits, receipt.variance)  # 6
     return release.map(
         lambda accepted: LocalModel(learner=record.learner, codebook=record.codebook, rows=record.rows, values=accepted)
     )
 
 
-def _check_lengths(values: IntArray, rows: int, grid_bits: int, sigma_squared: int) -> None:
+def _sensitivity(learner: Learner, codebook: Codebook, receipt: Receipt) -> int | None:
+    """What a receipt of this mechanism has to name; None where the learner makes no such release."""
+    if receipt.mechanism == Mechanism.GAUSSIAN:
+        return learner.sensitivity_squared(codebook) * receipt.records_per_user**2
+    return learner.l1_sensitivity(codebook) * receipt.records_per_user if learner.pure else None
+
+
+def _check_lengths(values: IntArray, rows: int, grid_bits: int, variance: int) -> None:
     """Refuse a row of values that n documents of length 1, a count and the noise cannot add up to."""
-    noise = (isqrt(sigma_squared) + 1) * (isqrt(values.shape[1]) + 1 + FARTHEST * (isqrt(len(values)) + 1))
+    noise = (isqrt(variance) + 1) * (isqrt(values.shape[1]) + 1 + FARTHEST * (isqrt(len(values)) + 1))
     limit = (rows << grid_bits + 1) + noise
     within = -limit <= int(values.min()) and int(values.max()) <= limit
     # Sums of squares of values up to the limit fit 64 bits only after a shift; a few per mille are no matter here.

@@ -22,8 +22,8 @@ from comitia.learning.contract import Learner
 from comitia.learning.metrics import auc_by_class
 from comitia.learning.posterior import NAME_WEIGHT, SCATTER_TENTHS
 from comitia.learning.prototype import Prototype
-from comitia.privacy.gdp import mu_from
-from comitia.privacy.receipt import least_sigma_squared
+from comitia.learning.pure_sums import l1_sensitivity
+from comitia.privacy.mechanisms import gaussian_sigma_squared, laplace_scale
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.codebook import VARIANCE_BITS, Codebook
 
@@ -92,7 +92,7 @@ def worth(
     counts : float array, shape (providers, C)
         Documents of each category that each provider would train on, as its profile has them.
     terms : PrivacyTerms
-        Of each release; delta above 0.
+        Of each release.
     """
     shared = effective_references(codebook, counts, terms)
     public = np.bincount(codebook.reference_labels, minlength=len(codebook.categories)).astype(np.float64)
@@ -109,13 +109,18 @@ def worth(
 
 def effective_references(codebook: Codebook, counts: FloatArray, terms: PrivacyTerms) -> FloatArray:
     """n_eff of class sums, added up over providers, for each category; shape (C,)."""
-    sensitivity = Fraction(sensitivity_squared(codebook)) * terms.records_per_user**2
-    steps = least_sigma_squared(sensitivity, mu_from(terms.epsilon_micro, terms.delta_pico))
-    sigma_squared = steps / 4.0**codebook.grid_bits
+    sigma_squared = float(_noise_variance(codebook, terms)) / 4.0**codebook.grid_bits
     scatter = codebook.pool_variance * 2.0**-VARIANCE_BITS * SCATTER_TENTHS / 10
     documents = np.maximum(counts, 0.0)[:, :, None]
     by_coordinate = (documents**2 * scatter / (documents * scatter + sigma_squared)).sum(axis=0)
     return np.asarray(by_coordinate @ (scatter / scatter.sum()))
+
+
+def _noise_variance(codebook: Codebook, terms: PrivacyTerms) -> Fraction:
+    """Of each value of a release, in squared grid steps."""
+    if terms.pure:
+        return 2 * laplace_scale(l1_sensitivity(codebook), terms) ** 2
+    return Fraction(gaussian_sigma_squared(sensitivity_squared(codebook), terms))
 
 
 def public_auc(codebook: Codebook, learner: Learner) -> float | None:

@@ -157,10 +157,25 @@ def laplace(
         has a numerator or denominator above 2^52.
     """
     _check_values(values, grid_bits)
-    if terms.delta_pico != 0:
+    if not terms.pure:
         raise InputError("Laplace noise is pure: its delta is 0", code="bad-delta", delta_pico=terms.delta_pico)
     sensitivity = _exact(l1_sensitivity) * terms.records_per_user
-    scale = sensitivity * MICRO / terms.epsilon_micro
+    scale = laplace_scale(l1_sensitivity, terms)
+    drawn = noise.discrete_laplace(
+        scale_numerator=scale.numerator, scale_denominator=scale.denominator, size=values.size
+    )
+    return _release(values, drawn, Mechanism.LAPLACE, sensitivity, 0, terms, noise, grid_bits, slots)
+
+
+def laplace_scale(l1_sensitivity: int | Fraction, terms: PrivacyTerms) -> Fraction:
+    """Return the scale that `laplace` draws with; for whoever must know before training that it can.
+
+    Raises
+    ------
+    InputError
+        `bad-sensitivity` or `noise-too-large`, as `laplace`.
+    """
+    scale = _exact(l1_sensitivity) * terms.records_per_user * MICRO / terms.epsilon_micro
     if max(scale.numerator, scale.denominator) > MAX_SCALE:
         raise InputError(
             f"noise of scale {scale} cannot be drawn: numerator and denominator may be 2^52 at most",
@@ -168,10 +183,7 @@ def laplace(
             hint="ask for a larger epsilon, or one with fewer decimals",
             scale=str(scale),
         )
-    drawn = noise.discrete_laplace(
-        scale_numerator=scale.numerator, scale_denominator=scale.denominator, size=values.size
-    )
-    return _release(values, drawn, Mechanism.LAPLACE, sensitivity, 0, terms, noise, grid_bits, slots)
+    return scale
 
 
 def _check_values(values: IntArray, grid_bits: int) -> None:

@@ -6,12 +6,13 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from math import ceil
 
 from comitia.core import codec
 from comitia.core.errors import InputError, ProtocolError
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
-from comitia.privacy.terms import NEIGHBOURS, PICO, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import MICRO, NEIGHBOURS, PICO, PrivacyTerms, Slots, Unit
 
 MAX_GRID_BITS = 30
 SMOOTHING = 16
@@ -85,6 +86,25 @@ class Receipt:
     def sensitivity(self) -> Fraction:
         """Sensitivity in grid steps, squared for the Gaussian."""
         return Fraction(self.sensitivity_numerator, self.sensitivity_denominator)
+
+    @property
+    def variance(self) -> int:
+        """What the variance of the noise on each value is at most, in squared grid steps.
+
+        sigma² for `Mechanism.GAUSSIAN`. The discrete Laplace of scale b has 2q / (1 - q)² with q = exp(-1/b), which is
+        1 / (2 sinh²(1/2b)) and so below 2 b².
+        """
+        if self.mechanism == Mechanism.GAUSSIAN:
+            return self.sigma_squared
+        return ceil(2 * (self.sensitivity * MICRO / self.epsilon_micro) ** 2)
+
+    @property
+    def variance_of_square(self) -> int:
+        """The variance of the squared noise on a value, in squares of `variance`: 2 for Gaussian, 5 for Laplace noise.
+
+        The fourth moments are 3 and 6, but for the noise being discrete, which does not matter at many steps.
+        """
+        return 2 if self.mechanism == Mechanism.GAUSSIAN else 5
 
 
 def digest_of(values: IntArray) -> bytes:

@@ -99,6 +99,11 @@ class PrivacyTerms:
                 records_per_user=self.records_per_user,
             )
 
+    @property
+    def pure(self) -> bool:
+        """Whether there is no delta."""
+        return self.delta_pico == 0
+
     @classmethod
     def of(
         cls,

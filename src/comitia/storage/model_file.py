@@ -12,6 +12,7 @@ from comitia.core.errors import ComitiaError, DamagedError, InputError
 from comitia.learning.global_model import GlobalModel
 from comitia.ledger.genesis import Genesis
 from comitia.ledger.proof import Proof, Verified, verify_proof
+from comitia.storage.encoder import with_encoder
 from comitia.text.codebook import Codebook
 
 FORMAT: Final = "comitia model 1"
@@ -41,7 +42,7 @@ class ModelFile:
         DamagedError
             If either is damaged, or they do not belong together.
         """
-        codebook = Codebook.from_bytes(self.codebook)
+        codebook = with_encoder(Codebook.from_bytes(self.codebook))
         return codebook, GlobalModel.from_bytes(self.model, codebook)
 
     def verify(self, genesis: Genesis) -> Verified:

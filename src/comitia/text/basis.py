@@ -1,4 +1,4 @@
-"""The truncated SVD of the public pool, and its form in integers with a proven norm.
+"""The directions in which the public pool's documents lie, and its form in integers with a proven norm.
 
 The basis a codebook carries is a matrix V of 16-bit integers in units of ``2**-15``. Its spectral norm
 is at most 1, and that is not taken on trust: `is_contraction` computes the Gram matrix without any
@@ -47,11 +47,25 @@ def principal_directions(
     for _ in range(iterations):
         images = _orthonormal(matrix.times(subspace))
         subspace = _orthonormal(transposed.times(images))
-    images = matrix.times(subspace).astype(np.float64)
-    eigenvalues, rotation = np.linalg.eigh(images.T @ images)
-    kept = np.argsort(-eigenvalues, kind="stable")[: min(rank, width)]
+    return _signed(subspace @ principal_axes(matrix.times(subspace), rank))
+
+
+def principal_axes(vectors: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
+    """Right singular vectors of the largest singular values of a dense matrix (documents, f).
+
+    Returns
+    -------
+    float32 array (f, r), as `principal_directions`.
+    """
+    wide = vectors.astype(np.float64)
+    eigenvalues, rotation = np.linalg.eigh(wide.T @ wide)
+    kept = np.argsort(-eigenvalues, kind="stable")[:rank]
     kept = kept[eigenvalues[kept] > _SMALLEST_SINGULAR_VALUE**2 * max(eigenvalues.max(), 1e-300)]
-    directions = subspace @ rotation[:, kept].astype(np.float32)
+    return _signed(rotation[:, kept].astype(np.float32))
+
+
+def _signed(directions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each direction turned so that its largest entry is positive."""
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
     return directions * np.where(signs == 0, 1, signs).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Building a codebook from public text: the pool, the categories' names, the reference documents."""
+"""Building a codebook from what is public: the pool, the categories' names, the reference documents, an encoder."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
-from comitia.text.basis import principal_directions, quantise
+from comitia.text.basis import BASIS_BITS, principal_axes, principal_directions, quantise
 from comitia.text.categories import Category, check_labels_differ
 from comitia.text.codebook import (
     MAX_GRID_BITS,
     MEAN_BITS,
     VARIANCE_BITS,
     Codebook,
+    Source,
     VectorKind,
     label_index,
 )
+from comitia.text.encoder import SentenceEncoder
+from comitia.text.grams import BUCKETS
 from comitia.text.leaf_graph import draw_leaf_graphs
 from comitia.text.leaves import build_leaves
 from comitia.text.terms import TermMatrix
@@ -46,7 +49,9 @@ class BuildSettings:
     lsa_rank, tf_rank : int
         Largest rank of either kind; ``tf`` takes at most a quarter of the pool besides.
     kind : VectorKind or None
-        None chooses it by the held-out length.
+        None chooses it by the held-out length; without a pool's words it is ``lsa``.
+    source : Source
+        What vectors are made from.
     grid_bits : int
         g. At 10 a release at epsilon 0.2 and delta 1e-5 has a noise of 3.3e4 grid units, and cutting
         off costs half a percent of a typical coordinate.
@@ -60,6 +65,7 @@ class BuildSettings:
     lsa_rank: int = 128
     tf_rank: int = 600
     kind: VectorKind | None = None
+    source: Source = Source.POOL
     grid_bits: int = 10
     sample_size: int = 512
     seed: int = 0
@@ -71,6 +77,12 @@ class BuildSettings:
             raise InputError(
                 f"a grid of {self.grid_bits} bits is outside 4 to {MAX_GRID_BITS}", code="bad-build-settings"
             )
+        if self.source is not Source.POOL and self.kind is VectorKind.TF:
+            raise InputError(
+                "vectors of kind tf are made from a pool's words alone",
+                code="bad-build-settings",
+                hint="leave the kind to be chosen",
+            )
 
 
 def build_codebook(
@@ -79,6 +91,7 @@ def build_codebook(
     *,
     references: Sequence[tuple[str, str]] = (),
     settings: BuildSettings | None = None,
+    encoder: SentenceEncoder | None = None,
     public_only_auc_ppm: int | None = None,
     progress: Progress = lambda _: None,
 ) -> Codebook:
@@ -88,12 +101,14 @@ def build_codebook(
     ----------
     pool_texts : sequence of str
         Public documents of the field, without labels. Where there are none, the references and the
-        categories' words have to do, and serve badly.
+        categories' words have to do, and serve badly; unless the source is another than a pool.
     categories : sequence of Category
         At least one.
     references : sequence of (text, label)
         Public documents whose label is known.
     settings : BuildSettings
+    encoder : SentenceEncoder or None
+        For `Source.ENCODER`, which needs one.
     public_only_auc_ppm : int or None
         Written into the codebook as it is.
     progress : callable
@@ -102,7 +117,8 @@ def build_codebook(
     Raises
     ------
     InputError
-        If there is no category, a label comes twice or is unknown, or the texts hold no usable word.
+        If there is no category, a label comes twice or is unknown, the texts hold no usable word, or pool and
+        encoder do not go with the source.
     """
     settings = settings or BuildSettings()
     known = tuple(categories)
@@ -113,24 +129,84 @@ def build_codebook(
         label_index(known, label, origin=f"reference document {number}")
         for number, (_, label) in enumerate(references, start=1)
     ]
+    _require_source(settings.source, pool_texts, encoder)
     texts = list(pool_texts) or [text for text, _ in references] + [category.words for category in known]
     progress("counting words")
-    terms = Vocabulary.of(texts, settings.most_terms)
-    progress("choosing the kind of vector")
-    kind, held_out_norm_ppm = _choose_kind(texts, settings)
-    progress(f"finding the {kind} basis")
-    basis = _basis(terms.weighted(texts), kind, len(texts), settings)
-    book = _bare(known, terms, kind, basis, settings)
+    terms = _vocabulary(texts, settings)
+    progress("placing the pool")
+    if settings.source is Source.POOL:
+        book, pool = _projected(known, terms, texts, settings)
+    elif encoder is not None and pool_texts:
+        book, pool = _encoded(known, terms, pool_texts, encoder, settings)
+    else:
+        book, pool = _without_pool(known, terms, encoder, settings)
     progress("placing names and references")
-    book = _with_public_vectors(book, texts, references, np.asarray(labels, dtype=np.int64), settings)
+    # The directions that stand in for a pool are no documents for leaves to be made of.
+    documents = pool if pool_texts or settings.source is Source.POOL else pool[:0]
+    book = _with_public_vectors(book, pool, documents, references, np.asarray(labels, dtype=np.int64), settings)
     progress("drawing what each leaf is about")
+    drawn = [*pool_texts, *(text for text, _ in references)]
     return replace(
         book,
-        leaves=draw_leaf_graphs(book, texts, references),
+        leaves=draw_leaf_graphs(book, drawn, np.concatenate([documents[: len(pool_texts)], book.references])),
         pool_documents=len(pool_texts),
-        held_out_norm_ppm=held_out_norm_ppm,
         public_only_auc_ppm=public_only_auc_ppm,
     )
+
+
+def _require_source(source: Source, pool_texts: Sequence[str], encoder: SentenceEncoder | None) -> None:
+    if (encoder is not None) != (source is Source.ENCODER):
+        raise InputError("an encoder goes with the source 'encoder', and only with it", code="bad-build-settings")
+    if source is Source.NONE and pool_texts:
+        raise InputError(
+            f"{len(pool_texts)} public documents are given for a codebook that is made without any",
+            code="bad-build-settings",
+            hint="make it from the pool, which is better",
+        )
+
+
+def _vocabulary(texts: Sequence[str], settings: BuildSettings) -> Vocabulary:
+    """The words of the texts; none is needed where vectors are not made from them."""
+    try:
+        return Vocabulary.of(texts, settings.most_terms)
+    except InputError:
+        if settings.source is Source.POOL:
+            raise
+        return Vocabulary(words=(), weights=np.zeros(0, np.int64))
+
+
+def _projected(
+    categories: tuple[Category, ...], terms: Vocabulary, texts: Sequence[str], settings: BuildSettings
+) -> tuple[Codebook, NDArray[np.int32]]:
+    """Vectors from the words that matter in the pool, and those of the pool."""
+    kind, held_out_norm_ppm = _choose_kind(texts, settings)
+    book = _bare(categories, terms, kind, _basis(terms.weighted(texts), kind, len(texts), settings), settings)
+    book = replace(book, held_out_norm_ppm=held_out_norm_ppm)
+    return book, book.vectorize(texts)
+
+
+def _encoded(
+    categories: tuple[Category, ...],
+    terms: Vocabulary,
+    pool_texts: Sequence[str],
+    encoder: SentenceEncoder,
+    settings: BuildSettings,
+) -> tuple[Codebook, NDArray[np.int32]]:
+    """Vectors from sentences, in the directions in which those of the pool lie."""
+    units = encoder.encode(pool_texts)
+    basis = quantise(principal_axes(units, settings.lsa_rank))
+    book = _bare(categories, terms, VectorKind.LSA, basis, settings, encoder)
+    return book, book.vectors_of_units(units)
+
+
+def _without_pool(
+    categories: tuple[Category, ...], terms: Vocabulary, encoder: SentenceEncoder | None, settings: BuildSettings
+) -> tuple[Codebook, NDArray[np.int32]]:
+    """Vectors from sentences or parts of words. How they lie nobody knows: the pool is every direction alike."""
+    axes = np.eye(encoder.width if encoder else BUCKETS, dtype=np.int32)
+    basis = (axes * ((1 << BASIS_BITS) - 1)).astype(np.int16)
+    book = _bare(categories, terms, VectorKind.LSA, basis, settings, encoder)
+    return book, np.concatenate([axes, -axes]) << settings.grid_bits
 
 
 def _choose_kind(texts: Sequence[str], settings: BuildSettings) -> tuple[VectorKind, int | None]:
@@ -170,6 +246,7 @@ def _bare(
     kind: VectorKind,
     basis: NDArray[np.int16],
     settings: BuildSettings,
+    encoder: SentenceEncoder | None = None,
 ) -> Codebook:
     """A codebook that can already vectorise, with nothing placed in it yet."""
     r = basis.shape[1]
@@ -189,19 +266,22 @@ def _bare(
         leaves=(),
         leaf_prototypes=np.zeros((0, r), np.int16),
         pool_documents=0,
+        source=settings.source,
+        encoder=encoder.digest if encoder is not None else b"",
+        sentences=encoder,
     )
 
 
 def _with_public_vectors(
     book: Codebook,
-    texts: Sequence[str],
+    pool: NDArray[np.int32],
+    documents: NDArray[np.int32],
     references: Sequence[tuple[str, str]],
     labels: NDArray[np.int64],
     settings: BuildSettings,
 ) -> Codebook:
-    """The codebook with pool statistics, names, references and leaves."""
+    """The codebook with pool statistics, names, references, and the leaves of these and of the pool's documents."""
     unit = float(2**settings.grid_bits)
-    pool = book.vectorize(texts)
     names = book.vectorize([category.words for category in book.categories])
     reference_vectors = book.vectorize([text for text, _ in references])
     mean = (pool / unit).mean(axis=0)
@@ -210,7 +290,7 @@ def _with_public_vectors(
         np.where(np.any(names, axis=1, keepdims=True), names / unit - mean, 0.0),
         reference_vectors / unit - mean,
         labels,
-        pool[np.any(pool, axis=1)] / unit - mean,
+        documents[np.any(documents, axis=1)] / unit - mean,
         np.random.Generator(np.random.PCG64(settings.seed)),
     )
     spread = np.unique(np.linspace(0, len(pool) - 1, min(settings.sample_size, len(pool))).astype(np.int64))

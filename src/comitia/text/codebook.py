@@ -1,9 +1,9 @@
 """The codebook: all that members publicly share about the language of their documents.
 
-It turns a document into a short vector of integers of proven length, and says which public leaf the
-document is nearest to. It is made from public text alone (`comitia.text.build`), is versioned by its
-digest on the ledger, and never changes once made. Cf. III.A, where every participant is silently
-assumed to count in the same key terms.
+It turns a document into a short vector of integers of proven length, from its words or as `Source` has it,
+and says which public leaf the document is nearest to. It is made from public text alone
+(`comitia.text.build`), is versioned by its digest on the ledger, and never changes once made. Cf. III.A,
+where every participant is silently assumed to count in the same key terms.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from math import isqrt
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.codec import decode, decode_plain, digest, encode
-from comitia.core.errors import DamagedError, InputError, ProtocolError
+from comitia.core.errors import DamagedError, InputError, ProtocolError, UnavailableError
 from comitia.text.basis import BASIS_BITS, is_contraction
 from comitia.text.categories import Category
 from comitia.text.context_graph import ContextGraph
+from comitia.text.grams import BUCKETS, gram_weights
 from comitia.text.terms import TermMatrix, count_terms
 
 FORMAT = "comitia-codebook"
-VERSION = 2
+VERSION = 3
 SIZE_LIMIT = 1 << 28
 """Most bytes of a codebook, 256 MiB."""
 
@@ -61,6 +62,26 @@ class VectorKind(StrEnum):
 
     LSA = "lsa"
     TF = "tf"
+
+
+class Source(StrEnum):
+    """What documents' vectors are made from.
+
+    ``pool``: words weighted as they occur in public documents of the field. ``none``: hashed parts of words
+    (`comitia.text.grams`). ``encoder``: a public sentence encoder.
+    """
+
+    POOL = "pool"
+    NONE = "none"
+    ENCODER = "encoder"
+
+
+class Sentences(Protocol):
+    """A sentence encoder as a codebook uses it; see `comitia.text.encoder`."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Vectors of texts, of length 1 or 0."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +129,10 @@ class Leaf:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Codebook:
-    """Public vocabulary, basis, categories and leaves. C categories, k terms, rank r, grid g.
+    """Public vocabulary, basis, categories and leaves. C categories, k terms, f features, rank r, grid g.
+
+    Features are what the source counts: the k terms of a pool, or the buckets of parts of words, or the encoder's
+    coordinates.
 
     "Grid units" are units of ``2**-grid_bits``: a vector of length 1 is ``2**grid_bits`` units long.
     All arrays are read-only.
@@ -118,12 +142,12 @@ class Codebook:
     categories : tuple of Category
         Their order is the order of classes everywhere.
     vocabulary : tuple of str
-        The k terms, sorted.
+        The k terms, sorted. Without a pool they describe leaves and no more.
     weights : int64 array (k,)
         Weight of each term, units of ``2**-WEIGHT_BITS``, at least 0.
     kind : VectorKind
         Whether vectors are brought to length 1.
-    basis : int16 array (k, r)
+    basis : int16 array (f, r)
         Units of ``2**-BASIS_BITS``; its spectral norm is proven to be at most 1 when it is read.
     grid_bits : int
         g, 4 to `MAX_GRID_BITS`.
@@ -154,6 +178,12 @@ class Codebook:
     edges : tuple of int
         For regression: the C + 1 edges of the bins of the target's public range, ascending, in units of
         1 / `EDGE_UNIT`; category i is the i-th bin. Empty for classification.
+    source : Source
+        What vectors are made from.
+    encoder : bytes
+        Digest of the sentence encoder's weights, 32 bytes; empty for another source.
+    sentences : Sentences or None
+        That encoder, where it is at hand. Not part of the bytes.
     """
 
     categories: tuple[Category, ...]
@@ -174,6 +204,9 @@ class Codebook:
     held_out_norm_ppm: int | None = None
     public_only_auc_ppm: int | None = None
     edges: tuple[int, ...] = ()
+    source: Source = Source.POOL
+    encoder: bytes = b""
+    sentences: Sentences | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, _) in _ARRAYS.items():
@@ -220,9 +253,10 @@ class Codebook:
         """Most that the squared distance of any two documents' vectors can be, in grid units.
 
         Proof. Two vectors of length at most ``2**g`` are at most ``2 * 2**g`` apart: ``4 * 4**g`` for
-        ``lsa``. For ``tf`` weights are never negative, so q.q' >= 0 and ``|q - q'|**2 <= 2 * 4**15``,
-        and ``|(q - q')V| <= sqrt(2) * 2**30`` by the norm of V. Dividing by ``2**(30 - g)`` leaves
-        ``d = sqrt(2) * 2**g``; cutting off moves each of r coordinates of either vector by less than 1,
+        ``lsa``. For ``tf``, which only words of a pool may have (check 9 of a codebook), weights are never
+        negative, so q.q' >= 0 and ``|q - q'|**2 <= 2 * 4**15``, and ``|(q - q')V| <= sqrt(2) * 2**30`` by
+        the norm of V. Dividing by ``2**(30 - g)`` leaves ``d = sqrt(2) * 2**g``; cutting off moves each of
+        r coordinates of either vector by less than 1,
         the difference by less than ``2 * sqrt(r)``. So ``(d + 2 sqrt(r))**2 = d**2 + 4 sqrt(r) d + 4r``,
         the root rounded up, and never more than what holds for any two vectors.
         """
@@ -240,7 +274,23 @@ class Codebook:
         int32 array (len(texts), r)
             Within `norm_bound_squared` and `difference_bound_squared`, whatever the texts.
         """
-        return self.vectors_of(self.document_weights(texts))
+        if self.source is Source.POOL:
+            return self.vectors_of(self.document_weights(texts))
+        if self.source is Source.NONE:
+            return self.vectors_of(_in_integers(unit_rows(gram_weights(texts))))
+        if self.sentences is None:
+            raise UnavailableError(
+                "this codebook's vectors are made by a sentence encoder, which is not at hand here",
+                code="encoder-missing",
+                hint="attach it: comitia.storage.encoder.with_encoder(codebook)",
+            )
+        return self.vectors_of_units(self.sentences.encode(texts))
+
+    def vectors_of_units(self, units: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Vectors of texts given as the encoder has them, of length 1 or 0, shape (n, f); as `vectorize`."""
+        integers = _shortened(np.trunc(units * 2.0**DOCUMENT_BITS).astype(np.int32), DOCUMENT_BITS)
+        # As in `vectors_of`, 32 bits never overflow.
+        return _unit_rows(integers @ self.basis.astype(np.int32), self.grid_bits)
 
     def document_weights(self, texts: Sequence[str]) -> TermMatrix:
         """Terms of some texts, weighted and scaled to length 1 or just below, units of ``2**-15``.
@@ -251,13 +301,10 @@ class Codebook:
             int32 values (1 + ln tf) * weight >= 0, divided by the row's length; the square sum of a row
             is at most ``4**15`` exactly.
         """
-        counts = count_terms(texts, self._column_of)
-        weights = unit_weights(counts, self.weights / 2**WEIGHT_BITS)
-        integers = np.trunc(weights.values * 2**DOCUMENT_BITS).astype(np.int32)
-        return weights.with_values(_within(weights.with_values(integers), 4**DOCUMENT_BITS))
+        return _in_integers(unit_weights(count_terms(texts, self._column_of), self.weights / 2**WEIGHT_BITS))
 
     def vectors_of(self, weights: TermMatrix) -> NDArray[np.int32]:
-        """Vectors of documents given by their `document_weights`, as `vectorize`."""
+        """Vectors of documents given by the weights of their features, as `document_weights`."""
         # No partial sum passes 2**30 (Cauchy-Schwarz on the two square sums), so 32 bits never overflow.
         projected = weights.times(self.basis)
         if self.kind is VectorKind.TF:
@@ -340,17 +387,27 @@ class Codebook:
 
 def unit_weights(counts: TermMatrix, weights: NDArray[np.float64]) -> TermMatrix:
     """Rows of (1 + ln tf) * weight scaled to length 1; a row of zeros stays one. float64 values."""
-    values = (1.0 + np.log(counts.values)) * weights[counts.columns]
-    lengths = np.sqrt(counts.row_sums(np.square(values)))
+    return unit_rows(counts.with_values((1.0 + np.log(counts.values)) * weights[counts.columns]))
+
+
+def unit_rows(matrix: TermMatrix) -> TermMatrix:
+    """Rows scaled to length 1; a row of zeros stays one."""
+    lengths = np.sqrt(matrix.row_sums(np.square(matrix.values)))
     lengths[lengths == 0] = 1.0
-    return counts.with_values(values / np.repeat(lengths, np.diff(counts.starts)))
+    return matrix.with_values(matrix.values / np.repeat(lengths, np.diff(matrix.starts)))
+
+
+def _in_integers(unit: TermMatrix) -> TermMatrix:
+    """Rows cut off toward zero to units of ``2**-15``; none is longer than 1, in integers."""
+    integers = np.trunc(unit.values * 2**DOCUMENT_BITS).astype(np.int32)
+    return unit.with_values(_within(unit.with_values(integers), 4**DOCUMENT_BITS))
 
 
 def _within(matrix: TermMatrix, most: int) -> NDArray[np.int32]:
     """The values of an integer matrix, rows with a square sum above `most` shrunk until they keep to it."""
     values = matrix.values
     while (excess := matrix.row_sums(np.square(values.astype(np.int64))) > most).any():
-        shrunk = (values.astype(np.int64) * ((1 << 15) - 1) >> 15).astype(np.int32)
+        shrunk = np.sign(values) * (np.abs(values.astype(np.int64)) * ((1 << 15) - 1) >> 15)
         values = np.where(np.repeat(excess, np.diff(matrix.starts)), shrunk, values)
     return np.asarray(values, dtype=np.int32)
 
@@ -360,9 +417,12 @@ def _unit_rows(projected: NDArray[np.int32], grid_bits: int) -> NDArray[np.int32
     rows = projected.astype(np.float64)
     lengths = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
     lengths[lengths == 0] = 1.0
-    vectors = np.trunc(rows * (2.0**grid_bits / lengths)).astype(np.int32)
-    # Floating point could leave a row a hair too long; integers decide.
-    while (excess := np.square(vectors.astype(np.int64)).sum(axis=1) > 4**grid_bits).any():
+    return _shortened(np.trunc(rows * (2.0**grid_bits / lengths)).astype(np.int32), grid_bits)
+
+
+def _shortened(vectors: NDArray[np.int32], bits: int) -> NDArray[np.int32]:
+    """Rows of which floating point could have left one a hair longer than ``2**bits``: integers decide."""
+    while (excess := np.square(vectors.astype(np.int64)).sum(axis=1) > 4**bits).any():
         vectors[excess] -= np.sign(vectors[excess])
     return np.asarray(vectors, dtype=np.int32)
 
@@ -394,6 +454,8 @@ _PLAIN = (
     "held_out_norm_ppm",
     "public_only_auc_ppm",
     "edges",
+    "source",
+    "encoder",
 )
 
 
@@ -418,6 +480,8 @@ class _Stored:
     held_out_norm_ppm: int | None
     public_only_auc_ppm: int | None
     edges: tuple[int, ...]
+    source: Source
+    encoder: bytes
     arrays: dict[str, _Packed]
 
 
@@ -473,15 +537,19 @@ def _check(book: Codebook) -> None:
     """What holds for every codebook, or DamagedError.
 
     1. The vocabulary is sorted, without repetition.
-    2. All arrays agree on C, k, r and the number of leaves and references.
+    2. All arrays agree on C, k, f, r and the number of leaves and references.
     3. The grid fits 16 bits.
     4. The basis is proven to have a spectral norm of at most 1.
     5. Labels are unique; references and leaves refer to categories there are, edges of leaves to their terms.
     6. Weights are not negative and pool variances positive.
     7. Public vectors keep to the bound that private ones keep to.
     8. Edges of a target, where there are any, ascend and make a bin of each category.
+    9. Only vectors of a pool's words may be `tf`: the others have signs, for which its bound is not proven; and an
+       encoder is named where there is one, and only there.
     """
-    k, r = book.basis.shape
+    f, r = book.basis.shape
+    k = len(book.vocabulary)
+    features = {Source.POOL: k, Source.NONE: BUCKETS, Source.ENCODER: f}[book.source]
     if not all(a < b for a, b in zip(book.vocabulary, book.vocabulary[1:], strict=False)):  # 1
         _damaged("its vocabulary is not sorted")
     shapes = {
@@ -494,8 +562,8 @@ def _check(book: Codebook) -> None:
         "leaf_prototypes": (len(book.leaves), r),
     }
     wrong = [name for name, shape in shapes.items() if getattr(book, name).shape != shape]
-    if wrong or k != len(book.vocabulary):  # 2
-        _damaged(f"{wrong[0] if wrong else 'its vocabulary'} does not fit its basis of {k} x {r}")
+    if wrong or f != features:  # 2
+        _damaged(f"{wrong[0] if wrong else 'its vocabulary'} does not fit its basis of {f} x {r}")
     if not 4 <= book.grid_bits <= MAX_GRID_BITS:  # 3
         _damaged(f"a grid of {book.grid_bits} bits is outside 4 to {MAX_GRID_BITS}")
     if not is_contraction(book.basis):  # 4
@@ -517,6 +585,10 @@ def _check(book: Codebook) -> None:
     ascending = all(a < b for a, b in zip(book.edges, book.edges[1:], strict=False))
     if book.edges and (not ascending or len(book.edges) != len(book.categories) + 1):  # 8
         _damaged("the bins of its target are not those of its categories")
+    if book.source is not Source.POOL and book.kind is VectorKind.TF:  # 9
+        _damaged("vectors of kind tf are made from a pool's words alone")
+    if len(book.encoder) != (32 if book.source is Source.ENCODER else 0):
+        _damaged("it does not name its sentence encoder")
 
 
 def _has_whole_graph(leaf: Leaf) -> bool:

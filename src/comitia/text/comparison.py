@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.text.codebook import Codebook
+from comitia.text.codebook import Codebook, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,11 @@ def _moves(old: Codebook, new: Codebook, shared: list[str], new_ids: dict[str, s
 
 def _directions(book: Codebook, terms: list[str]) -> NDArray[np.float64]:
     """Each leaf's prototype as weights of some terms, of length 1 or 0; float64 (leaves, terms)."""
-    columns = np.searchsorted(np.array(book.vocabulary), np.array(terms)) if terms else np.zeros(0, np.int64)
-    weights = book.leaf_prototypes.astype(np.float64) @ book.basis[columns].T.astype(np.float64)
+    if book.source is Source.POOL:
+        columns = np.searchsorted(np.array(book.vocabulary), np.array(terms)) if terms else np.zeros(0, np.int64)
+        vectors = book.basis[columns].astype(np.float64)
+    else:
+        vectors = book.vectorize(terms).astype(np.float64)
+    weights = book.leaf_prototypes.astype(np.float64) @ vectors.T
     lengths = np.linalg.norm(weights, axis=1, keepdims=True)
     return np.asarray(weights / np.where(lengths > 0, lengths, 1.0))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from comitia.text.codebook import DOCUMENT_BITS, Codebook, Leaf
 from comitia.text.context_graph import common_graph
@@ -15,17 +16,20 @@ MOST_TERMS = 20
 MOST_EDGES = 30
 
 
-def draw_leaf_graphs(
-    book: Codebook, pool_texts: Sequence[str], references: Sequence[tuple[str, str]]
-) -> tuple[Leaf, ...]:
-    """The leaves of a codebook, each with the graph of the public documents nearest to it. Cf. Definition 1."""
-    texts = [*pool_texts, *(text for text, _ in references)]
+def draw_leaf_graphs(book: Codebook, texts: Sequence[str], vectors: NDArray[np.int32]) -> tuple[Leaf, ...]:
+    """The leaves of a codebook, each with the graph of the public documents nearest to it. Cf. Definition 1.
+
+    Parameters
+    ----------
+    vectors : int32 array, shape (len(texts), r)
+        As the codebook makes them of the texts.
+    """
+    nearest = book.leaves_of(vectors)
     weights = book.document_weights(texts)
-    nearest = book.leaves_of(book.vectors_of(weights))
     scaled = weights.with_values(weights.values.astype(np.float32) / 2**DOCUMENT_BITS)
     found = key_terms(scaled, nearest, len(book.leaves), book.vocabulary, most=MOST_TERMS)
     return tuple(
-        _with_graph(leaf, [texts[row] for row in np.flatnonzero(nearest == index)], terms)
+        _with_graph(leaf, [texts[row] for row in np.flatnonzero(nearest == index).tolist()], terms)
         for index, (leaf, terms) in enumerate(zip(book.leaves, found, strict=True))
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from comitia.core.errors import InputError
-from comitia.text.codebook import Codebook
+from comitia.text.codebook import Codebook, Source
 from comitia.text.terms import tokenize
 
 MOST_PROBES = 2
@@ -79,13 +79,15 @@ def probe(book: Codebook, texts: Sequence[str], probes: int) -> Probe:
 
 
 def require_known_language(book: Codebook, texts: Sequence[str]) -> None:
-    """Refuse texts of whose words the codebook knows too few.
+    """Refuse texts of whose words the codebook knows too few; one that is not made of words knows all.
 
     Raises
     ------
     InputError
         Code ``unknown-language``.
     """
+    if book.source is not Source.POOL:
+        return
     words = {word for text in texts for word in tokenize(text)}
     words = {word for word in words if len(word) >= _TELLING_LENGTH} or words
     known = len(words.intersection(book.vocabulary))

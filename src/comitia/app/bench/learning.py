@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -24,13 +24,17 @@ from comitia.evaluation.own_data import PARTS, OwnData
 from comitia.evaluation.regression import Errors, run_regression
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.contract import Learner
+from comitia.learning.feasible import require_pure
 from comitia.learning.registry import learner, why_no_rounds
 from comitia.learning.worth import ENOUGH
 from comitia.ledger.transactions import MAX_ROUNDS
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.storage.documents import Columns, read_documents
+from comitia.storage.encoder import load_encoder
+from comitia.text.build import BuildSettings
 from comitia.text.categories import Category
+from comitia.text.codebook import Source
 from comitia.text.documents import Document
 from comitia.text.target import parse_edges
 
@@ -39,6 +43,7 @@ LABELS, NO_NAMES = "labels", "none"
 COLUMN: Final = "column"
 DELTA: Final = "1e-5"
 PARALLEL, CHAIN = "parallel", "chain"
+ENCODER_AND_POOL: Final = "encoder+pool"
 
 
 AREA_COLUMNS: Final = (
@@ -71,6 +76,8 @@ class Question:
         As `share_out` takes it; ``column:NAME`` is its ``provider``.
     learner : str
         Name in the registry, or `baselines.LITERAL`.
+    basis : str
+        What vectors are made from: `Source`, or `ENCODER_AND_POOL`.
     target : str or None
         The public range of the numbers that the labels are, as `parse_edges` takes it.
     """
@@ -88,6 +95,7 @@ class Question:
     seeds: int
     rounds: int | None = None
     mode: str = PARALLEL
+    basis: str = Source.POOL
     target: str | None = None
 
     @property
@@ -126,6 +134,13 @@ class Question:
 @click.option("--references", default="0", show_default=True, help="Public documents a category; several with commas.")
 @click.option("--new-classes", default=0, show_default=True, help="Categories of which nothing is public.")
 @click.option("--epsilon", default="1", show_default=True, help="Several with commas; inf: all documents public.")
+@click.option(
+    "--basis",
+    type=click.Choice([*(source.value for source in Source), ENCODER_AND_POOL]),
+    default=Source.POOL.value,
+    show_default=True,
+    help="What vectors are made from; without 'pool' in it, no public document is used.",
+)
 @click.option("--pure", is_flag=True, help="Pure epsilon, without a delta; not every learner has it.")
 @click.option("--seeds", default=5, show_default=True)
 @format_option
@@ -146,6 +161,7 @@ def learning(
     references: str,
     new_classes: int,
     epsilon: str,
+    basis: str,
     pure: bool,
     seeds: int,
     output: str,
@@ -179,6 +195,7 @@ def learning(
         seeds=seeds,
         rounds=rounds,
         mode=mode,
+        basis=basis,
         target=target,
     )
     with console(stderr=True).status("reading documents") as status:
@@ -216,9 +233,11 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
     delta = "0" if question.pure else DELTA
     for epsilon in question.epsilons:
         if epsilon != NO_NOISE:
-            PrivacyTerms.of(epsilon, delta)
+            terms = PrivacyTerms.of(epsilon, delta)
+            if using is not None:
+                require_pure(using, terms)
     say("building the codebook")
-    prepared = _prepared(question.data, question.categories, question.names)
+    prepared = _prepared(question.data, question.categories, question.names, question.basis)
     for providers in question.providers:
         for references in question.references:
             say(f"{providers} providers, {references} references")
@@ -234,16 +253,7 @@ def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) 
                 rounds=question.rounds,
                 chain=question.mode == CHAIN,
             )
-            try:
-                runs = run_learning(prepared, setting, learner=using, noise=SystemNoise())
-            except InputError as error:
-                if question.pure and error.code == "bad-delta":
-                    raise InputError(
-                        f"learner {question.learner!r} has no proven variant with pure epsilon",
-                        code="not-pure",
-                        hint="leave --pure away: the guarantee then has a delta of 1e-5",
-                    ) from error
-                raise
+            runs = run_learning(prepared, setting, learner=using, noise=SystemNoise())
             public, *shared = summarise(runs)
             for summary in shared:
                 yield _figures(question, prepared.corpus, setting, runs[0].providers, public, summary)
@@ -319,10 +329,16 @@ def _require_numbers(question: Question) -> None:
             f"learner {question.learner!r} does not predict numbers", code="wrong-kind", hint="leave --learner away"
         )
     split = question.data is not None and question.data.split is not None
-    plain = (question.rounds, question.mode, question.references, question.new_classes) == (None, PARALLEL, (0,), 0)
+    plain = (question.rounds, question.mode, question.references, question.new_classes, question.basis) == (
+        None,
+        PARALLEL,
+        (0,),
+        0,
+        Source.POOL,
+    )
     if split or question.pure or NO_NOISE in question.epsilons or not plain:
         raise InputError(
-            "with --target there are no rounds, references, new classes, split column, --pure or epsilon inf",
+            "with --target there are no rounds, references, new classes, split column, basis, --pure or epsilon inf",
             code="bad-option",
         )
 
@@ -342,6 +358,7 @@ def _figures(
         "epsilon": float(shared.label) if noised else NO_NOISE,
         "delta": float(setting.delta) if private else None,
         "unit": "record" if private else None,
+        "basis": question.basis,
         "pool": len(corpus.pool),
         "references": setting.references,
         "names": Path(question.names).name,
@@ -364,8 +381,13 @@ def _figures(
 
 
 @lru_cache(maxsize=2)
-def _prepared(data: OwnData | None, categories: int, names: str) -> Prepared:
-    return Prepared.of(_corpus(data, categories, _known(names)))
+def _prepared(data: OwnData | None, categories: int, names: str, basis: str) -> Prepared:
+    corpus = _corpus(data, categories, _known(names))
+    if basis == Source.POOL:
+        return Prepared.of(corpus)
+    encoder = None if basis == Source.NONE else load_encoder()
+    settings = BuildSettings(source=Source.NONE if encoder is None else Source.ENCODER)
+    return Prepared.of(corpus if basis == ENCODER_AND_POOL else replace(corpus, pool=()), settings, encoder)
 
 
 def _corpus(data: OwnData | None, categories: int, known: tuple[Category, ...] | None) -> Corpus:

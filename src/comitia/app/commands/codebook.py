@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from comitia.app.output import console, emit, format_option, table
+from comitia.core.errors import InputError
 
 if TYPE_CHECKING:
     from comitia.text.codebook import Codebook
@@ -21,7 +22,14 @@ def codebook() -> None:
 
 
 @codebook.command()
-@click.argument("pool", metavar="POOL", type=click.Path(path_type=Path))
+@click.argument("pool", metavar="[POOL]", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--basis",
+    type=click.Choice(["pool", "none", "encoder"]),
+    default="pool",
+    show_default=True,
+    help="What vectors are made from: the pool's words, parts of words without any pool, or a sentence encoder.",
+)
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--categories", type=click.Path(path_type=Path, dir_okay=False), help="TOML with [[category]] blocks.")
 @click.option("--references", type=click.Path(path_type=Path), help="Public documents whose label is known.")
@@ -31,7 +39,8 @@ def codebook() -> None:
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @format_option
 def build(
-    pool: Path,
+    pool: Path | None,
+    basis: str,
     text_column: str,
     categories: Path | None,
     references: Path | None,
@@ -43,15 +52,23 @@ def build(
 ) -> None:
     """Build a codebook from POOL: documents of the field that members agree to publish, without labels.
 
-    POOL may be CSV, JSONL, Parquet, a folder of text files, or a log file with a document a line. Without
-    --categories, the labels of --references are the categories and their own names.
+    With --basis none there is no POOL; with --basis encoder it may be missing. POOL may be CSV, JSONL, Parquet, a
+    folder of text files, or a log file with a document a line. Without --categories, the labels of --references are
+    the categories and their own names.
     """
     from comitia.app.codebooks import read_categories, read_texts
     from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.encoder import load_encoder
     from comitia.text.build import BuildSettings, build_codebook
-    from comitia.text.codebook import VectorKind
+    from comitia.text.codebook import Source, VectorKind
     from comitia.text.target import bin_categories, bin_references, parse_edges
 
+    if pool is None and basis == Source.POOL:
+        raise InputError(
+            "there is no POOL to build the codebook from",
+            code="no-pool",
+            hint="give one, or take --basis none or --basis encoder",
+        )
     known = list(read_documents(references, Columns(text=text_column, label=label_column))) if references else []
     labelled = [(document.text, document.label) for document in known if document.label]
     edges = parse_edges(bins) if bins else ()
@@ -59,10 +76,11 @@ def build(
         labelled = bin_references(edges, labelled)
     with console(stderr=True).status("building the codebook") as status:
         book = build_codebook(
-            read_texts(pool, text_column),
+            read_texts(pool, text_column) if pool else (),
             bin_categories(edges) if edges else read_categories(categories, [label for _, label in labelled]),
             references=labelled,
-            settings=BuildSettings(kind=VectorKind(kind) if kind else None),
+            settings=BuildSettings(source=Source(basis), kind=VectorKind(kind) if kind else None),
+            encoder=load_encoder() if basis == Source.ENCODER else None,
             progress=lambda doing: status.update(doing),
         )
         book = replace(book, edges=edges)
@@ -204,6 +222,8 @@ def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None =
             {"label": leaf.label, "code": leaf.code, "documents": leaf.documents, "terms": leaf.terms[:8]}
             for leaf in book.leaves
         ],
+        "basis": book.source,
+        "encoder": book.encoder.hex() or None,
         "pool_documents": book.pool_documents,
         "held_out_norm_ppm": book.held_out_norm_ppm,
         "bytes": len(book.to_bytes()),
@@ -213,7 +233,8 @@ def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None =
     def render() -> None:
         table(f"{file}  {book.digest.hex()[:16]}", ("category", "name", "references"), rows)
         click.echo(
-            f"{len(book.vocabulary)} terms, {book.kind} vectors of rank {book.rank}, {len(book.leaves)} leaves, "
+            f"{len(book.vocabulary)} terms, {book.kind} vectors of rank {book.rank} (basis: {book.source}), "
+            f"{len(book.leaves)} leaves, "
             f"from {book.pool_documents} public documents"
         )
         sizes = quality.sizes if quality else [leaf.documents for leaf in book.leaves]

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.core.errors import UnavailableError
+from comitia.core.errors import InputError, UnavailableError
 from comitia.core.extras import extra
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.linear import WEIGHT_BITS as HEAD_BITS
 from comitia.learning.linear import Linear
 from comitia.learning.trees import FARTHEST, POINT_BITS, Trees
 from comitia.text.basis import BASIS_BITS
-from comitia.text.codebook import DOCUMENT_BITS, WEIGHT_BITS, Codebook, VectorKind
+from comitia.text.codebook import DOCUMENT_BITS, WEIGHT_BITS, Codebook, Source, VectorKind
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 """Versions that runtimes of 2023 and later read."""
@@ -47,9 +47,17 @@ def onnx_bytes(model: GlobalModel, takes: Input) -> bytes:
     ------
     ConfigurationError
         Code ``extra-missing``: without the extra ``onnx``.
+    InputError
+        Code ``no-words``: the graph shall take words, and the codebook does not make vectors from them.
     UnavailableError
         Code ``no-onnx-form``: a head that has no graph.
     """
+    if takes is Input.WORDS and model.codebook.source is not Source.POOL:
+        raise InputError(
+            f"the vectors of this model's codebook are not made from words (its source is {model.codebook.source})",
+            code="no-words",
+            hint="--input vectors: make them with the codebook",
+        )
     graph = _Graph()
     if takes is Input.WORDS:
         vectors = _vectorised(graph, model.codebook)

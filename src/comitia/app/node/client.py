@@ -25,6 +25,7 @@ from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest, Task
 from comitia.retrieval.lookup import Lookup
 from comitia.roles.effects import Finish
+from comitia.storage.encoder import with_encoder
 from comitia.storage.folder import NodeFolder
 from comitia.text.codebook import Codebook
 
@@ -209,7 +210,7 @@ class Client:
         """
         wanted = newest_codebook(self.application)
         if wanted not in self._codebooks:
-            self._codebooks[wanted] = Codebook.from_bytes(self._artefact(wanted))
+            self._codebooks[wanted] = with_encoder(Codebook.from_bytes(self._artefact(wanted)))
         return self._codebooks[wanted]
 
     def _artefact(self, digest: bytes) -> bytes:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from comitia.core.errors import InputError, StorageError
 from comitia.driver.holdings import Holdings
 from comitia.privacy.terms import Unit
+from comitia.storage.encoder import with_encoder
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 from comitia.text.target import classes_of
@@ -51,7 +52,7 @@ def make_holdings(
     version = _version(documents, codebook, unit, records_per_user)
     vectors = _load(folder / f"{version.hex()}.npy", len(documents), codebook.rank)
     if vectors is None:
-        vectors = codebook.vectorize([document.text for document in documents])
+        vectors = with_encoder(codebook).vectorize([document.text for document in documents])
         _keep(folder, version, vectors)
     return Holdings(
         vectors=np.ascontiguousarray(vectors[labelled]),

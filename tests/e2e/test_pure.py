@@ -1,0 +1,37 @@
+"""Pure privacy and a codebook without a pool, on real processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plants import WORDS, texts
+
+from comitia.app.asking import ask_with
+from comitia.app.local import LocalConsortium
+from comitia.app.node.client import Client
+from comitia.app.tasks import Wish
+from comitia.storage.model_file import read_model
+from comitia.text.build import BuildSettings, build_codebook
+from comitia.text.categories import Category
+from comitia.text.codebook import Source
+from comitia.text.documents import Document
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_request_without_a_delta_is_answered_without_a_pool(wish: Wish, tmp_path: Path) -> None:
+    named = [Category(label=label, name=WORDS[label][0]) for label in WORDS]
+    codebook = build_codebook((), named, settings=BuildSettings(source=Source.NONE))
+    with LocalConsortium(tmp_path / "consortium") as local:
+        local.found(codebook)
+        for number in range(3):
+            held = [Document(text=text, label=label) for label in WORDS for text in texts(label, 60, number)]
+            local.add_provider(f"plant-{number}", held)
+        local.start()
+        with Client(local.requester) as client:
+            ask_with(client, replace(wish, epsilon="4", delta="0"), tmp_path / "m.comitia")
+    _, model = read_model(tmp_path / "m.comitia").load()
+    found = [model.predict(texts(label, 30, 77)).tolist().count(label) for label in WORDS]
+    assert sum(found) > 60
