@@ -187,6 +187,16 @@ def test_a_flipped_bit_anywhere_never_frees_budget(path: Path, tmp_path: Path) -
             assert error.code in {"budget-damaged", "budget-unwritable"}
 
 
+def test_what_was_spent_does_not_rest_on_the_log_alone(path: Path, tmp_path: Path) -> None:
+    """The log of a process that was killed ends at a flipped bit, and says nothing."""
+    copy = tmp_path / "copy.sqlite"
+    with BudgetFile.create(path) as file:
+        file.reserve(LIMITS, ask(b"a"))
+        file.spend(b"a", receipt())
+        copy.write_bytes(path.read_bytes())
+        assert BudgetFile.read(copy) == file.book
+
+
 def test_a_file_cut_short_counts_as_exhausted(path: Path) -> None:
     filled(path)
     path.write_bytes(path.read_bytes()[:9000])

@@ -4,6 +4,9 @@ Every movement is on disk (WAL, synchronous=FULL) before the call that made it r
 leaves the book as it was. What stood reserved at a crash counts as spent. A file that is missing or damaged
 counts as exhausted: opening it fails, and without a budget a provider releases nothing.
 
+SQLite's log ends, without a word, where a bit of it has flipped. So each movement is copied from there into the file,
+whose chain shows every change, as soon as it is durable.
+
 What the chain cannot see is a file put back whole from an older copy. What was spent in sessions stands on
 the ledger too; `Book` and ledger can be compared.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -144,6 +147,8 @@ class BudgetFile:
                 self._db.execute("INSERT INTO journal VALUES (?, ?, ?)", (number, content, chain))
             self._db.execute("UPDATE head SET number = ?, chain = ?", (number, chain))
         self.book, self._number, self._chain = book, number, chain
+        with suppress(sqlite3.Error):  # a full disk, say: it is copied with the next movement
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
