@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import ADMIN, CODEBOOK, LIBERAL, SEALING, World, key, node
 
+from comitia.consensus.gain import Gain
+from comitia.consensus.quality import LARGEST_SIGNAL_MICRO, Score
+from comitia.consensus.ranking import PPM
 from comitia.core.codec import digest, encode, to_plain
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ComitiaError, ProtocolError
@@ -20,6 +23,7 @@ from comitia.ledger.session import Session
 from comitia.ledger.transactions import (
     BOUNDS,
     IN_SESSION,
+    MAX_COMMITTEE,
     MAX_TRANSACTION_BYTES,
     TYPES,
     AbortRequest,
@@ -30,6 +34,7 @@ from comitia.ledger.transactions import (
     OpenRequest,
     Phase,
     Policy,
+    PostScores,
     RecordReuse,
     RegisterCodebook,
     RegisterMember,
@@ -199,6 +204,25 @@ def test_size_is_looked_at_before_anything_is_parsed() -> None:
         with pytest.raises(ProtocolError) as caught:
             parse(sealed_up(world, session, "a", cls, b"\x00" * (bound + 1)))
         assert caught.value.code == "too-large", cls
+
+
+def test_the_longest_sheet_of_the_largest_committee_is_within_bounds() -> None:
+    most = LARGEST_SIGNAL_MICRO
+    gains = tuple(Gain(keeper=node(str(keeper)), gain_micro=-most, expected_micro=most) for keeper in range(4))
+    line = Score(
+        author=node("0"),
+        received=True,
+        signal_micro=-most,
+        expected_micro=most,
+        left_micro=-most,
+        farthest_micro=most,
+        excess_micro=-most,
+        reference_loss_ppm=PPM,
+        holdout_loss_ppm=PPM,
+        holdout_size=PPM,
+        gains=gains,
+    )
+    assert len(encode(PostScores(scores=(line,) * MAX_COMMITTEE, round=64))) < BOUNDS[PostScores]
 
 
 def test_types_stages_and_audiences_out_of_place_are_refused() -> None:

@@ -355,9 +355,12 @@ PLANTED = (
 
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
 def test_the_planted_bug_is_found(
-    planted: Planted, monkeypatch: MonkeyPatch, record_property: Callable[[str, object], None]
+    planted: Planted,
+    monkeypatch: MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    logging.getLogger("comitia").setLevel(logging.CRITICAL)
+    caplog.set_level(logging.CRITICAL, logger="comitia")
     planted.plant(monkeypatch)
     adversaries = (planted.adversary,) if planted.adversary else ()
     setting = Setting(

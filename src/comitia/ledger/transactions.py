@@ -540,7 +540,7 @@ BOUNDS: Final[dict[type[Transaction], int]] = {
     OpenRequest: 16 << 10,
     Consent: 2 << 10,
     CommitModel: 512,
-    PostScores: 64 << 10,
+    PostScores: 96 << 10,
     EndRounds: 64,
     SealBlock: 128 << 10,
     AbortRequest: 2 << 10,

@@ -59,6 +59,7 @@ def simulate(
     promise was broken, or if a kind of fault that was on never happened.
     """
     logging.disable(logging.CRITICAL)
+    click.get_current_context().call_on_close(lambda: logging.disable(logging.NOTSET))
     sizes = whole_numbers(providers, "--providers", most=LARGEST)
     setting = Setting(
         providers=sizes[0],
