@@ -180,7 +180,7 @@ def test_a_comparison_names_every_change(book: Codebook) -> None:
 def test_words_and_examples_lead_to_the_leaf(book: Codebook) -> None:
     assert probe(book, ["the " + " and ".join(TOPICS["hydraulics"])], 1).categories == ("hydraulics",)
     assert probe(book, [" ".join(TOPICS["engine"]), "turbo"], 1).categories == ("engine",)
-    assert probe(book, ["turbo hose piston"], 2).categories == ("engine", "hydraulics")
+    assert probe(book, ["turbo hose"], 2).categories == ("engine", "hydraulics")
 
 
 def test_a_second_leaf_is_looked_in_only_if_it_is_near(book: Codebook) -> None:
