@@ -183,12 +183,17 @@ class World:
     def _is_over(self) -> bool:
         """Everything asked for has ended, and a while has passed since."""
         waiting = len(self.asked) < self._requests or any(self._is_waiting(asked) for asked in self.asked.values())
-        if waiting or self.watch.now.application.open_sessions():
+        if waiting or self._unpunished() or self.watch.now.application.open_sessions():
             self._over_since = -1
             return False
         if self._over_since < 0:
             self._over_since = self.now
         return self.now - self._over_since > SETTLING_MS
+
+    def _unpunished(self) -> list[NodeId]:
+        """Members that have signed two values for one stage and are not excluded, in order."""
+        members = {node: self.watch.now.application.member(node) for node in sorted(self._accused)}
+        return [node for node, member in members.items() if member is not None and not member.suspended]
 
     @staticmethod
     def _is_waiting(asked: _Asked) -> bool:
@@ -458,10 +463,8 @@ class World:
                     self._hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
         for machine in self.machines:
             self._check_settled(machine)
-        for node in sorted(self._accused):
-            member = application.member(node)
-            if member is not None and not member.suspended:
-                self._hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
+        for node in self._unpunished():
+            self._hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
         self._check_replay()
 
     @property
