@@ -189,7 +189,7 @@ def _towards_gaussian(y: int, sigma_squared: int) -> Iterator[int]:
         yield from HEADS
 
 
-@given(st.integers(-(10**6), 10**6), st.integers(10**4, 10**9), st.integers(1, 9))
+@given(st.integers(-(10**6), 10**6), st.integers(10**5, 10**9), st.integers(1, 9))
 def test_every_integer_can_be_drawn_as_laplace_noise(y: int, numerator: int, denominator: int) -> None:
     script = Script(_towards_laplace(y, numerator, denominator))
     assert samplers._propose_laplace(script, numerator, denominator, 1).tolist() == [y]

@@ -46,7 +46,8 @@ class Probe:
 def probe(book: Codebook, texts: Sequence[str], probes: int) -> Probe:
     """The leaves nearest to some texts together.
 
-    Where every category has a leaf, the others stand for what no category covers, and only categories are looked in.
+    Where every category has references, its leaf draws its documents: the other leaves stand for what no category
+    covers, and only categories are looked in. A leaf of a name alone draws few, and the others have the rest.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def probe(book: Codebook, texts: Sequence[str], probes: int) -> Probe:
     require_known_language(book, texts)
     vectors = book.vectorize(texts)
     scores = book.leaf_scores(vectors[np.any(vectors, axis=1)]).sum(axis=0)
-    if set(book.labels) <= {leaf.label for leaf in book.leaves}:
+    if len(set(book.reference_labels.tolist())) == len(book.labels):
         scores[[not leaf.label for leaf in book.leaves]] = -np.inf
     first, *more = np.argsort(-scores, kind="stable")[:probes].tolist()
     nearest = [first, *(leaf for leaf in more if scores[leaf] >= _SECOND_AS_NEAR * scores[first])]
