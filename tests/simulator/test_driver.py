@@ -7,7 +7,8 @@ import pytest
 from comitia.core.errors import DamagedError
 from comitia.ledger.session import Phase
 from comitia.roles.messages import Blocks, Follow, Received
-from comitia.simulator.world import Setting, World
+from comitia.simulator.surroundings import Setting
+from comitia.simulator.world import World
 
 
 def stopped_before_consent() -> World:

@@ -31,12 +31,12 @@ from comitia.ledger.state import State
 from comitia.privacy import budget
 from comitia.roles import member, super_node
 from comitia.roles.messages import References, Reveal
-from comitia.simulator import founding, world
+from comitia.simulator import founding, surroundings
 from comitia.simulator.campaign import run
+from comitia.simulator.crash_points import CRASH_POINTS
 from comitia.simulator.faults import Fault
 from comitia.simulator.learning import RememberingBench, SummedModel
-from comitia.simulator.machine import CRASH_POINTS
-from comitia.simulator.world import Setting
+from comitia.simulator.surroundings import Setting
 
 WITHIN = 1_000
 
@@ -280,7 +280,7 @@ def ended_session_goes_on(patch: MonkeyPatch) -> None:
 def who_catches_up_begins_anew(patch: MonkeyPatch) -> None:
     """Where answers change with time: each says no with what was left of its budget, after it has paid a profile."""
     patch.setattr(founding, "fact_of", lambda name, version: name)
-    patch.setattr(world, "found", cache(founding.found.__wrapped__))
+    patch.setattr(surroundings, "found", cache(founding.found.__wrapped__))
     patch.setattr(node.Node, "is_behind", property(lambda self: False))
 
 

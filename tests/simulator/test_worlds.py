@@ -15,7 +15,8 @@ from comitia.app.cli import main
 from comitia.simulator.adversaries import STRATEGIES
 from comitia.simulator.campaign import Tally, run
 from comitia.simulator.faults import ALL
-from comitia.simulator.world import Setting, World
+from comitia.simulator.surroundings import Setting
+from comitia.simulator.world import World
 
 SEEDS = 200
 
@@ -50,7 +51,9 @@ def test_one_world_with_signed_and_sealed_packets_goes_the_same_way() -> None:
 
 def test_the_same_seed_is_the_same_run_whatever_the_order_of_hashes() -> None:
     script = (
-        "from comitia.simulator.world import *; from comitia.simulator.faults import ALL\n"
+        "from comitia.simulator.faults import ALL\n"
+        "from comitia.simulator.surroundings import Setting\n"
+        "from comitia.simulator.world import World\n"
         "print(World(7, Setting(providers=4, faults=ALL, adversaries=('replay',))).run().trace_hash)"
     )
     hashes = set()

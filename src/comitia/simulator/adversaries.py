@@ -6,9 +6,9 @@ what the protocol promises. What proves guilt becomes evidence; what does not, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import Final
 
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest
@@ -24,7 +24,6 @@ from comitia.ledger.transactions import (
     Consent,
     EvidenceKind,
     OpenRequest,
-    PolicyRule,
     PoqBlock,
     PostScores,
     RegisterProfile,
@@ -36,49 +35,7 @@ from comitia.ledger.transactions import (
 )
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, References, Reveal, Submit, Vote
-from comitia.simulator.invariants import combined
-
-if TYPE_CHECKING:
-    from comitia.simulator.machine import Machine
-
-Letters = list[tuple[NodeId, bytes, Message]]
-Honest = Callable[[bytes, Transaction], TransactionId]
-
-
-class Strategy:
-    """One way to lie. What is not overridden is done honestly.
-
-    Attributes
-    ----------
-    role : whose strategy it is.
-    provable : whether signatures prove it to anyone, so that it ends in exclusion.
-    has_documents : whether a provider trains on them; else it makes its class sums up.
-    """
-
-    role: ClassVar[Role] = Role.PROVIDER
-    provable: ClassVar[bool] = False
-    has_documents: ClassVar[bool] = True
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
-        """What is sent in place of a message."""
-        return [(to, session, message)]
-
-    def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
-        """What is posted in place of a transaction; `honest` posts."""
-        return honest(session, body)
-
-    def accepts(self, machine: Machine, received: Received) -> bool:
-        """Whether a message that came is looked at."""
-        return True
-
-    def saw_block(self, machine: Machine, data: bytes) -> None:
-        """A block was published."""
-
-    def acted(self, machine: Machine) -> None:
-        machine.world.fired[f"adversary {self.name}"] += 1
+from comitia.simulator.machine import Honest, Letters, Machine, Strategy
 
 
 def _record(machine: Machine, session: bytes) -> Session | None:
@@ -179,8 +136,8 @@ class Equivocate(Strategy):
 class Copy(Strategy):
     """Waits for another's commitment, commits to the same, and shows the other's release as its own."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, machines: Sequence[Machine]) -> None:
+        super().__init__(name, machines)
         self._waiting: dict[bytes, CommitModel] = {}
 
     def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
@@ -289,7 +246,7 @@ class PoisonBlocks(Strategy):
         blocks, head = (data, machine.world.random.randbytes(30)), node.engine.height
 
         def spread() -> None:
-            for other in machine.world.machines:
+            for other in self.machines:
                 if other is not machine and other.node is not None:
                     poison = Blocks(blocks=blocks, head=head, nonce=other.node.run_nonce, sent_ms=other.now_ms())
                     node.say(other.node_id, b"", poison)
@@ -332,7 +289,7 @@ class SealEarly(Strategy):
         return [(to, session, message)]
 
     def _right(self, machine: Machine, record: Session, vote: Vote) -> SealBlock:
-        model = combined(machine.world.watch, record)
+        model = machine.world.watch.combined(record)
         assert model is not None
         block = expected_block(record, digest(model), len(model))
         return SealBlock(block=block, certificate=((machine.node_id, vote.signature),))
@@ -585,8 +542,3 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "grind-references": GrindReferences,
 }
 """Every strategy, by the name that `--adversary` takes."""
-
-
-def narrowed(rule: PolicyRule) -> PolicyRule:
-    """The rule, for one purpose only."""
-    return replace(rule, purposes=("upkeep",))

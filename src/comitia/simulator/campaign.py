@@ -16,7 +16,8 @@ from typing import Final
 from comitia.core.errors import InputError
 from comitia.simulator.adversaries import STRATEGIES
 from comitia.simulator.faults import Fault, Fired
-from comitia.simulator.world import Outcome, Setting, World
+from comitia.simulator.surroundings import Setting
+from comitia.simulator.world import Outcome, World
 
 SEEDS_AT_ONCE: Final = 20
 """How many seeds a worker takes at a time."""

@@ -7,9 +7,9 @@ shares no state with the nodes. It yields a sentence for each violation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Judgement, QualityRules, Score, judge
@@ -17,64 +17,20 @@ from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
-from comitia.learning.global_model import GlobalModel
 from comitia.ledger.application import Application, Result
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Round, Session, beacon, commitment
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, References, Reveal, Submit, Vote
-from comitia.simulator.founding import Founding
 from comitia.simulator.learning import RememberingBench
+from comitia.simulator.machine import Machine
 from comitia.simulator.replica import Step
-
-if TYPE_CHECKING:
-    from comitia.simulator.machine import Letter, Machine
+from comitia.simulator.surroundings import Letter
+from comitia.simulator.watch import Watch
 
 ENDED: Final = (Phase.SEALED, Phase.ABORTED)
 SPENT: Final = (Standing.SPENT, Standing.ABANDONED)
-
-
-@dataclass(slots=True, kw_only=True)
-class Watch:
-    """What the checkers know.
-
-    Attributes
-    ----------
-    founding : the consortium.
-    liars : nodes that follow a strategy instead of the protocol.
-    now : the highest block of the orderer.
-    authored : digests of all that any node signed by its own driver.
-    signed : what each node has said once: (node, session, stage) -> digest.
-    revealed : releases that were shown: (session, round, author) -> reveal.
-    bound : commitments to references that were on the ledger when the commits of a session closed.
-    judged_by : the session that used each of them up.
-    voted : the block that honest members of each session have signed.
-    sealed : digest of the block of each sealed session.
-    ended : last phase and block digest of ended sessions.
-    chain : digest of every ordered block.
-    spent : each provider's reservations that count for ever.
-    """
-
-    founding: Founding
-    liars: set[NodeId] = field(default_factory=set)
-    now: Step
-    authored: set[bytes] = field(default_factory=set)
-    signed: dict[tuple[NodeId, bytes, str], bytes] = field(default_factory=dict)
-    revealed: dict[tuple[bytes, int, NodeId], Reveal] = field(default_factory=dict)
-    bound: dict[SessionId, frozenset[bytes]] = field(default_factory=dict)
-    judged_by: dict[bytes, SessionId] = field(default_factory=dict)
-    voted: dict[bytes, bytes] = field(default_factory=dict)
-    sealed: dict[SessionId, bytes] = field(default_factory=dict)
-    ended: dict[SessionId, Phase] = field(default_factory=dict)
-    chain: list[bytes] = field(default_factory=list)
-    spent: dict[NodeId, set[bytes]] = field(default_factory=dict)
-
-    def is_honest(self, node: NodeId) -> bool:
-        return node not in self.liars
-
-    def session(self, session: bytes) -> Session | None:
-        return self.now.application.session(SessionId(session))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +225,7 @@ def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
             yield f"in session {session.id.hex()[:8]} somebody's line on its own model counted"
         if session.block is None:
             continue
-        model = combined(watch, session)
+        model = watch.combined(session)
         if model is None:
             yield f"session {session.id.hex()[:8]} accepts a model that nobody has shown"
         elif session.block.model != digest(model):
@@ -294,20 +250,6 @@ def _opens(session: Session, reveal: Reveal) -> bool:
     posted = session.commits_in(reveal.round).get(reveal.author)
     opened = commitment(session.id, reveal.author, reveal.nonce, reveal.release)
     return posted is not None and posted.commitment == opened
-
-
-def combined(watch: Watch, session: Session) -> bytes | None:
-    """M, from the releases that were shown; None if one that was accepted was not."""
-    bench, name, book = RememberingBench(), session.task.learner, watch.founding.codebook
-    model: GlobalModel | None = None
-    for number, each in enumerate(session.judged_rounds, start=1):
-        shown = [watch.revealed.get((session.id, number, author)) for author in each.judgement.accepted]
-        releases = [bench.read(name, book, reveal) for reveal in shown if reveal is not None]
-        readable = [release for release in releases if release is not None]
-        if len(readable) < len(shown):
-            return None
-        model = bench.combine(name, book, readable, model)
-    return None if model is None else model.to_bytes()
 
 
 def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:

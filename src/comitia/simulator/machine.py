@@ -1,11 +1,13 @@
-"""One computer of a simulated world: a disk that stays, and a node that runs on it until it crashes."""
+"""One computer of a simulated world: a disk that stays, and a node that runs on it until it crashes.
+
+The node is honest, or all it says goes through a `Strategy`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, ClassVar, Final
 
 from comitia.core.envelope import Envelope
 from comitia.core.errors import DamagedError, StorageError
@@ -21,75 +23,65 @@ from comitia.ledger.block import Block
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import Transaction
 from comitia.privacy.terms import Unit
-from comitia.roles.messages import (
-    TYPES,
-    AskModel,
-    AskReveal,
-    Blocks,
-    Deliver,
-    Follow,
-    Message,
-    Received,
-    References,
-    Reveal,
-    Submit,
-    Submitted,
-    Vote,
-)
+from comitia.roles.effects import Finish
+from comitia.roles.messages import Message, Received
+from comitia.simulator.crash_points import STAGES, Crash, Kill
 from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedStore
 from comitia.simulator.faults import Fault
 from comitia.simulator.founding import Party
 from comitia.simulator.learning import RememberingBench, SimulatedNoise
 from comitia.simulator.replica import Orderer, Replica, begin
+from comitia.simulator.surroundings import Letter, Surroundings
 from comitia.text.codebook import Codebook
 
-if TYPE_CHECKING:
-    from comitia.simulator.adversaries import Strategy
-    from comitia.simulator.world import World
-
-STAGES: Final = {kind: name for name, kind in TYPES.items()}
-
-_AROUND: Final = (
-    "commit", "budget-reserve", "budget-spend", "budget-give-back", "budget-reuse", "budget-abandon", "block", "append",
-)  # fmt: skip
+HEARTBEAT_MS: Final = 500
 
 _WRITES: Final = ("write", "commit", "budget", "block", "append")
 
-_IN_SESSIONS: Final = (Submit, Submitted, Follow, Blocks, Reveal, References, AskReveal, Vote, Deliver, AskModel)
-
-CRASH_POINTS: Final = (
-    *(f"{place}:{when}" for place in _AROUND for when in ("before", "after")),
-    *(f"write-{table}" for table in ("memory", "outbox", "artefact", "release")),
-    *(f"send-{STAGES[kind]}" for kind in _IN_SESSIONS),
-    "publish",
-)
-"""Every place at which a node can be killed: around each durable write and before each packet leaves."""
+Letters = list[tuple[NodeId, bytes, Message]]
+Honest = Callable[[bytes, Transaction], TransactionId]
 
 
-class Crash(BaseException):
-    """The machine lost power. Nothing in a node can catch it."""
+class Strategy:
+    """One way to lie. What is not overridden is done honestly.
 
+    Parameters
+    ----------
+    name : what it is called.
+    machines : everybody's.
 
-@dataclass(slots=True)
-class Kill:
-    """Power is to fail at a point, when a machine passes it for the `left`-th time from now.
-
-    kind : as what it counts.
-    lost : how many of a follower's blocks before it the disk had not written yet.
+    Attributes
+    ----------
+    role : whose strategy it is.
+    provable : whether signatures prove it to anyone, so that it ends in exclusion.
+    has_documents : whether a provider trains on them; else it makes its class sums up.
     """
 
-    point: str
-    left: int
-    kind: Fault
-    lost: int = 0
+    role: ClassVar[Role] = Role.PROVIDER
+    provable: ClassVar[bool] = False
+    has_documents: ClassVar[bool] = True
 
+    def __init__(self, name: str, machines: Sequence[Machine]) -> None:
+        self.name = name
+        self.machines = machines
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """A message on its way, as its sender gave it away."""
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        """What is sent in place of a message."""
+        return [(to, session, message)]
 
-    to: NodeId
-    received: Received
+    def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
+        """What is posted in place of a transaction; `honest` posts."""
+        return honest(session, body)
+
+    def accepts(self, machine: Machine, received: Received) -> bool:
+        """Whether a message that came is looked at."""
+        return True
+
+    def saw_block(self, machine: Machine, data: bytes) -> None:
+        """A block was published."""
+
+    def acted(self, machine: Machine) -> None:
+        machine.world.fired[f"adversary {self.name}"] += 1
 
 
 @cache
@@ -160,12 +152,23 @@ class Machine:
 
     Parameters
     ----------
-    world : World
+    world : what is around it.
     party : whose it is.
+    acted : told after each event that it has dealt with.
+    answered : told when a request that was made here has ended.
     """
 
-    def __init__(self, world: World, party: Party) -> None:
+    def __init__(
+        self,
+        world: Surroundings,
+        party: Party,
+        *,
+        acted: Callable[[Machine], None],
+        answered: Callable[[Finish], None],
+    ) -> None:
         self.world = world
+        self._acted = acted
+        self._answered = answered
         self.party = party
         self.name = party.name
         self.node_id = party.node
@@ -189,6 +192,7 @@ class Machine:
         self.plans: list[Kill] = []
         self.producing = False
         self._timer_ms: int | None = None
+        world.inboxes[party.node] = self.receive
 
     @property
     def is_super(self) -> bool:
@@ -213,15 +217,33 @@ class Machine:
         try:
             self._start()
         except Crash:
-            self.world.crashed(self)
+            self.lose_power()
             return
         except StorageError:
-            self.world.failed(self)
+            self._end_for_now()
             return
         except DamagedError as error:
             self._give_up(error)
             return
         self.world.at(0, lambda: self._beat(boots))
+
+    def lose_power(self) -> None:
+        """It comes back after a while."""
+        self.stop()
+        self.world.note(f"{self.name} is down")
+        self.world.at(self.world.random.randrange(50, 1_500), self.boot)
+
+    def _end_for_now(self) -> None:
+        """The node ends by itself for its disk; whoever runs it starts it again."""
+        self.stop()
+        self.world.note(f"{self.name} ends: its disk is full")
+        self.world.at(self.world.random.randrange(200, 1_000), self.boot)
+
+    def _break(self, error: Exception) -> None:
+        """The node ends by a mistake in it. An honest one ends only for its disk."""
+        if self.world.watch.is_honest(self.node_id):
+            self.world.hold([f"uncaught: {self.name} died of {type(error).__name__}: {error}"])
+        self.lose_power()
 
     def _give_up(self, error: DamagedError) -> None:
         """The disk is damaged, and the node says so rather than guess."""
@@ -261,7 +283,7 @@ class Machine:
             node.ordering = desk
             node.add(desk)
         if Role.REQUESTER in roles:
-            self.requesting = Requesting(node, progress=lambda _: None, done=self.world.finished)
+            self.requesting = Requesting(node, progress=lambda _: None, done=self._answered)
             node.add(self.requesting)
         self.producing = False
         self._timer_ms = None
@@ -309,16 +331,16 @@ class Machine:
         try:
             self.node.take(action)
         except Crash:
-            self.world.crashed(self)
+            self.lose_power()
         except StorageError:
-            self.world.failed(self)
+            self._end_for_now()
         except DamagedError as error:
             self._give_up(error)
         except Exception as error:  # noqa: BLE001 - whatever an honest node dies of is what is looked for
-            self.world.broke(self, error)
+            self._break(error)
         else:
             self._look_ahead()
-        self.world.check(self)
+        self._acted(self)
 
     def receive(self, data: bytes) -> None:
         """A packet or a block has come."""
@@ -336,7 +358,7 @@ class Machine:
         if self.boots != boots or self.node is None:
             return
         self.act(self.node.heartbeat)
-        self.world.at(self.world.heartbeat_ms, lambda: self._beat(boots))
+        self.world.at(HEARTBEAT_MS, lambda: self._beat(boots))
 
     def _look_ahead(self) -> None:
         """Come back at the node's next timer, and for a block if transactions wait."""
@@ -367,11 +389,11 @@ class Machine:
     def send(self, to: NodeId, data: bytes) -> None:
         letter = self.world.letters[data]
         self.touch(f"send-{STAGES[type(letter.received.message)]}")
-        self.world.sent(self, letter, data)
+        self.world.sent(letter, data)
 
     def publish(self, topic: str, data: bytes) -> None:
         self.touch("publish")
-        self.world.published(self, data)
+        self.world.published(self.node_id, data)
 
     def update_members(self, members: object) -> None:
         """Everybody may use the simulated network."""

@@ -1,19 +1,11 @@
-"""A consortium under a seed: virtual time, machines, a network, faults, and the checkers that look on.
-
-One event after another, in the order of (time, number): no threads, no sleeps, no clock, no floats, and no order of
-sets or hashes. The same seed gives the same run, to the byte.
-"""
+"""A consortium under a seed: machines in their surroundings, what is asked, what goes wrong, and who looks on."""
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
+from dataclasses import dataclass, replace
 from typing import Final
 
-from comitia.consensus.committee import faults_tolerated
 from comitia.core.codec import encode
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
@@ -28,52 +20,26 @@ from comitia.roles.effects import Finish
 from comitia.roles.messages import Submit
 from comitia.simulator import adversaries, misfortunes
 from comitia.simulator.faults import Fault, Fired
-from comitia.simulator.founding import OWNER, Founding, found
+from comitia.simulator.founding import OWNER
 from comitia.simulator.invariants import (
     ENDED,
     Followed,
     Moved,
     Ordered,
     Sent,
-    Watch,
     read,
     stage_of,
     violations,
 )
-from comitia.simulator.machine import CRASH_POINTS, Letter, Machine
-from comitia.simulator.network import Network
-from comitia.simulator.replica import History
-from comitia.simulator.trace import Trace, describe
+from comitia.simulator.machine import Machine
+from comitia.simulator.surroundings import Setting, Surroundings
 
 STAGE_MS: Final = 1_500
 SEAL_MS: Final = 800
 REQUESTS_WITHIN_MS: Final = 1_200
-FAULTS_UNTIL_MS: Final = 4_000
-"""After this, cuts heal, pauses end and killed machines come back: every session must end."""
-
 LONGEST_MS: Final = 60_000
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What a run is about.
-
-    providers, witnesses, super_nodes : the consortium.
-    requests : how many are made in each world.
-    faults : kinds that may happen.
-    points : crash points that have their turn.
-    adversaries : names of strategies; each run has one, in turn.
-    """
-
-    providers: int = 9
-    witnesses: int = 1
-    super_nodes: int = 1
-    requests: int = 4
-    points: tuple[str, ...] = CRASH_POINTS
-    faults: frozenset[Fault] = frozenset()
-    adversaries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +78,8 @@ class _Asked:
     finish: Finish | None = None
 
 
-class World:
-    """One run.
+class World(Surroundings):
+    """One run: surroundings, the machines in them, and what becomes of both.
 
     Parameters
     ----------
@@ -122,34 +88,13 @@ class World:
     keep : whether to keep the story.
     """
 
-    heartbeat_ms = 500
-
     def __init__(self, seed: int, setting: Setting, *, keep: bool = False) -> None:
-        self.seed = seed
-        self.setting = setting
-        self.random = Random(f"comitia {seed}")
-        self.founding: Founding = found(setting.providers, setting.witnesses, setting.super_nodes)
-        self.history = History(self.founding)
-        self.watch = Watch(founding=self.founding, now=self.history.latest, chain=[self.history.first])
-        self.trace = Trace(keep=keep)
-        self.fired: Fired = Counter()
-        self.points: Fired = Counter()
-        self.violations: list[str] = []
-        self.letters: dict[bytes, Letter] = {}
-        self.sealed_wire = seed % 50 == 49
-        self.now = 0
-        self.start_ms = self.history.latest.block.header.time_ms + 100
-        self.names: dict[NodeId, str] = {party.node: party.name for party in self.founding.parties}
-        self.machines = [Machine(self, party) for party in self.founding.parties]
-        self.by_node = {machine.node_id: machine for machine in self.machines}
-        chosen = frozenset(kind for kind in Fault if kind in setting.faults and self.random.randrange(3))
-        self.faults = chosen
-        self.network = Network(self.random, chosen, self.fired, self._arrive_later)
+        super().__init__(seed, setting, keep=keep)
+        self.machines = [
+            Machine(self, party, acted=self._check, answered=self._finished) for party in self.founding.parties
+        ]
         self.asked: dict[SessionId, _Asked] = {}
-        self.may_fail = faults_tolerated(setting.providers + min(setting.witnesses, 4))
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
-        self._number = 0
-        self._sent: list[Sent] = []
+        self._by_node = {machine.node_id: machine for machine in self.machines}
         self._heads: dict[NodeId, int] = {}
         self._budgets: dict[NodeId, int] = {}
         self._ordered = 1
@@ -157,28 +102,13 @@ class World:
         self._evidence: dict[tuple[NodeId, bytes, str], bytes] = {}
         self._accused: set[NodeId] = set()
 
-    # --- time ---------------------------------------------------------------------------------------
-
-    def at(self, delay_ms: int, action: Callable[[], None]) -> None:
-        """Do something after a while."""
-        self._number += 1
-        heapq.heappush(self._events, (self.now + delay_ms, self._number, action))
-
-    def note(self, text: str) -> None:
-        self.trace.note(self.now, text)
-
     def run(self) -> Outcome:
         """Let everything happen, then look whether everything has ended."""
         self._plan()
-        while self._events and not self._is_over() and self.now <= LONGEST_MS:
+        while not self.is_still and not self._is_over() and self.now <= LONGEST_MS:
             self.step()
         self._check_end()
         return self._outcome()
-
-    def step(self) -> None:
-        """Let the next thing happen."""
-        self.now, _, action = heapq.heappop(self._events)
-        action()
 
     def _is_over(self) -> bool:
         """Everything asked for has ended, and a while has passed since."""
@@ -209,8 +139,8 @@ class World:
         self._plan_owners()
         for kind in Fault:
             if kind in self.faults and kind in misfortunes.PLANS:
-                misfortunes.PLANS[kind](self)
-        self.at(FAULTS_UNTIL_MS, self._calm)
+                misfortunes.PLANS[kind](self, self.machines)
+        self.at(misfortunes.FAULTS_UNTIL_MS, self._calm)
 
     def _choose_liars(self) -> None:
         if not self.setting.adversaries:
@@ -220,7 +150,7 @@ class World:
         able = [machine for machine in self.machines if role in machine.party.roles]
         most = self.may_fail if role is Role.PROVIDER else 1
         for machine in self.random.sample(able, min(len(able), max(0, most))):
-            machine.strategy = adversaries.STRATEGIES[name](name)
+            machine.strategy = adversaries.STRATEGIES[name](name, self.machines)
             self.watch.liars.add(machine.node_id)
             if role is Role.PROVIDER:
                 self.may_fail -= 1
@@ -281,7 +211,7 @@ class World:
         if len(self.asked) == before:
             self._requests -= 1
 
-    def finished(self, finish: Finish) -> None:
+    def _finished(self, finish: Finish) -> None:
         """A request has ended, for the person who asked."""
         for session, asked in self.asked.items():
             if asked.finish is None and finish.session == session:
@@ -299,27 +229,11 @@ class World:
             self.at(self.random.randrange(300, 2_500), lambda: self._change_mind(machine, leaves))
 
     def _change_mind(self, machine: Machine, leaves: bool) -> None:
-        rule = OWNER.policy.rules[0]
-        narrow = Policy(version=2, rules=(adversaries.narrowed(rule),))
+        narrow = Policy(version=2, rules=(replace(OWNER.policy.rules[0], purposes=("upkeep",)),))
         changed = OwnerSettings(policy=narrow, total_epsilon_micro=OWNER.total_epsilon_micro, withdrawn=leaves)
         machine.rows["fact", SETTINGS_FACT] = encode(changed)
         machine.rows["elsewhere", ""] = machine.rows.get(("elsewhere", ""), 0) + 1
         self.note(f"the owner of {machine.name} {'leaves' if leaves else 'allows upkeep only'}")
-
-    # --- faults -------------------------------------------------------------------------------------
-
-    def some_time(self) -> int:
-        """When something goes wrong."""
-        return self.random.randrange(100, FAULTS_UNTIL_MS - 500)
-
-    def doom_provider(self) -> Machine | None:
-        """Choose a provider to fail for good, if the committee can bear one more."""
-        honest = [machine for machine in self.machines if machine.party.node in self.founding.holdings]
-        honest = [machine for machine in honest if machine.strategy is None]
-        if self.may_fail < 1 or not honest:
-            return None
-        self.may_fail -= 1
-        return self.random.choice(honest)
 
     def _calm(self) -> None:
         """From now on the world behaves, and every session must end."""
@@ -328,60 +242,23 @@ class World:
             machine.plans.clear()
             machine.full_until = 0
 
-    # --- what machines report -----------------------------------------------------------------------
-
-    def crashed(self, machine: Machine) -> None:
-        """A machine lost power; it comes back after a while."""
-        machine.stop()
-        self.note(f"{machine.name} is down")
-        self.at(self.random.randrange(50, 1_500), machine.boot)
-
-    def failed(self, machine: Machine) -> None:
-        """A node ended by itself for its disk; whoever runs it starts it again."""
-        machine.stop()
-        self.note(f"{machine.name} ends: its disk is full")
-        self.at(self.random.randrange(200, 1_000), machine.boot)
-
-    def broke(self, machine: Machine, error: Exception) -> None:
-        """A node ended by a mistake in it. An honest one ends only for its disk."""
-        if self.watch.is_honest(machine.node_id):
-            self._hold([f"uncaught: {machine.name} died of {type(error).__name__}: {error}"])
-        self.crashed(machine)
-
-    def sent(self, machine: Machine, letter: Letter, data: bytes) -> None:
-        """A packet has left; what others may see of it is checked now, whatever becomes of it."""
-        name = self.names.get(letter.to, letter.to)
-        self.note(f"{machine.name} -> {name}: {describe(letter.received.message, self.names)}")
-        self._sent.append(Sent(machine, letter))
-        self.network.carry(self.now, machine.node_id, letter.to, data)
-
-    def published(self, machine: Machine, data: bytes) -> None:
-        """A block goes to all who follow."""
-        for other in self.machines:
-            if other is not machine:
-                self.network.carry(self.now, machine.node_id, other.node_id, data)
-
-    def _arrive_later(self, delay_ms: int, sender: NodeId, to: NodeId, data: bytes) -> None:
-        machine = self.by_node.get(to)
-        if machine is not None:
-            self.at(delay_ms, lambda: machine.receive(data))
-
     # --- checking -----------------------------------------------------------------------------------
 
-    def check(self, machine: Machine) -> None:
+    def _check(self, machine: Machine) -> None:
         """Hold every sentence against what the last event brought."""
         while self._ordered < len(self.history.ordered):
             self._check_block()
-        sent, self._sent = self._sent, []
-        for fact in sent:
-            self._hold(violations(self.watch, fact))
+        sent, self.unchecked = self.unchecked, []
+        for letter in sent:
+            fact = Sent(self._by_node[letter.received.sender], letter)
+            self.hold(violations(self.watch, fact))
             self._collect_evidence(fact)
         if len(machine.kept) != self._heads.get(machine.node_id, 1):
             self._heads[machine.node_id] = len(machine.kept)
-            self._hold(violations(self.watch, Followed(machine, machine.kept)))
+            self.hold(violations(self.watch, Followed(machine, machine.kept)))
         if len(machine.journal) != self._budgets.get(machine.node_id, 0):
             self._budgets[machine.node_id] = len(machine.journal)
-            self._hold(violations(self.watch, Moved(machine)))
+            self.hold(violations(self.watch, Moved(machine)))
 
     def _collect_evidence(self, fact: Sent) -> None:
         """Keep what a liar has signed; two different values for one stage are brought to the ledger."""
@@ -436,35 +313,29 @@ class World:
         for _, session in fact.sessions():
             why = f": {session.abort_reason}" if session.abort_reason else ""
             self.note(f"session {session.id.hex()[:8]} is in {session.phase}{why}")
-        self._hold(violations(self.watch, fact))
+        self.hold(violations(self.watch, fact))
 
     def _name(self, node: NodeId) -> str:
         return self.names.get(node, node)
-
-    def _hold(self, broken: object) -> None:
-        for text in broken:  # type: ignore[attr-defined]
-            if text not in self.violations:
-                self.violations.append(text)
-                self.note(f"VIOLATION {text}")
 
     def _check_end(self) -> None:
         """Liveness: with at most N-q faulty members and a live ledger, every session ends by its deadline."""
         application = self.history.latest.application
         for session in application.open_sessions():
-            self._hold([f"liveness: session {session.id.hex()[:8]} never ended, it stands in {session.phase}"])
+            self.hold([f"liveness: session {session.id.hex()[:8]} never ended, it stands in {session.phase}"])
         for session_id, asked in self.asked.items():
             if self._is_waiting(asked) and self.watch.is_honest(asked.machine.node_id):
-                self._hold([f"liveness: the request {session_id.hex()[:8]} of {asked.machine.name} was never answered"])
+                self.hold([f"liveness: the request {session_id.hex()[:8]} of {asked.machine.name} was never answered"])
             if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
-                self._hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
+                self.hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
                 record = application.session(session_id)
                 if record is None or record.block is None:
-                    self._hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
+                    self.hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
         for machine in self.machines:
             self._check_settled(machine)
         for node in self._unpunished():
-            self._hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
+            self.hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
         self._check_replay()
 
     @property
@@ -481,7 +352,7 @@ class World:
         for name, entry in machine.budget.book.entries.items():
             session = self.watch.session(name)
             if session is not None and session.phase in ENDED and entry.standing is Standing.RESERVED:
-                self._hold([f"i8: {machine.name} still reserves for session {name.hex()[:8]}, which has ended"])
+                self.hold([f"i8: {machine.name} still reserves for session {name.hex()[:8]}, which has ended"])
 
     def _check_replay(self) -> None:
         """I5, I12: a new application, given the orderer's blocks from the first on, comes to the same state."""
@@ -494,7 +365,7 @@ class World:
                 step.block.transactions, time_ms=header.time_ms, height=header.height, previous=header.previous
             )
             if again.state_root != header.state_root:
-                self._hold([f"i5: block {header.height} leads to another state when it is applied again"])
+                self.hold([f"i5: block {header.height} leads to another state when it is applied again"])
 
     def _outcome(self) -> Outcome:
         sessions = self.history.latest.application.sessions()

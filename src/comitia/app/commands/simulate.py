@@ -14,9 +14,10 @@ from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
 from comitia.simulator import campaign
 from comitia.simulator.campaign import Halfway, Tally
+from comitia.simulator.crash_points import CRASH_POINTS
 from comitia.simulator.faults import parse_faults
-from comitia.simulator.machine import CRASH_POINTS
-from comitia.simulator.world import Outcome, Setting
+from comitia.simulator.surroundings import Setting
+from comitia.simulator.world import Outcome
 from comitia.storage.folder import read_record, write_record
 
 LARGEST = 50
