@@ -91,6 +91,13 @@ def test_learning_is_measured_without_pool_and_without_delta(capsys: pytest.Capt
     assert figures["auc"] > 0.5
 
 
+@pytest.mark.parametrize("bench", ["learning", "attacks"])
+def test_a_file_that_leaves_no_pool_is_told_so(capsys: pytest.CaptureFixture[str], orders: Path, bench: str) -> None:
+    labelled = [line for line in orders.read_text(encoding="utf-8").splitlines() if not line.endswith(",")]
+    orders.write_text("\n".join(labelled), encoding="utf-8")
+    assert "no public pool" in fails(capsys, 3, "no-pool", "bench", bench, "--data", orders, "--seeds", "1")
+
+
 def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "nowhere.csv" in fails(capsys, 3, "no-such-file", *build(tmp_path / "nowhere.csv", tmp_path / "c"))
 

@@ -68,6 +68,17 @@ def test_inspect_tells_what_leaves_mean_and_how_well_they_fit(folder: Path, tmp_
     assert "from 120 public documents" in shown
 
 
+def test_a_category_with_a_description_alone_is_not_called_opaque(folder: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.toml"
+    described = '[[category]]\nid = "H1"\ndescription = "hose pump"\n'
+    names.write_text(described + '[[category]]\nid = "X9"\n', encoding="utf-8")
+    command = ("codebook", "build", folder / "pool.csv", "--categories", names, "-o", tmp_path / "c")
+    shown = run(*command).output
+    assert "hose pump" in shown
+    assert shown.count("(opaque)") == 1
+    assert [category["description"] for category in told(*command)["categories"]] == ["hose pump", ""]
+
+
 def test_inspect_draws_one_leaf_and_refuses_one_that_is_not_there(folder: Path, tmp_path: Path) -> None:
     one = tmp_path / "one.svg"
     told("codebook", "inspect", folder / "v1.codebook", "--leaf", "engine", "--picture", one)

@@ -105,6 +105,14 @@ def test_the_same_documents_are_not_kept_back_again(witness: NodeFolder) -> None
     assert caught.value.code == "too-few-references"
 
 
+def test_labels_that_the_codebook_does_not_know_are_named(witness: NodeFolder) -> None:
+    strange = [Document(text="lamp dark", label="lights"), Document(text="no label at all", label=None)]
+    assert keep(witness, documents("pump", 9) + strange, each=3).unknown == ("lights",)
+    with pytest.raises(InputError) as caught:
+        keep(witness, strange, each=3)
+    assert caught.value.code == "no-known-label"
+
+
 @pytest.mark.parametrize(
     ("words", "status", "code"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -36,12 +36,14 @@ class Kept:
     sets, documents : how many sets, and documents in all of them together.
     categories : of which there are documents in each set.
     left_out : known categories with too few documents for a set.
+    unknown : labels that the codebook does not know; their documents are left out.
     """
 
     sets: int
     documents: int
     categories: tuple[str, ...]
     left_out: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,8 @@ def keep(folder: NodeFolder, documents: Sequence[Document], *, each: int) -> Kep
     Raises
     ------
     InputError
-        `not-a-witness`; `no-codebook`; `too-few-references`: no category has `each` documents, or there would be more
-        sets than a witness may bind.
+        `not-a-witness`; `no-codebook`; `no-known-label`: no document has a category of the codebook;
+        `too-few-references`: no category has `each` documents, or there would be more sets than a witness may bind.
     """
     node = folder.load_keys().node
     application = Chronicle(folder.path).application
@@ -71,7 +73,7 @@ def keep(folder: NodeFolder, documents: Sequence[Document], *, each: int) -> Kep
     store = NodeStore(folder.store)
     try:
         codebook = held_codebook(application, store)
-        fresh = _fresh(codebook, documents, _public(store, codebook))
+        fresh, unknown = _fresh(codebook, documents, _public(store, codebook))
         sets, kept = _shared_out(codebook, fresh, each)
         if len(kept_sets(store).places) + len(sets) > MAX_SETS:
             raise InputError(f"a witness keeps at most {MAX_SETS} sets", code="too-many-references")
@@ -82,7 +84,7 @@ def keep(folder: NodeFolder, documents: Sequence[Document], *, each: int) -> Kep
                 keep_set(store, application.genesis.chain, codebook.digest, opened)
     finally:
         store.close()
-    return kept
+    return replace(kept, unknown=unknown)
 
 
 def stocks(folder: NodeFolder) -> tuple[Stock, ...]:
@@ -123,15 +125,22 @@ def _public(store: NodeStore, codebook: Codebook) -> set[bytes]:
     return {row.astype(np.int32).tobytes() for some in rows for row in some}
 
 
-def _fresh(codebook: Codebook, documents: Sequence[Document], public: set[bytes]) -> KeptBack:
-    """The documents with a known category that are not public yet, each once."""
+def _fresh(codebook: Codebook, documents: Sequence[Document], public: set[bytes]) -> tuple[KeptBack, tuple[str, ...]]:
+    """The documents with a known category that are not public yet, each once; and the labels that are not known."""
     labels = classes_of(codebook, [document.label for document in documents]).labels
+    if not (labels >= 0).any():
+        raise InputError(
+            f"none of {len(documents)} documents has a label that the codebook knows",
+            code="no-known-label",
+            hint=f"it knows: {', '.join(codebook.labels[:20])}; check --label-column",
+        )
     vectors = codebook.vectorize([document.text for document in documents])
     rows: dict[bytes, int] = {}
     for number in np.flatnonzero(labels >= 0).tolist():
         rows.setdefault(vectors[number].tobytes(), number)
     chosen = [number for data, number in rows.items() if data not in public]
-    return KeptBack(vectors=vectors[chosen], labels=labels[chosen])
+    strange = {documents[number].label or "" for number in np.flatnonzero(labels < 0).tolist()} - {""}
+    return KeptBack(vectors=vectors[chosen], labels=labels[chosen]), tuple(sorted(strange))
 
 
 def _shared_out(codebook: Codebook, fresh: KeptBack, each: int) -> tuple[list[KeptBack], Kept]:

@@ -23,7 +23,7 @@ from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Codebook
+from comitia.text.codebook import Codebook, Source
 from comitia.text.encoder import SentenceEncoder
 
 NO_NOISE = "inf"
@@ -169,7 +169,20 @@ class Prepared:
 
     @classmethod
     def of(cls, corpus: Corpus, build: BuildSettings | None = None, encoder: SentenceEncoder | None = None) -> Prepared:
-        """Build the codebook and make all vectors."""
+        """Build the codebook and make all vectors.
+
+        Raises
+        ------
+        InputError
+            `no-pool`: every document has one of the categories, and the basis is the pool; others as `build_codebook`.
+        """
+        if not corpus.pool and (build or BuildSettings()).source == Source.POOL:
+            raise InputError(
+                f"{corpus.name} leaves no public pool: all of its documents have one of the "
+                f"{len(corpus.categories)} categories",
+                code="no-pool",
+                hint="the pool is what has another label or none: add such rows, or take fewer --categories",
+            )
         opaque = [_opaque(category) for category in corpus.categories]
         codebook = build_codebook(corpus.pool, opaque, settings=build, encoder=encoder)
         # Leaves serve retrieval; without them a codebook's public part can be exchanged freely.

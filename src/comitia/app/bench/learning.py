@@ -105,7 +105,11 @@ class Question:
 
 
 @click.command()
-@click.option("--data", required=True, help="FILE, folder or pattern; 'work-orders' for NIST's excavators.")
+@click.option(
+    "--data",
+    required=True,
+    help="FILE, folder or pattern; 'work-orders' for NIST's excavators. Rows of no category are the public pool.",
+)
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True, help="A list of several labels counts as none.")
 @click.option("--target", help="Predict the label column's number: LOW:HIGH:BINS[:log] of its public range.")

@@ -207,15 +207,15 @@ def _assess(book: Codebook, data: str, text_column: str, label_column: str) -> L
 
 def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None = None) -> None:
     counted = book.reference_labels.tolist()
-    rows = [
-        (category.label, category.name or "(opaque)", counted.count(number))
-        for number, category in enumerate(book.categories)
-    ]
+    references = [counted.count(number) for number in range(len(book.categories))]
     value = {
         "codebook": str(file),
         "digest": book.digest,
         "kind": book.kind,
-        "categories": [{"label": label, "name": name, "references": number} for label, name, number in rows],
+        "categories": [
+            {**asdict(category), "references": number}
+            for category, number in zip(book.categories, references, strict=True)
+        ],
         "terms": len(book.vocabulary),
         "rank": book.rank,
         "leaves": [
@@ -231,7 +231,14 @@ def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None =
     }
 
     def render() -> None:
-        table(f"{file}  {book.digest.hex()[:16]}", ("category", "name", "references"), rows)
+        table(
+            f"{file}  {book.digest.hex()[:16]}",
+            ("category", "public words", "references"),
+            [
+                (category.label, category.words or "(opaque)", number)
+                for category, number in zip(book.categories, references, strict=True)
+            ],
+        )
         click.echo(
             f"{len(book.vocabulary)} terms, {book.kind} vectors of rank {book.rank} (basis: {book.source}), "
             f"{len(book.leaves)} leaves, "

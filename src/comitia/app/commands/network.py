@@ -38,7 +38,7 @@ def network(folder: Path, probe: bool, picture: Path | None, output: str) -> Non
                 ", ".join(district.categories) if not number else "",
                 district.change or "" if not number else "",
                 resident.name,
-                f"{resident.share:.0%}",
+                f"{min(resident.share, 1):.0%}",
                 _STANDING[resident.alive],
             )
             for district in districts

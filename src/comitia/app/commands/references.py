@@ -56,6 +56,8 @@ def keep(
         click.echo(f"Categories in each: {', '.join(kept.categories)}")
         if kept.left_out:
             click.echo(f"Fewer than {each} documents: {', '.join(kept.left_out)}")
+        if kept.unknown:
+            click.echo(f"Labels that the codebook does not know, left out: {', '.join(kept.unknown[:20])}")
 
     emit(asdict(kept), output, render)
 
