@@ -13,6 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from comitia.app.bench.attacks import SHOWN
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "reference" / "attack-figures.md"
@@ -21,15 +23,7 @@ KEPT_BACK = tuple(f"{name}-kept-back" for name in DATA[:-1])
 
 UNTOLD = ("biased", "free-rider-synthesised")
 AIMS = {"bad_accepted": 0.02, "honest_rejected": 0.02, "auc_drop": 0.01}
-COLUMNS = {
-    "bad_found": "found",
-    "bad_accepted": "accepted",
-    "bad_unverifiable": "unverifiable",
-    "honest_rejected": "honest rejected",
-    "honest_unverifiable": "honest unverifiable",
-    "auc_drop": "AUC lost",
-    "auc_drop_unverified": "with unverified",
-}
+COLUMNS = {figure: heading for figure, heading in SHOWN.items() if figure != "attack"}
 
 HEAD = """# Attacks on quality: figures
 

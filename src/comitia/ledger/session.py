@@ -9,7 +9,7 @@ Source: III.D.2, Fig. 8
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, TypeVar
@@ -489,6 +489,21 @@ def _score(session: Session, author: NodeId, body: PostScores, time_ms: int) -> 
     return _close_score(session, time_ms) if session.present <= session.scores.keys() else session
 
 
+def judged(
+    session: Session, commits: Mapping[NodeId, CommitModel], scores: Mapping[NodeId, Sequence[Score]]
+) -> Judgement:
+    """What these score sheets make of a round's models, by the rules of the session's task."""
+    rules = QualityRules(
+        quorum=session.quorum,
+        faults=session.faults,
+        kappa=session.task.kappa,
+        accept_unverified=session.task.accept_unverified,
+        reference_size=session.reference_size,
+    )
+    rows = {author: commits[author].rows for author in sorted(commits)}
+    return judge(scores, rows, rules, beacon(session), frozenset(session.witnesses), frozenset(session.kept_back))
+
+
 def _close_score(session: Session, time_ms: int) -> Session:
     """Judge what is posted; the best ranked leads."""
     if len(session.scores) < session.quorum:
@@ -499,22 +514,13 @@ def _close_score(session: Session, time_ms: int) -> Session:
             time_ms,
             f"{len(session.scores)} of {len(session.members)} members scored in time, {session.quorum} needed",
         )
-    rules = QualityRules(
-        quorum=session.quorum,
-        faults=session.faults,
-        kappa=session.task.kappa,
-        accept_unverified=session.task.accept_unverified,
-        reference_size=session.reference_size,
-    )
-    rows = {author: session.commits[author].rows for author in sorted(session.commits)}
-    witnesses, keepers = frozenset(session.witnesses), frozenset(session.kept_back)
-    judgement = judge(session.scores, rows, rules, beacon(session), witnesses, keepers)
+    judgement = judged(session, session.commits, session.scores)
     session = replace(session, judgement=judgement)
     if not judgement.accepted and session.earlier:
         return _rest(session, time_ms)
     if not judgement.accepted:
         found = tally(verdict for _, verdict in judgement.verdicts)
-        return _abort(session, time_ms, f"none of {len(rows)} models was accepted ({found})")
+        return _abort(session, time_ms, f"none of {len(session.commits)} models was accepted ({found})")
     if session.round < session.task.rounds:
         return _next_round(session, time_ms)
     return _move(session, Phase.SEAL, time_ms + session.task.seal_ms)

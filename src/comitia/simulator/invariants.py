@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import Final
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Judgement, QualityRules, Score, judge
+from comitia.consensus.quality import Judgement, Score
 from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.ledger.application import Application, Result
 from comitia.ledger.policy import fitting_rule
-from comitia.ledger.session import Phase, Round, Session, beacon, commitment
+from comitia.ledger.session import Phase, Round, Session, commitment, judged
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, References, Reveal, Submit, Vote
@@ -234,16 +234,8 @@ def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def _judged_by_others(session: Session, each: Round) -> Judgement:
     """The judgement of a round, had nobody written a line on its own model."""
-    rules = QualityRules(
-        quorum=session.quorum,
-        faults=session.faults,
-        kappa=session.task.kappa,
-        accept_unverified=session.task.accept_unverified,
-        reference_size=session.reference_size,
-    )
     sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in each.scores.items()}
-    rows = {author: each.commits[author].rows for author in sorted(each.commits)}
-    return judge(sheets, rows, rules, beacon(session), frozenset(session.witnesses), frozenset(session.kept_back))
+    return judged(session, each.commits, sheets)
 
 
 def _opens(session: Session, reveal: Reveal) -> bool:
