@@ -86,21 +86,11 @@ def decode_plain(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Plain:
         If `data` is longer than `limit`, is not CBOR, is nested too deeply, holds a float, a tag or an
         integer that is too long, or is not in canonical form.
     """
-    if len(data) > limit:
-        raise ProtocolError(
-            f"{len(data)} bytes where at most {limit} are accepted",
-            code="too-large",
-            size=len(data),
-            limit=limit,
-        )
+    value = _load(data, limit)
     try:
-        value = cbor2.loads(data, semantic_decoders=_NO_TAGS, strict_hashable_types=True)
-        again = cbor2.dumps(value)  # maps keep the order in which they came; `_check_plain` looks at it
-    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        raise ProtocolError(f"not canonical CBOR: {error}", code="malformed") from error
-    if again != data:
-        raise ProtocolError("the bytes are not in canonical form", code="not-canonical")
-    _check_plain(value, "", 0)
+        _check_plain(value, 0)
+    except _Refused as refused:
+        raise refused.told() from None
     return value
 
 
@@ -112,12 +102,51 @@ def decode(cls: type[T], data: bytes, *, limit: int = DEFAULT_LIMIT) -> T:
     ProtocolError
         As `decode_plain`; and for a missing, unknown or wrongly typed field, naming its path.
     """
-    return from_plain(cls, decode_plain(data, limit=limit))
+    value = _load(data, limit)
+    try:
+        return cast(T, _reader(cast(Hashable, cls))(value))
+    except _Refused as refused:
+        raise refused.told(cls.__name__) from None
 
 
-def from_plain(cls: type[T], value: Plain) -> T:
-    """Read plain values into the dataclass `cls`; errors as `decode`."""
-    return cast(T, _reader(cast(Hashable, cls))(value, cls.__name__))
+def _load(data: bytes, limit: int) -> Plain:
+    """Values whose bytes come out the same again; the order of maps, and what values there are, is not judged yet."""
+    if len(data) > limit:
+        raise ProtocolError(
+            f"{len(data)} bytes where at most {limit} are accepted",
+            code="too-large",
+            size=len(data),
+            limit=limit,
+        )
+    try:
+        value = cbor2.loads(data, semantic_decoders=_NO_TAGS, strict_hashable_types=True)
+        again = cbor2.dumps(value)  # maps keep the order in which they came
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        raise ProtocolError(f"not canonical CBOR: {error}", code="malformed") from error
+    if again != data:
+        raise _Refused("the bytes are not in canonical form", code="not-canonical").told()
+    return value
+
+
+class _Refused(Exception):
+    """What is wrong with a value. Whoever was reading what holds it adds where, from the inside out."""
+
+    def __init__(self, what: str, *, code: str = "malformed", expected: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.code = code
+        self.expected = expected
+        self.path: list[str] = []
+
+    def within(self, step: str) -> _Refused:
+        self.path.append(step)
+        return self
+
+    def told(self, root: str = "") -> ProtocolError:
+        path = root + "".join(reversed(self.path))
+        message = f"{path}: {self.what}" if path else self.what
+        facts = {"expected": self.expected} if self.expected else {}
+        return ProtocolError(message, code=self.code, hint="", path=path, **facts)
 
 
 def to_plain(value: object) -> Plain:
@@ -187,44 +216,56 @@ _ORDERS: set[tuple[str, ...]] = set()
 """Keys of known classes in canonical order: maps that have just these need no sorting to be found in order."""
 
 
-def _check_plain(value: Plain, path: str, depth: int) -> None:
-    if depth > MAX_DEPTH or (depth == MAX_DEPTH and isinstance(value, list | dict) and value):
-        raise ProtocolError(f"nested more than {MAX_DEPTH} deep", code="malformed", path=path)
-    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
-        raise ProtocolError(f"an integer has more than {MAX_INTEGER_BITS} bits", code="malformed", path=path)
-    if value is None or isinstance(value, bool | int | bytes | str):
+def _check_plain(value: Plain, depth: int) -> None:
+    kind = type(value)
+    if kind in _ATOMS:
         return
-    if isinstance(value, list):
+    if kind is int:
+        _check_integer(value)
+    elif kind is list:
+        _check_depth(value, depth)
         for index, item in enumerate(value):
             if type(item) not in _ATOMS:
-                _check_plain(item, f"{path}[{index}]", depth + 1)
-    elif isinstance(value, dict):
+                try:
+                    _check_plain(item, depth + 1)
+                except _Refused as refused:
+                    raise refused.within(f"[{index}]") from None
+    elif kind is dict:
+        _check_depth(value, depth)
         if tuple(value) not in _ORDERS:
-            _check_keys(value, path)
+            _check_keys(value)
         for key, item in value.items():
             if type(item) not in _ATOMS:
-                _check_plain(item, f"{path}.{key}", depth + 1)
+                try:
+                    _check_plain(item, depth + 1)
+                except _Refused as refused:
+                    raise refused.within(f".{key}") from None
     else:
-        raise ProtocolError(f"{type(value).__name__} is not a canonical value", code="malformed", path=path)
+        raise _Refused(f"{kind.__name__} is not a canonical value")
 
 
-def _check_keys(value: dict[Plain, Plain], path: str) -> None:
+def _check_integer(value: int) -> None:
+    if value.bit_length() > MAX_INTEGER_BITS:
+        raise _Refused(f"an integer has more than {MAX_INTEGER_BITS} bits")
+
+
+def _check_depth(value: list[Plain] | dict[Plain, Plain], depth: int) -> None:
+    if depth > MAX_DEPTH or (depth == MAX_DEPTH and value):
+        raise _Refused(f"nested more than {MAX_DEPTH} deep")
+
+
+def _check_keys(value: dict[Plain, Plain]) -> None:
     if not all(isinstance(key, str) for key in value):
-        raise ProtocolError("a map has a key that is not text", code="malformed", path=path)
+        raise _Refused("a map has a key that is not text")
     if list(value) != sorted(value, key=_place):
-        raise ProtocolError("the bytes are not in canonical form", code="not-canonical", path=path)
+        raise _Refused("the bytes are not in canonical form", code="not-canonical")
 
 
-_Reader = Callable[[Plain, str], object]
+_Reader = Callable[[Plain], object]
 
 
-def _refuse(path: str, expected: str, value: Plain) -> ProtocolError:
-    return ProtocolError(
-        f"{path}: expected {expected}, got {type(value).__name__}",
-        code="malformed",
-        path=path,
-        expected=expected,
-    )
+def _expected(expected: str, value: Plain) -> _Refused:
+    return _Refused(f"expected {expected}, got {type(value).__name__}", expected=expected)
 
 
 @cache
@@ -248,81 +289,119 @@ def _reader(hint: Any) -> _Reader:
         return _read_enum(hint)
     if is_dataclass(hint):
         return _read_dataclass(cast(type, hint))
-    if hint in (int, bool, str, bytes):
-        return _read_scalar(hint)
+    if hint is int:
+        return _read_integer
+    if hint in (bool, str, bytes):
+        return _read_atom(hint)
     raise TypeError(f"{hint} cannot be read from canonical bytes")
 
 
-def _read_scalar(kind: type) -> _Reader:
-    def read(value: Plain, path: str) -> object:
-        # type(), not isinstance: True must not pass for 1, they have different bytes.
+def _read_integer(value: Plain) -> object:
+    # type(), not isinstance: True must not pass for 1, they have different bytes.
+    if type(value) is not int:
+        raise _expected("int", value)
+    _check_integer(value)
+    return value
+
+
+def _read_atom(kind: type) -> _Reader:
+    def read(value: Plain) -> object:
         if type(value) is not kind:
-            raise _refuse(path, kind.__name__, value)
+            raise _expected(kind.__name__, value)
         return value
 
     return read
 
 
 def _read_enum(kind: type[StrEnum]) -> _Reader:
-    def read(value: Plain, path: str) -> object:
+    def read(value: Plain) -> object:
         try:
             return kind(value)
         except ValueError:
-            raise _refuse(path, f"one of {', '.join(kind)}", value) from None
+            raise _expected(f"one of {', '.join(kind)}", value) from None
 
     return read
 
 
 def _read_optional(reader: _Reader) -> _Reader:
-    return lambda value, path: None if value is None else reader(value, path)
+    return lambda value: None if value is None else reader(value)
 
 
 def _read_sequence(reader: _Reader) -> _Reader:
-    def read(value: Plain, path: str) -> object:
-        if not isinstance(value, list):
-            raise _refuse(path, "a list", value)
-        return tuple(reader(item, f"{path}[{index}]") for index, item in enumerate(value))
+    def read(value: Plain) -> object:
+        if type(value) is not list:
+            raise _expected("a list", value)
+        items: list[object] = []
+        try:
+            items.extend(map(reader, value))
+        except _Refused as refused:
+            raise refused.within(f"[{len(items)}]") from None
+        return tuple(items)
 
     return read
 
 
 def _read_fixed(readers: tuple[_Reader, ...]) -> _Reader:
-    def read(value: Plain, path: str) -> object:
-        if not isinstance(value, list) or len(value) != len(readers):
-            raise _refuse(path, f"a list of {len(readers)}", value)
-        return tuple(
-            reader(item, f"{path}[{index}]") for index, (reader, item) in enumerate(zip(readers, value, strict=True))
-        )
+    def read(value: Plain) -> object:
+        if type(value) is not list or len(value) != len(readers):
+            raise _expected(f"a list of {len(readers)}", value)
+        items: list[object] = []
+        try:
+            for reader, item in zip(readers, value, strict=True):
+                items.append(reader(item))
+        except _Refused as refused:
+            raise refused.within(f"[{len(items)}]") from None
+        return tuple(items)
 
     return read
 
 
 def _read_map(reader: _Reader) -> _Reader:
-    def read(value: Plain, path: str) -> object:
-        if not isinstance(value, dict):
-            raise _refuse(path, "a map", value)
-        return {key: reader(item, f"{path}.{key}") for key, item in value.items()}
+    def read(value: Plain) -> object:
+        if type(value) is not dict:
+            raise _expected("a map", value)
+        _check_keys(value)
+        items: dict[str, object] = {}
+        key = ""
+        try:
+            for key, item in value.items():
+                items[key] = reader(item)
+        except _Refused as refused:
+            raise refused.within(f".{key}") from None
+        return items
 
     return read
 
 
 def _read_dataclass(cls: type) -> _Reader:
     hints = typing.get_type_hints(cls)
-    readers = {name: _reader(hints[name]) for name in _canonical_names(cast(Hashable, cls)) or ()}
+    names = _canonical_names(cast(Hashable, cls)) or ()
+    readers = tuple((name, _reader(hints[name])) for name in names)
 
-    def read(value: Plain, path: str) -> object:
-        if not isinstance(value, dict):
-            raise _refuse(path, f"a map for {cls.__name__}", value)
-        if value.keys() != readers.keys():
-            missing = sorted(readers.keys() - value.keys())
-            unknown = sorted(value.keys() - readers.keys())
-            raise ProtocolError(
-                f"{path}: missing fields {missing}, unknown fields {unknown}", code="malformed", path=path
-            )
-        arguments = {name: reader(value[name], f"{path}.{name}") for name, reader in readers.items()}
+    def read(value: Plain) -> object:
+        if type(value) is not dict:
+            raise _expected(f"a map for {cls.__name__}", value)
+        if tuple(value) != names:
+            raise _other_fields(value, names)
+        arguments: dict[str, object] = {}
+        name = ""
+        try:
+            for name, reader in readers:
+                arguments[name] = reader(value[name])
+        except _Refused as refused:
+            raise refused.within(f".{name}") from None
         try:
             return cls(**arguments)
         except ValueError as error:
-            raise ProtocolError(f"{path}: {error}", code="malformed", path=path) from error
+            raise _Refused(str(error)) from error
 
     return read
+
+
+def _other_fields(value: dict[Plain, Plain], names: tuple[str, ...]) -> _Refused:
+    """What is wrong with a map that does not have just these keys in this order."""
+    missing = sorted(set(names) - value.keys())
+    unknown = sorted(str(key) for key in value.keys() - set(names))
+    if missing or unknown:
+        return _Refused(f"missing fields {missing}, unknown fields {unknown}")
+    return _Refused("the bytes are not in canonical form", code="not-canonical")

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from comitia.core.codec import DEFAULT_LIMIT, Plain, decode_plain, digest, encode, from_plain
+from comitia.core.codec import DEFAULT_LIMIT, Plain, decode, decode_plain, digest, encode
 from comitia.core.crypto import SIGNATURE_BYTES, SigningKey, verify
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, key_id
 
 VERSION = 1
 _EDDSA = -8
-_HEADER = "comitia"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +42,14 @@ class Header:
     key_id: bytes
     type: str
     audience: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Protected:
+    """COSE's protected header: the algorithm (EdDSA), and ours under our name."""
+
+    alg: int
+    comitia: Header
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +86,10 @@ class Envelope:
             If the bytes are too many, malformed, not canonical or of another version.
         """
         protected, payload, signature = _parts(decode_plain(data, limit=limit))
-        outer = decode_plain(protected, limit=limit)
-        if not isinstance(outer, dict) or outer.keys() != {"alg", _HEADER} or outer["alg"] != _EDDSA:
-            raise ProtocolError("an envelope's protected header is not ours", code="malformed")
-        header = from_plain(Header, outer[_HEADER])
+        outer = decode(_Protected, protected, limit=limit)
+        if outer.alg != _EDDSA:
+            raise ProtocolError(f"algorithm {outer.alg} of the envelope is not known, {_EDDSA} is", code="malformed")
+        header = outer.comitia
         if header.version != VERSION:
             raise ProtocolError(
                 f"version {header.version} of the envelope is not known, {VERSION} is", code="unknown-version"
@@ -114,7 +121,7 @@ class Envelope:
 
     @cached_property
     def _protected(self) -> bytes:
-        return encode({"alg": _EDDSA, _HEADER: self.header})
+        return encode(_Protected(alg=_EDDSA, comitia=self.header))
 
     @cached_property
     def _signed_bytes(self) -> bytes:

@@ -23,8 +23,7 @@ ARMED_WITHIN_MS: Final = 1_500
 
 def crashes(world: Surroundings, machines: Sequence[Machine]) -> None:
     """Kill one machine at the point that is this seed's turn, and up to two at others."""
-    points = world.setting.points
-    turn = points[world.seed % len(points)]
+    points, turn = world.setting.points, world.turn
     delay = world.random.choice((0, world.random.randrange(ARMED_WITHIN_MS)))
     kill = Kill(turn, 1, Fault.CRASH)
     world.at(delay, lambda: _arm(_passing(machines, turn), kill))

@@ -29,7 +29,7 @@ class Setting:
     """What a run is about.
 
     providers, witnesses, super_nodes : the consortium.
-    requests : how many are made in each world.
+    requests : how many are made in each world; two more where the crash point whose turn it is needs them.
     faults : kinds that may happen.
     points : crash points that have their turn.
     adversaries : names of strategies; each run has one, in turn.
@@ -106,6 +106,11 @@ class Surroundings:
         """Let the next thing happen."""
         self.now, _, action = heapq.heappop(self._events)
         action()
+
+    @property
+    def turn(self) -> str:
+        """The crash point that is this seed's turn."""
+        return self.setting.points[self.seed % len(self.setting.points)]
 
     @property
     def is_still(self) -> bool:

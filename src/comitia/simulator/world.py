@@ -37,6 +37,9 @@ from comitia.simulator.surroundings import Setting, Surroundings
 STAGE_MS: Final = 1_500
 SEAL_MS: Final = 800
 REQUESTS_WITHIN_MS: Final = 1_200
+ASKED_AGAIN_MS: Final = 1_500
+"""When the same is asked again in a world that is to see a release served twice: most sessions have ended by then."""
+
 LONGEST_MS: Final = 60_000
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
@@ -165,7 +168,20 @@ class World(Surroundings):
             machine = requesters[number % len(requesters)]
             delay = 200 + self.random.randrange(within) + number * gap
             task, nonce = self._task(), self.random.randbytes(16)
-            self.at(delay, lambda machine=machine, task=task, nonce=nonce: self._ask(machine, task, nonce))  # type: ignore[misc]
+            self._ask_after(delay, machine, task, nonce)
+        if Fault.CRASH in self.faults and self.turn.startswith("budget-reuse"):
+            self._plan_reuse(machine, replace(task, learner=Prototype.name, rounds=1, chain=False, threshold_ppm=None))
+
+    def _plan_reuse(self, machine: Machine, task: Task) -> None:
+        """Ask once, and then so that the model does not answer but the providers' releases may be served again."""
+        fewest = 2 if task.providers_min == 1 else 1
+        self._requests += 2
+        again = replace(task, reuse=True, providers_min=fewest)
+        for delay, asked in ((200, task), (ASKED_AGAIN_MS, again)):
+            self._ask_after(delay, machine, asked, self.random.randbytes(16))
+
+    def _ask_after(self, delay_ms: int, machine: Machine, task: Task, nonce: bytes) -> None:
+        self.at(delay_ms, lambda: self._ask(machine, task, nonce))
 
     def _task(self) -> Task:
         random = self.random

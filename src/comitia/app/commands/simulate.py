@@ -74,11 +74,11 @@ def simulate(
         _tell(replay, setting, sizes, output)
     else:
         asked = f"{seeds} {providers} {witnesses} {super_nodes} {requests} {faults} {adversary}"
-        tally, began = _begin(resume, asked), time.monotonic()
+        tally = _begin(resume, asked)
         rest = campaign.parse_seeds(seeds)[tally.runs :]
         _search(tally, campaign.run(rest, setting, sizes=sizes, workers=workers), len(rest), seconds, resume, asked)
         silent = tally.never_fired(setting)
-        emit(_figures(tally, silent, time.monotonic() - began), output, lambda: _render(tally, silent))
+        emit(_figures(tally, silent), output, lambda: _render(tally, silent))
         if tally.violations or silent:
             raise click.exceptions.Exit(1)
 
@@ -117,11 +117,13 @@ def _search(
     from rich.progress import Progress
 
     began = kept = time.monotonic()
+    before = tally.seconds
     with Progress(console=console(stderr=True), transient=True) as progress:
         shown = progress.add_task("simulating", total=total)
         try:
             for outcome in outcomes:
                 tally.add(outcome)
+                tally.seconds = before + time.monotonic() - began
                 progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
                 now = time.monotonic()
                 if resume is not None and now - kept > KEEP_SECONDS:
@@ -134,7 +136,7 @@ def _search(
                 write_record(resume, Halfway.of(tally, asked))
 
 
-def _figures(tally: Tally, silent: tuple[str, ...], seconds: float) -> dict[str, object]:
+def _figures(tally: Tally, silent: tuple[str, ...]) -> dict[str, object]:
     return {
         "runs": tally.runs,
         "sessions": tally.sessions,
@@ -145,7 +147,7 @@ def _figures(tally: Tally, silent: tuple[str, ...], seconds: float) -> dict[str,
         "faults_fired": dict(sorted(tally.fired.items())),
         "never_fired": list(silent),
         "crash_points": {point: tally.points[point] for point in CRASH_POINTS},
-        "seconds": round(seconds, 1),
+        "seconds": round(tally.seconds, 1),
         "cpu_seconds": round(tally.cpu_seconds, 1),
         "sessions_a_cpu_second": round(tally.sessions / tally.cpu_seconds, 1),
         "trace_hash": tally.trace,
