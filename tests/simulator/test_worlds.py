@@ -36,6 +36,12 @@ def test_no_promise_is_broken_in_two_hundred_worlds() -> None:
     assert tally.sealed > SEEDS // 2
 
 
+def test_a_world_goes_on_while_the_super_node_lies_dead_over_a_block_that_nobody_has_seen() -> None:
+    found = Setting(providers=6, requests=1, faults=ALL, adversaries=("grind-references",))
+    outcome = World(88_115, found).run()
+    assert outcome.sessions and not outcome.violations
+
+
 def test_in_a_world_without_faults_every_session_is_sealed_or_lacks_consent() -> None:
     for outcome in run(range(10), Setting(providers=4)):
         assert not outcome.violations

@@ -116,12 +116,16 @@ class World(Surroundings):
     def _is_over(self) -> bool:
         """Everything asked for has ended, and a while has passed since."""
         waiting = len(self.asked) < self._requests or any(self._is_waiting(asked) for asked in self.asked.values())
-        if waiting or self._unpunished() or self.watch.now.application.open_sessions():
+        if waiting or self._unpunished() or self._hides_blocks() or self.watch.now.application.open_sessions():
             self._over_since = -1
             return False
         if self._over_since < 0:
             self._over_since = self.now
         return self.now - self._over_since > SETTLING_MS
+
+    def _hides_blocks(self) -> bool:
+        """Whether power failed when a block was on the super node's disk and nobody had been told yet."""
+        return any(len(machine.blocks.kept) > len(self.history.ordered) for machine in self.machines)
 
     def _unpunished(self) -> list[NodeId]:
         """Members that have signed two values for one stage and are not excluded, in order."""
