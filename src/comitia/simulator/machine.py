@@ -24,7 +24,7 @@ from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import Transaction
 from comitia.privacy.terms import Unit
 from comitia.roles.effects import Finish
-from comitia.roles.messages import Forked, Message, Received
+from comitia.roles.messages import Message, Received
 from comitia.simulator.crash_points import STAGES, Crash, Kill
 from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedStore
 from comitia.simulator.faults import Fault

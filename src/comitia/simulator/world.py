@@ -24,6 +24,7 @@ from comitia.simulator.founding import OWNER
 from comitia.simulator.invariants import (
     ENDED,
     Followed,
+    Met,
     Moved,
     Ordered,
     Sent,
@@ -148,7 +149,9 @@ class World(Surroundings):
     def _choose_liars(self) -> None:
         if not self.setting.adversaries:
             return
-        name = self.setting.adversaries[self.seed % len(self.setting.adversaries)]
+        # One further on each time that all crash points have had their turn, so that each point meets each liar.
+        turn = self.seed + self.seed // len(self.setting.points)
+        name = self.setting.adversaries[turn % len(self.setting.adversaries)]
         role = adversaries.STRATEGIES[name].role
         able = [machine for machine in self.machines if role in machine.party.roles]
         most = self.may_fail if role is Role.PROVIDER else 1
@@ -272,6 +275,10 @@ class World(Surroundings):
         if len(machine.kept) != self._heads.get(machine.node_id, 1):
             self._heads[machine.node_id] = len(machine.kept)
             self.hold(violations(self.watch, Followed(machine, machine.kept)))
+        if machine.met:
+            self.hold(violations(self.watch, Met(machine)))
+            height = len(self.watch.chain if machine.is_super else machine.kept)
+            machine.met = [signed for signed in machine.met if signed.header.height > height]
         if len(machine.journal) != self._budgets.get(machine.node_id, 0):
             self._budgets[machine.node_id] = len(machine.journal)
             self.hold(violations(self.watch, Moved(machine)))
@@ -345,7 +352,8 @@ class World(Surroundings):
             if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
                 self.hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
-                record = application.session(session_id)
+                there = asked.machine.node
+                record = (application if there is None else there.application).session(session_id)
                 if record is None or record.block is None:
                     self.hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
         for machine in self.machines:
@@ -363,10 +371,10 @@ class World(Surroundings):
         """Budget of an aborted session that released nothing is given back, otherwise it stays spent."""
         if machine.budget is None or not self.watch.is_honest(machine.node_id) or machine.node is None:
             return
-        if machine.node.engine.height < self.history.latest.block.header.height:
+        if machine.node.is_forked or machine.node.engine.height < self.history.latest.block.header.height:
             return
         for name, entry in machine.budget.book.entries.items():
-            session = self.watch.session(name)
+            session = machine.node.application.session(SessionId(name))
             if session is not None and session.phase in ENDED and entry.standing is Standing.RESERVED:
                 self.hold([f"i8: {machine.name} still reserves for session {name.hex()[:8]}, which has ended"])
 
