@@ -202,8 +202,7 @@ def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader) -> bool:
 
 def nothing_rests_on_a_fork(watch: Watch, fact: Sent) -> Iterator[str]:
     """Who keeps the proof of a fork sends that to others, and nothing else."""
-    forked = ("fact", FORK_FACT) in fact.machine.rows
-    if forked and not isinstance(fact.letter.received.message, Forked):
+    if fact.machine.keeps_fork and not isinstance(fact.letter.received.message, Forked):
         yield f"{fact.machine.name} goes on although it knows that the ledger is forked"
 
 

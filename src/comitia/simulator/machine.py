@@ -14,8 +14,10 @@ from comitia.core.errors import DamagedError, ProtocolError, StorageError
 from comitia.core.ids import NodeId, TransactionId
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
+from comitia.driver.histories import FORK_FACT
 from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
+from comitia.driver.neighbour import Neighbour
 from comitia.driver.node import Node, Packed
 from comitia.driver.provider import Provider
 from comitia.driver.requesting import Requesting
@@ -232,6 +234,11 @@ class Machine:
         """Whether this machine orders the ledger."""
         return self.party.node == self.world.founding.parties[0].node
 
+    @property
+    def keeps_fork(self) -> bool:
+        """Whether its disk holds the proof that the ledger is forked."""
+        return ("fact", FORK_FACT) in self.rows
+
     def _first_facts(self) -> dict[str, bytes]:
         return self.world.founding.facts.get(self.party.node, {})
 
@@ -315,6 +322,7 @@ class Machine:
             desk = Desk(node, self)
             node.ordering = desk
             node.add(desk)
+        node.add(Neighbour(node))
         if Role.REQUESTER in roles:
             self.requesting = Requesting(node, progress=lambda _: None, done=self._answered)
             node.add(self.requesting)

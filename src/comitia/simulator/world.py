@@ -9,6 +9,7 @@ from typing import Final
 from comitia.core.codec import encode
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
+from comitia.driver.neighbour import COMPARE_MS, COMPARISONS
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
 from comitia.learning.prototype import Prototype
@@ -44,6 +45,9 @@ ASKED_AGAIN_MS: Final = 1_500
 LONGEST_MS: Final = 60_000
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
+
+COMPARING_MS: Final = (COMPARISONS + 1) * COMPARE_MS
+"""How long at most if its ledger is forked: members who have no session together take their time to compare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,12 @@ class World(Surroundings):
             return False
         if self._over_since < 0:
             self._over_since = self.now
-        return self.now - self._over_since > SETTLING_MS
+        return self.now - self._over_since > (COMPARING_MS if self._unaware() else SETTLING_MS)
+
+    def _unaware(self) -> list[Machine]:
+        """Honest nodes of a forked ledger that have no proof that it is."""
+        honest = [machine for machine in self.machines if self.watch.is_honest(machine.node_id)]
+        return [machine for machine in honest if self.watch.twins and not machine.keeps_fork]
 
     def _unpunished(self) -> list[NodeId]:
         """Members that have signed two values for one stage and are not excluded, in order."""
@@ -352,12 +361,13 @@ class World(Surroundings):
             if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
                 self.hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
-                there = asked.machine.node
-                record = (application if there is None else there.application).session(session_id)
-                if record is None or record.block is None:
+                histories = (application, *self.watch.twins.values())
+                if all((s := each.session(session_id)) is None or s.block is None for each in histories):
                     self.hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
         for machine in self.machines:
             self._check_settled(machine)
+        for machine in self._unaware() if not self.faults else ():
+            self.hold([f"liveness: {machine.name} never learned that its ledger is forked, and nothing else was wrong"])
         for node in self._unpunished():
             self.hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
         self._check_replay()
