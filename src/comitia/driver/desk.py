@@ -134,6 +134,8 @@ class Desk:
 
         Who waits for a cached model gets it first: nothing that followers do with the block delays it.
         """
+        if self._node.is_forked:
+            return
         block = self._node.engine.produce(self._node.now_ms())
         if block is None:
             return

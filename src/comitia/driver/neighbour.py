@@ -32,6 +32,12 @@ PATIENCE_MS: Final = 2_000
 WATCH_MS: Final = 2_000
 """A watching node sends one probe in this time, however much or little is asked of the network."""
 
+COMPARE_MS: Final = 5_000
+"""At most so often a node whose ledger has grown compares it with another member's."""
+
+COMPARISONS: Final = 3
+"""How many members a node compares a ledger with that does not grow any more."""
+
 NONCE_BYTES: Final = 16
 
 
@@ -47,6 +53,10 @@ class _Round:
 
 class Neighbour:
     """The part of a node that others can find, and that finds others.
+
+    Members who share no session would not learn that a super node tells them different histories. So a node whose
+    ledger has grown probes members drawn at random: like all that members say to each other, a probe and its answer
+    name the block at which their sender stands.
 
     Parameters
     ----------
@@ -68,6 +78,8 @@ class Neighbour:
         self._liveness = Liveness()
         self._probed_ms = 0
         self._nonce = b""
+        self._compared_ms = 0
+        self._to_compare = 0
         self._generator = np.random.default_rng(list(node.draw(16)))
 
     def look_up(self, lookup: Lookup, done: Callable[[], None]) -> None:
@@ -99,9 +111,12 @@ class Neighbour:
             self._ask(round_)
         if self._watching and now - self._probed_ms >= WATCH_MS:
             self._watch(now)
+        if self._to_compare and now - self._compared_ms >= COMPARE_MS:
+            self._compare(now)
 
     def on_block(self, block: Block, applied: Applied) -> None:
-        """Who is watched is read from the ledger when it is needed."""
+        """Others may know another block of this height."""
+        self._to_compare = COMPARISONS
 
     def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
         """Nothing is posted here."""
@@ -169,6 +184,23 @@ class Neighbour:
         if chosen is not None:
             self._nonce = self._node.draw(NONCE_BYTES)
             self._node.send(chosen, b"", Probe(nonce=self._nonce))
+
+    def _compare(self, now: int) -> None:
+        """Show a member the head of this node's ledger, and be shown its own.
+
+        Super nodes are not asked: one that tells two histories has the right answer for everybody.
+        """
+        self._to_compare -= 1
+        self._compared_ms = now
+        application, orderers = self._node.application, {entry.node for entry in self._node.genesis.super_nodes}
+        others = [
+            member.node
+            for member in application.members()
+            if member.is_active(application.epoch) and member.node not in orderers | {self._node.node}
+        ]
+        if others:
+            to = others[int(self._generator.integers(len(others)))]
+            self._node.send(to, b"", Probe(nonce=self._node.draw(NONCE_BYTES)))
 
 
 def _require_nonce(nonce: bytes, sender: NodeId) -> None:

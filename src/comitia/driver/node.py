@@ -16,9 +16,11 @@ from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError, UnavailableError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.clocks import Clocks
+from comitia.driver.histories import Histories
 from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
 from comitia.ledger.application import Application, Applied
-from comitia.ledger.block import Block
+from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.fork import ForkProof
 from comitia.ledger.genesis import Genesis, Membership
 from comitia.ledger.transactions import (
     ONCE_IN_SESSION,
@@ -30,9 +32,11 @@ from comitia.ledger.transactions import (
     type_name,
 )
 from comitia.roles.messages import (
+    AMONG_MEMBERS,
     BUSY,
     Blocks,
     Follow,
+    Forked,
     Message,
     PublicKeys,
     Received,
@@ -48,6 +52,8 @@ RESUBMIT_MS: Final = 1_000
 FOLLOW_MS: Final = 2_000
 HEARTBEAT_MS: Final = 500
 NONCE_BYTES: Final = 16
+TOLD_AT_ONCE: Final = 8
+"""How many members a node tells of a fork at each heartbeat, until it has told all."""
 _ON_LEDGER: Final = frozenset({"on-ledger", "already-posted"})
 """How the ledger refuses what it has taken from this node before: it was brought again, and its block is on the way."""
 STOP_FACT: Final = "stop"
@@ -99,6 +105,11 @@ class Node:
     wire : Wire
     clock : milliseconds since 1970, UTC.
     draw : that many random bytes that nobody can foretell.
+
+    Attributes
+    ----------
+    histories : Histories
+        Whether the ledger is forked. If it is, the node stands still: it takes nothing in and says nothing but that.
     """
 
     def __init__(
@@ -138,6 +149,14 @@ class Node:
         self._seen_writes = store.changed_elsewhere()
         self._when_member: list[Callable[[], None]] = []
         self._at_heartbeat: list[Callable[[], None]] = []
+        self._when_forked: list[Callable[[], None]] = []
+        self._untold: list[NodeId] | None = None
+        self.histories = Histories(genesis, engine, store, self._fork_found)
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether two histories of the ledger are proven: no record, seal or permission on it can be relied on."""
+        return self.histories.fork is not None
 
     @property
     def is_behind(self) -> bool:
@@ -179,6 +198,8 @@ class Node:
 
     def send(self, to: NodeId, session: bytes, message: Message) -> None:
         """Send a message once what was written so far is durable; it may be lost."""
+        if not self._may_leave(message):
+            return
         try:
             data = pack(
                 message,
@@ -189,11 +210,20 @@ class Node:
                 recipient=to,
                 key=self.keys.signing,
                 recipient_keys=self._keys_of(to),
+                head=self._head_for(to, message),
             )
         except ProtocolError as error:  # the recipient's own fault, and no other's loss
             log.warning("not sent to %s: %s (%s)", to, error.message, error.code)
             return
         self._outgoing.append(Packed(to=to, data=data))
+
+    def _may_leave(self, message: Message) -> bool:
+        """Nothing rests on a forked ledger but the proof that it is."""
+        return not self.is_forked or isinstance(message, Forked)
+
+    def _head_for(self, to: NodeId, message: Message) -> SignedHeader | None:
+        """The block that a message to another member names."""
+        return self.histories.head if isinstance(message, AMONG_MEMBERS) else None
 
     def publish_block(self, block: Block) -> None:
         """Tell the followers of a new block."""
@@ -209,6 +239,10 @@ class Node:
     def on_membership(self, action: Callable[[], None]) -> None:
         """Run `action` once the ledger knows this node."""
         self._when_member.append(action)
+
+    def on_fork(self, action: Callable[[], None]) -> None:
+        """Run `action` once the ledger is found to be forked; at the next heartbeat if it is."""
+        self._when_forked.append(action)
 
     def on_heartbeat(self, action: Callable[[], None]) -> None:
         """Run `action` every now and then."""
@@ -249,14 +283,14 @@ class Node:
     @property
     def next_timer_ms(self) -> int | None:
         """When this node next wants to be called, by its clock."""
-        return self._timers[0][0] if self._timers else None
+        return self._timers[0][0] if self._timers and not self.is_forked else None
 
     def stop(self) -> None:
         """End after the event in hand; whoever runs the node says how."""
 
     def _fire_timers(self) -> None:
         now = self.now_ms()
-        while self._timers and self._timers[0][0] <= now:
+        while (due := self.next_timer_ms) is not None and due <= now:
             at_ms, session = heapq.heappop(self._timers)
             if self._due.get(session) == at_ms:
                 del self._due[session]
@@ -266,12 +300,15 @@ class Node:
     def heartbeat(self) -> None:
         """Do what is due every now and then: resubmit, follow, look at what commands wrote."""
         now = self.now_ms()
-        for part in self._parts:
-            part.on_heartbeat()
         for action in self._at_heartbeat:
             action()
-        self._register()
         self._look_at_store()
+        if self.is_forked:
+            self._stand_still()
+            return
+        for part in self._parts:
+            part.on_heartbeat()
+        self._register()
         for transaction, data in list(self._outbox.items()):
             if now - self._sent_ms.get(transaction, 0) >= RESUBMIT_MS:
                 self._bring(transaction, data)
@@ -335,6 +372,14 @@ class Node:
 
     def on_received(self, received: Received) -> None:
         """A message came that is what it says, from whom it says."""
+        if isinstance(received.message, Forked):
+            self.histories.accept(received.message.proof)
+            return
+        if received.head is not None:
+            self.histories.hear(received.sender, received.head)
+        if self.histories.fork is not None:
+            self.send(received.sender, b"", Forked(proof=self.histories.fork))
+            return
         match received.message:
             case Blocks(nonce=nonce) if nonce != self.run_nonce:
                 log.info("an answer to an earlier run of this node came late")
@@ -376,9 +421,12 @@ class Node:
         return PublicKeys(signing=pair.signing, sealing=pair.sealing)
 
     def on_block(self, data: bytes) -> None:
-        """A block came, which may be old, or come too early."""
+        """A block came, which may be old, come too early, or be of another history."""
+        if self.is_forked:
+            return
         block = self.read_block(data)
-        if block.header.height <= self.engine.height:
+        self.histories.hear(block.header.proposer, block.signed_header)
+        if self.is_forked or block.header.height <= self.engine.height:
             return
         if block.header.height > self.engine.height + 1:
             self._follow()
@@ -393,6 +441,9 @@ class Node:
 
     def block_applied(self, block: Block, applied: Applied) -> None:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""
+        self.histories.grown(block)
+        if self.is_forked:
+            return
         for result in applied.results:
             if result.transaction in self._outbox:
                 self._drop(result.transaction)
@@ -426,3 +477,25 @@ class Node:
             waiting, self._when_member = self._when_member, []
             for action in waiting:
                 action()
+
+    # --- a forked ledger ----------------------------------------------------------------------------
+
+    def _fork_found(self, proof: ForkProof) -> None:
+        """What this event was going to send rests on one of two histories, and stays here."""
+        log.error("%s. This node takes part in nothing more; it tells the other members", proof.sentence)
+        self._outgoing.clear()
+        self._stand_still()
+
+    def _stand_still(self) -> None:
+        """End what waits for the ledger here, and tell the other members of the fork, some at a time."""
+        proof = self.histories.fork
+        assert proof is not None
+        waiting, self._when_forked = self._when_forked, []
+        for action in waiting:
+            action()
+        if self._untold is None:
+            others = {member.node for member in self.application.members()} - {self.node}
+            self._untold = sorted(others, key=lambda node: (node < self.node, node))  # not all begin with the same
+        told, self._untold = self._untold[:TOLD_AT_ONCE], self._untold[TOLD_AT_ONCE:]
+        for node in told:
+            self.send(node, b"", Forked(proof=proof))

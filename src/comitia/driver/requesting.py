@@ -8,11 +8,20 @@ from typing import Final
 
 from comitia.consensus.quality import Verdict
 from comitia.core.codec import digest
-from comitia.core.errors import AbortedError, ComitiaError, DamagedError, RefusedError, UnavailableError
+from comitia.core.errors import (
+    AbortedError,
+    ComitiaError,
+    DamagedError,
+    ProtocolError,
+    RefusedError,
+    UnavailableError,
+)
 from comitia.core.ids import SessionId, TransactionId
+from comitia.driver.histories import FORK_HINT
 from comitia.driver.node import Node
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
+from comitia.ledger.fork import FORKED
 from comitia.ledger.proof import Proof, Verified, verify_proof
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import OpenRequest
@@ -46,6 +55,7 @@ class Requesting:
         self._done = done
         self._open: dict[SessionId, requester.RequesterState] = {}
         self._verified: dict[bytes, Verified] = {}
+        node.on_fork(self._give_up)
 
     def ask(self, request: OpenRequest) -> SessionId:
         """Open a request; on the node's thread."""
@@ -99,6 +109,14 @@ class Requesting:
     def on_store_changed(self) -> None:
         """Commands write nothing for a requester."""
 
+    def _give_up(self) -> None:
+        """The ledger is forked: no request can be answered, whether made before or after."""
+        self._node.on_fork(self._give_up)
+        fork = self._node.histories.fork
+        assert fork is not None
+        for session in list(self._open):
+            self._step(session, Refused(transaction=TransactionId(session), code=FORKED, message=fork.sentence))
+
     def _delivered(self, delivery: Deliver) -> None:
         """Check M against its proof before anyone sees it; what does not hold is asked for elsewhere."""
         request = SessionId(delivery.request)
@@ -141,6 +159,8 @@ def failure(finish: Finish, record: Session | None = None) -> ComitiaError:
         return UnavailableError(finish.reason, code=finish.code, hint=hint)
     if finish.code == BUSY:
         return UnavailableError(finish.reason, code=finish.code, hint="try again in a moment")
+    if finish.code == FORKED:
+        return ProtocolError(finish.reason, code=finish.code, hint=FORK_HINT)
     hint = _REFUSALS.get(finish.code, "")
     return RefusedError(f"the ledger does not take the request: {finish.reason}", code=finish.code, hint=hint)
 

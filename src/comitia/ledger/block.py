@@ -53,6 +53,14 @@ class BlockHeader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedHeader:
+    """A header, and the signature over its digest: what a super node has once said of the ledger."""
+
+    header: BlockHeader
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """A signed header with the envelopes of its transactions, in order."""
 
@@ -63,6 +71,10 @@ class Block:
     @classmethod
     def sign(cls, header: BlockHeader, transactions: tuple[bytes, ...], key: SigningKey) -> Block:
         return cls(header=header, signature=key.sign(header.digest), transactions=transactions)
+
+    @property
+    def signed_header(self) -> SignedHeader:
+        return SignedHeader(header=self.header, signature=self.signature)
 
     def to_bytes(self) -> bytes:
         return encode(self)

@@ -32,6 +32,12 @@ class Party:
     membership: Membership
     rotations: tuple[bytes, ...]
 
+    @classmethod
+    def of(cls, member: Member) -> Party:
+        return cls(
+            membership=member.membership, rotations=tuple(pair.rotation for pair in member.keys if pair.rotation)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
@@ -155,13 +161,7 @@ def make_proof(
     members: Mapping[NodeId, Member],
 ) -> Proof:
     """The proof for transaction `index` of a block; `members` has the committee and the block's super node."""
-    parties = tuple(
-        Party(
-            membership=members[node].membership,
-            rotations=tuple(pair.rotation for pair in members[node].keys if pair.rotation),
-        )
-        for node in sorted(members)
-    )
+    parties = tuple(Party.of(members[node]) for node in sorted(members))
     return Proof(
         header=header,
         signature=signature,
@@ -199,7 +199,7 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
     header = proof.header
     parties = {party.membership.node: party for party in proof.parties}
     _require(header.chain == genesis.chain, "it belongs to another consortium than the genesis", "foreign-proof")
-    public = _orderer_key(parties, genesis, header)
+    public = orderer_key(parties, genesis, header)
     _require(verify(public, header.digest, proof.signature), "no super node signed its block", "bad-header")  # 1
     stands = merkle.verify(proof.seal, proof.index, proof.size, proof.path, header.transactions_root)
     _require(stands, "its transaction does not stand in the block", "bad-path")  # 2
@@ -245,7 +245,7 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
     )
 
 
-def _orderer_key(parties: Mapping[NodeId, Party], genesis: Genesis, header: BlockHeader) -> bytes:
+def orderer_key(parties: Mapping[NodeId, Party], genesis: Genesis, header: BlockHeader) -> bytes:
     """The key of the super node that made a block; empty if the genesis names no such node."""
     entry = next((entry for entry in genesis.super_nodes if entry.node == header.proposer), None)
     if entry is None:

@@ -16,6 +16,8 @@ from comitia.core.crypto import SealingKey, SigningKey, seal
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id, node_id
+from comitia.ledger.block import SignedHeader
+from comitia.ledger.fork import ForkProof
 from comitia.retrieval.lookup import Alive, Probe
 from comitia.retrieval.table import Find, Found
 
@@ -178,6 +180,16 @@ class Artefact:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """The ledger is forked; whoever can check the proof stands still.
+
+    proof : two signed headers that contradict each other.
+    """
+
+    proof: ForkProof
+
+
 Message = (
     Submit
     | Submitted
@@ -195,6 +207,7 @@ Message = (
     | Found
     | Probe
     | Alive
+    | Forked
 )
 
 TYPES: Final[dict[str, type[Message]]] = {
@@ -214,11 +227,15 @@ TYPES: Final[dict[str, type[Message]]] = {
     "found": Found,
     "probe": Probe,
     "alive": Alive,
+    "forked": Forked,
 }
 
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
 _SEALED: Final = frozenset({"reveal", "references", "deliver", "find", "found", "probe", "alive"})
+
+AMONG_MEMBERS: Final = (Reveal, References, AskReveal, Vote, Deliver, AskModel, Find, Found, Probe, Alive)
+"""Kinds that name the block at which their sender stands, so that two histories do not stay unnoticed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +260,14 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Payload:
+    """What the envelope signs: a message's bytes, and the block at which its sender stands."""
+
+    message: bytes
+    head: SignedHeader | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKeys:
     """A node's public keys as the ledger has them, 32 bytes each."""
 
@@ -260,10 +285,12 @@ def pack(
     recipient: NodeId,
     key: SigningKey,
     recipient_keys: PublicKeys | None,
+    head: SignedHeader | None = None,
 ) -> bytes:
     """Sign a message and, where it is confidential, seal it to its recipient.
 
-    `recipient_keys` may be missing for messages that are not confidential.
+    `recipient_keys` may be missing for messages that are not confidential; `head` is the block at which the sender
+    stands, for `AMONG_MEMBERS`.
     """
     stage = _NAMES[type(message)]
     header = Header(
@@ -277,7 +304,8 @@ def pack(
         type=stage,
         audience=recipient,
     )
-    body = Envelope.sign(header, encode(message), key).to_bytes()
+    payload = encode(_Payload(message=encode(message), head=head))
+    body = Envelope.sign(header, payload, key).to_bytes()
     sealed = stage in _SEALED
     if sealed:
         if recipient_keys is None:
@@ -303,13 +331,15 @@ class Received:
     sender : who signed it.
     registered : whether the ledger knows the sender; a newcomer's identity follows from its key alone.
     session : session id or empty.
-    message : the payload.
+    message : what it says.
+    head : the block at which the sender stands by its own account; judged by `driver.histories`.
     """
 
     sender: NodeId
     registered: bool
     session: bytes
     message: Message
+    head: SignedHeader | None = None
 
 
 def unpack(
@@ -352,8 +382,15 @@ def unpack(
     if known is None and node_id(packet.key) != header.sender:
         raise ProtocolError(f"{header.sender} is not who it says", code="bad-signature", sender=header.sender)
     envelope.verify(known.signing if known else packet.key)  # 4
-    message = decode(TYPES[header.type], envelope.payload, limit=PACKET_LIMIT)  # 5
-    return Received(sender=header.sender, registered=known is not None, session=header.session, message=message)
+    payload = decode(_Payload, envelope.payload, limit=PACKET_LIMIT)  # 5
+    message = decode(TYPES[header.type], payload.message, limit=PACKET_LIMIT)
+    return Received(
+        sender=header.sender,
+        registered=known is not None,
+        session=header.session,
+        message=message,
+        head=payload.head,
+    )
 
 
 def _info(chain: str, session: bytes, stage: str, sender: NodeId, recipient: NodeId, sealing: bytes) -> bytes:

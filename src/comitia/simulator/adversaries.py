@@ -15,6 +15,10 @@ from comitia.core.codec import digest
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.learning.kept_back import kept_back_bytes, parse_kept_back
 from comitia.learning.wire import release_bytes
+from comitia.ledger import merkle
+from comitia.ledger.application import Application
+from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.fork import ForkProof
 from comitia.ledger.genesis import Role
 from comitia.ledger.session import Phase, Session, expected_block
 from comitia.ledger.transactions import (
@@ -34,8 +38,20 @@ from comitia.ledger.transactions import (
     sign_transaction,
 )
 from comitia.retrieval.profile import RetrievalRecord
-from comitia.roles.messages import AskModel, AskReveal, Blocks, Message, Received, References, Reveal, Submit, Vote
+from comitia.roles.messages import (
+    AskModel,
+    AskReveal,
+    Blocks,
+    Forked,
+    Message,
+    Received,
+    References,
+    Reveal,
+    Submit,
+    Vote,
+)
 from comitia.simulator.machine import Honest, Letters, Machine, Strategy
+from comitia.simulator.replica import Step
 
 
 def _record(machine: Machine, session: bytes) -> Session | None:
@@ -446,6 +462,112 @@ class HoldBack(Strategy):
         return [(to, session, message)]
 
 
+class Fork(Strategy):
+    """A super node that tells some of its followers another history: the same, but for one transaction.
+
+    A careful one keeps both histories up, answers each follower in its own, and names to each the block that it
+    knows. A careless one tells the other history for one block only. What followers tell of a fork it does not hear.
+    """
+
+    role = Role.SUPER_NODE
+
+    def __init__(self, name: str, machines: Sequence[Machine]) -> None:
+        super().__init__(name, machines)
+        self._misled: list[NodeId] = []
+        self._twins: dict[int, Block] = {}
+        self._state: Application | None = None
+        self._careful = True
+
+    def publish(self, machine: Machine, data: bytes) -> None:
+        world = machine.world
+        for step in world.history.ordered[-1 if self._state is None else self._first + len(self._twins) - 1 :]:
+            self._tell_apart(machine, step)
+        twin = self._twins.get(world.history.latest.block.header.height)
+        for reader in (other.node_id for other in self.machines if other is not machine):
+            told = twin.to_bytes() if twin is not None and reader in self._misled else data
+            world.network.carry(world.now, machine.node_id, reader, told)
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        if isinstance(message, Blocks) and to in self._misled:
+            own = [Block.from_bytes(data) for data in message.blocks]
+            told = tuple(self._twins.get(block.header.height, block).to_bytes() for block in own)
+            return [(to, session, replace(message, blocks=told))]
+        return [(to, session, message)]
+
+    def head(self, machine: Machine, to: NodeId, honest: SignedHeader | None) -> SignedHeader | None:
+        twin = self._twins.get(honest.header.height) if honest is not None and to in self._misled else None
+        return honest if twin is None else twin.signed_header
+
+    def accepts(self, machine: Machine, received: Received) -> bool:
+        if received.head is not None and machine.node is not None:
+            machine.node.on_received(replace(received, head=None))
+            return False
+        return not isinstance(received.message, Forked)
+
+    @property
+    def _first(self) -> int:
+        """Height of the first block that there are two of."""
+        return min(self._twins)
+
+    def _tell_apart(self, machine: Machine, step: Step) -> None:
+        """Begin another history with a block, or carry it on."""
+        world, random = machine.world, machine.world.random
+        transactions, previous = step.block.transactions, step.block.header.previous
+        if self._state is None:
+            if not step.application.open_sessions():
+                return
+            before = world.history.ordered[-2]
+            self._state = before.application.fork()
+            self._careful = random.randrange(3) > 0
+            others = [other.node_id for other in self.machines if other is not machine]
+            self._misled = random.sample(others, random.randrange(1, len(others)))
+            left_out = random.randrange(len(transactions))
+            transactions = (*transactions[:left_out], *transactions[left_out + 1 :])
+            world.note(f"{machine.name} forks the ledger for {', '.join(world.names[node] for node in self._misled)}")
+        elif self._careful:
+            previous = self._twins[step.block.header.height - 1].header.digest
+        else:
+            return
+        self.acted(machine)
+        self._sign(machine, step.block, transactions, previous)
+
+    def _sign(self, machine: Machine, block: Block, transactions: tuple[bytes, ...], previous: bytes) -> None:
+        assert self._state is not None
+        header = block.header
+        applied = self._state.apply(transactions, time_ms=header.time_ms, height=header.height, previous=previous)
+        other = replace(
+            header, previous=previous, transactions_root=merkle.root(transactions), state_root=applied.state_root
+        )
+        self._twins[header.height] = Block.sign(other, transactions, machine.party.keys.signing)
+        machine.world.watch.twins[other.digest] = self._state.fork()
+
+
+class Frame(Strategy):
+    """Accuses the super node of a fork: by a block that nobody else has signed, and by a proof made of it."""
+
+    def head(self, machine: Machine, to: NodeId, honest: SignedHeader | None) -> SignedHeader | None:
+        if honest is None or machine.world.random.randrange(2):
+            return honest
+        self.acted(machine)
+        return self._made_up(machine, honest)
+
+    def letters(self, machine: Machine, to: NodeId, session: bytes, message: Message) -> Letters:
+        assert machine.node is not None
+        head = machine.node.histories.head
+        if not isinstance(message, Vote | Reveal) or head is None:
+            return [(to, session, message)]
+        self.acted(machine)
+        member = machine.node.application.member
+        proof = ForkProof.of(head, self._made_up(machine, head), member)
+        unchanged = ForkProof.of(head, head, member)
+        return [(to, session, message), (to, b"", Forked(proof=proof)), (to, b"", Forked(proof=unchanged))]
+
+    @staticmethod
+    def _made_up(machine: Machine, honest: SignedHeader) -> SignedHeader:
+        header = replace(honest.header, state_root=bytes(32))
+        return SignedHeader(header=header, signature=machine.party.keys.signing.sign(header.digest))
+
+
 class HideReferences(Strategy):
     """A witness that does not open what it is bound to, or to some members only."""
 
@@ -530,11 +652,13 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "lazy-leader": LazyLeader,
     "overpay": Overpay,
     "accuse": Accuse,
+    "frame": Frame,
     "double-claim": DoubleClaim,
     "covet": Covet,
     "give-up": GiveUp,
     "censor": Censor,
     "hold-back": HoldBack,
+    "fork": Fork,
     "synthesise": Synthesise,
     "hide-references": HideReferences,
     "wrong-references": WrongReferences,

@@ -17,12 +17,15 @@ from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
+from comitia.driver.histories import FORK_FACT
 from comitia.ledger.application import Application, Result
+from comitia.ledger.block import SignedHeader
+from comitia.ledger.fork import ForkProof
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Round, Session, commitment, judged
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
 from comitia.privacy.budget import Span, Standing
-from comitia.roles.messages import Deliver, References, Reveal, Submit, Vote
+from comitia.roles.messages import Deliver, Forked, References, Reveal, Submit, Vote
 from comitia.simulator.learning import RememberingBench
 from comitia.simulator.machine import Machine
 from comitia.simulator.replica import Step
@@ -39,6 +42,20 @@ class Sent:
 
     machine: Machine
     letter: Letter
+
+    def is_misled(self, watch: Watch) -> bool:
+        """Whether the sender stands in a history that a lying super node keeps beside its chain."""
+        head = self.letter.received.head
+        return head is not None and head.header.digest in watch.twins
+
+    def ledger(self, watch: Watch) -> Application:
+        """The history that the sender knows."""
+        head = self.letter.received.head
+        return watch.now.application if head is None else watch.twins.get(head.header.digest, watch.now.application)
+
+    def session(self, watch: Watch) -> Session | None:
+        """The session that the letter is about, as the sender knows it."""
+        return self.ledger(watch).session(SessionId(self.letter.received.session))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +88,20 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
+class Met:
+    """A machine was told of blocks, by the super node or by others; `machine.met` has their headers."""
+
+    machine: Machine
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """A provider's budget has changed."""
 
     machine: Machine
 
 
-Fact = Sent | Ordered | Followed | Moved
+Fact = Sent | Ordered | Followed | Met | Moved
 
 
 @lru_cache(maxsize=1 << 16)
@@ -119,10 +143,67 @@ def i1_one_sealed_block(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 
 def i1_no_fork(watch: Watch, fact: Followed) -> Iterator[str]:
-    """No two sealed blocks for one session, no fork: an honest follower's chain is the orderer's."""
-    height = len(fact.heads)
-    if height > len(watch.chain) or watch.chain[height - 1] != fact.heads[-1]:
+    """No two sealed blocks for one session, no fork: an honest follower's chain is the orderer's.
+
+    Or one that a lying super node keeps up beside it; in either each block follows the one before.
+    """
+    height, head = len(fact.heads), fact.heads[-1]
+    if head not in watch.twins and (height > len(watch.chain) or watch.chain[height - 1] != head):
         yield f"{fact.machine.name} holds a block {height} that the super node does not have"
+    block = fact.machine.world.history.steps[head].block
+    if height > 1 and block.header.previous != fact.heads[-2]:
+        yield f"{fact.machine.name} holds a block {height} that does not follow its block {height - 1}"
+
+
+def i1_one_result_in_all_histories(watch: Watch, fact: Followed) -> Iterator[str]:
+    """No two sealed blocks for one session, whatever histories a super node tells."""
+    history = watch.twins.get(fact.heads[-1])
+    for session in history.sessions() if history is not None else ():
+        if session.block is not None:
+            sealed = watch.sealed.setdefault(session.id, block_digest(session.block))
+            if sealed != block_digest(session.block):
+                yield f"session {session.id.hex()[:8]} is sealed with different results in two histories"
+
+
+def a_fork_is_found(watch: Watch, fact: Met) -> Iterator[str]:
+    """A node that has met two histories keeps the proof for good; nobody has one of a super node that told one."""
+    machine = fact.machine
+    if not watch.is_honest(machine.node_id):
+        return
+    kept = machine.rows.get(("fact", FORK_FACT))
+    if kept is None:
+        for signed in machine.met:
+            if _is_met_twice(watch, machine, signed):
+                yield f"{machine.name} has met two blocks {signed.header.height} and keeps no proof of it"
+        return
+    proof = decode(ForkProof, kept)
+    one, other = proof.lower.header, proof.higher.header
+    if not all(_was_signed(watch, header.digest) for header in (one, other)):
+        yield f"{machine.name} keeps a proof of a fork by a block that the super node never signed"
+    elif one.height == other.height and one.digest == other.digest:
+        yield f"{machine.name} keeps a proof of a fork by one and the same block"
+
+
+def _was_signed(watch: Watch, header: bytes) -> bool:
+    return header in watch.twins or header in watch.chain
+
+
+def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader) -> bool:
+    """Whether a block that the super node has signed is beside, or does not follow, another that the machine knows."""
+    height, header = signed.header.height, signed.header
+    if not _was_signed(watch, header.digest):
+        return False
+    known = [(each.header.height, each.header.digest) for each in machine.met if _was_signed(watch, each.header.digest)]
+    own = watch.chain if machine.is_super else machine.kept
+    known += [(each, own[each - 1]) for each in (height - 1, height) if 1 <= each <= len(own)]
+    beside = any(digest != header.digest for each, digest in known if each == height)
+    return beside or any(digest != header.previous for each, digest in known if each == height - 1)
+
+
+def nothing_rests_on_a_fork(watch: Watch, fact: Sent) -> Iterator[str]:
+    """Who keeps the proof of a fork sends that to others, and nothing else."""
+    if fact.machine.keeps_fork and not isinstance(fact.letter.received.message, Forked):
+        yield f"{fact.machine.name} goes on although it knows that the ledger is forked"
 
 
 def i2_reveal_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
@@ -130,8 +211,8 @@ def i2_reveal_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]:
     message = fact.letter.received.message
     if not isinstance(message, Reveal):
         return
-    session = watch.session(fact.letter.received.session)
-    _show(watch, session, message)
+    _show(watch, watch.session(fact.letter.received.session), message)
+    session = fact.session(watch)
     if session is None or not _is_closed(session, message.round):
         yield f"{fact.machine.name} shows a release while others can still commit"
     elif fact.letter.to not in session.members:
@@ -143,7 +224,7 @@ def i2_references_after_commits_close(watch: Watch, fact: Sent) -> Iterator[str]
     message = fact.letter.received.message
     if not isinstance(message, References):
         return
-    session = watch.session(fact.letter.received.session)
+    session = fact.session(watch)
     if session is None or session.phase in (Phase.CONSENT, Phase.COMMIT):
         yield f"{fact.machine.name} shows references while others can still commit"
     elif fact.letter.to not in session.members:
@@ -277,7 +358,8 @@ def i5_honest_votes_agree(watch: Watch, fact: Sent) -> Iterator[str]:
     """Block = function of its inputs: all honest members of a session sign the same one."""
     received = fact.letter.received
     if isinstance(received.message, Vote):
-        first = watch.voted.setdefault(received.session, received.message.block)
+        history = "twin" if fact.is_misled(watch) else "chain"
+        first = watch.voted.setdefault((received.session, history), received.message.block)
         if first != received.message.block:
             yield f"honest members of session {received.session.hex()[:8]} vote for different blocks"
 
@@ -300,7 +382,7 @@ def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
     received, machine = fact.letter.received, fact.machine
     if not isinstance(received.message, Reveal) or received.message.author != machine.node_id:
         return
-    session = watch.session(received.session)
+    session = fact.session(watch)
     if machine.budget is None or session is None or not watch.is_honest(machine.node_id):
         return
     posted = session.commits_in(received.message.round).get(machine.node_id)
@@ -345,9 +427,10 @@ def i9_model_to_the_authorised(watch: Watch, fact: Sent) -> Iterator[str]:
     message = fact.letter.received.message
     if not isinstance(message, Deliver) or not watch.is_honest(fact.machine.node_id):
         return
-    session = watch.session(message.session)
+    ledger = fact.ledger(watch)
+    session = ledger.session(message.session)
     asked = session is not None and session.requester == fact.letter.to and bytes(message.request) == session.id
-    reuse = dict(watch.now.application.reuses()).get(message.request.hex())
+    reuse = dict(ledger.reuses()).get(message.request.hex())
     recorded = reuse is not None and (reuse.requester, reuse.source) == (fact.letter.to, message.session)
     if not asked and not recorded:
         yield f"{fact.machine.name} sends a model to {fact.letter.to}, who may not have it"
@@ -426,7 +509,7 @@ Checker = Callable[[Watch, Fact], Iterator[str]]
 CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     Sent: (
         i2_reveal_after_commits_close, i2_references_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree,
-        i7_debit_before_release, i9_model_to_the_authorised,
+        i7_debit_before_release, i9_model_to_the_authorised, nothing_rests_on_a_fork,
     ),
     Ordered: (
         i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i4_references_were_bound,
@@ -434,7 +517,8 @@ CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
         i5_honest_figures_agree, i6_one_end, i7_declared_as_asked, i9_reuse_by_current_policy, i10_no_false_accusation,
         i11_signature_in_its_place, i12_acknowledged_survives, stages_end_in_time,
     ),
-    Followed: (i1_no_fork,),
+    Followed: (i1_no_fork, i1_one_result_in_all_histories),
+    Met: (a_fork_is_found,),
     Moved: (i8_spent_never_falls,),
 }  # fmt: skip
 """Which sentences each kind of fact could break."""

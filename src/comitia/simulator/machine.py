@@ -10,16 +10,18 @@ from functools import cache
 from typing import Any, ClassVar, Final
 
 from comitia.core.envelope import Envelope
-from comitia.core.errors import DamagedError, StorageError
+from comitia.core.errors import DamagedError, ProtocolError, StorageError
 from comitia.core.ids import NodeId, TransactionId
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
+from comitia.driver.histories import FORK_FACT
 from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
+from comitia.driver.neighbour import Neighbour
 from comitia.driver.node import Node, Packed
 from comitia.driver.provider import Provider
 from comitia.driver.requesting import Requesting
-from comitia.ledger.block import Block
+from comitia.ledger.block import Block, SignedHeader
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import Transaction
 from comitia.privacy.terms import Unit
@@ -80,6 +82,14 @@ class Strategy:
     def saw_block(self, machine: Machine, data: bytes) -> None:
         """A block was published."""
 
+    def publish(self, machine: Machine, data: bytes) -> None:
+        """Tell all who follow of a block that this super node has made."""
+        machine.world.published(machine.node_id, data)
+
+    def head(self, machine: Machine, to: NodeId, honest: SignedHeader | None) -> SignedHeader | None:
+        """The block at which a message to somebody says that this node stands."""
+        return honest
+
     def acted(self, machine: Machine) -> None:
         machine.world.fired[f"adversary {self.name}"] += 1
 
@@ -87,6 +97,14 @@ class Strategy:
 @cache
 def _block_from(data: bytes) -> Block:
     return Block.from_bytes(data)
+
+
+def _headers_in(data: bytes) -> list[SignedHeader]:
+    """That of a block; none where the bytes are no block."""
+    try:
+        return [_block_from(data).signed_header]
+    except ProtocolError:
+        return []
 
 
 @cache
@@ -102,6 +120,10 @@ class SimulatedNode(Node):
     @staticmethod
     def read_block(data: bytes) -> Block:
         return _block_from(data)
+
+    def on_block(self, data: bytes) -> None:
+        self.machine.met.extend(_headers_in(data))
+        super().on_block(data)
 
     def send(self, to: NodeId, session: bytes, message: Message) -> None:
         machine = self.machine
@@ -123,8 +145,11 @@ class SimulatedNode(Node):
 
     def say(self, to: NodeId, session: bytes, message: Message) -> None:
         """Send a message as it is, past the strategy."""
+        if not self._may_leave(message):
+            return
         world = self.machine.world
-        received = Received(sender=self.node, registered=True, session=session, message=message)
+        head = self._head_for(to, message)
+        received = Received(sender=self.node, registered=True, session=session, message=message, head=head)
         letter = Letter(to=to, received=received)
         if world.sealed_wire:
             super().send(to, session, message)
@@ -134,9 +159,14 @@ class SimulatedNode(Node):
             self._outgoing.append(Packed(to=to, data=data))
         world.letters[data] = letter
 
+    def _head_for(self, to: NodeId, message: Message) -> SignedHeader | None:
+        head, strategy = super()._head_for(to, message), self.machine.strategy
+        return head if strategy is None else strategy.head(self.machine, to, head)
+
     def on_received(self, received: Received) -> None:
         strategy = self.machine.strategy
         if strategy is None or strategy.accepts(self.machine, received):
+            self.machine.met.extend([] if received.head is None else [received.head])
             super().on_received(received)
 
     def on_packet(self, data: bytes) -> None:
@@ -156,6 +186,10 @@ class Machine:
     party : whose it is.
     acted : told after each event that it has dealt with.
     answered : told when a request that was made here has ended.
+
+    Attributes
+    ----------
+    met : headers that this run of its node was told of.
     """
 
     def __init__(
@@ -189,6 +223,7 @@ class Machine:
         self.full_until = 0
         self.dead = False
         self.boots = 0
+        self.met: list[SignedHeader] = []
         self.plans: list[Kill] = []
         self.producing = False
         self._timer_ms: int | None = None
@@ -198,6 +233,11 @@ class Machine:
     def is_super(self) -> bool:
         """Whether this machine orders the ledger."""
         return self.party.node == self.world.founding.parties[0].node
+
+    @property
+    def keeps_fork(self) -> bool:
+        """Whether its disk holds the proof that the ledger is forked."""
+        return ("fact", FORK_FACT) in self.rows
 
     def _first_facts(self) -> dict[str, bytes]:
         return self.world.founding.facts.get(self.party.node, {})
@@ -282,6 +322,7 @@ class Machine:
             desk = Desk(node, self)
             node.ordering = desk
             node.add(desk)
+        node.add(Neighbour(node))
         if Role.REQUESTER in roles:
             self.requesting = Requesting(node, progress=lambda _: None, done=self._answered)
             node.add(self.requesting)
@@ -314,6 +355,7 @@ class Machine:
     def stop(self) -> None:
         """The node is gone; the disk stays."""
         self.node = None
+        self.met.clear()
         self.budget = None
         self.requesting = None
         self.committee = None
@@ -393,7 +435,10 @@ class Machine:
 
     def publish(self, topic: str, data: bytes) -> None:
         self.touch("publish")
-        self.world.published(self.node_id, data)
+        if self.strategy is None:
+            self.world.published(self.node_id, data)
+        else:
+            self.strategy.publish(self, data)
 
     def update_members(self, members: object) -> None:
         """Everybody may use the simulated network."""

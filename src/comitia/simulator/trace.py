@@ -13,6 +13,7 @@ from comitia.roles.messages import (
     Blocks,
     Deliver,
     Follow,
+    Forked,
     Message,
     References,
     Reveal,
@@ -69,6 +70,8 @@ def describe(message: Message, names: dict[NodeId, str]) -> str:
             return f"model of session {session.hex()[:8]}"
         case AskModel(session=session):
             return f"question for the model of {session.hex()[:8]}"
+        case Forked(proof=proof):
+            return f"proof of two blocks {proof.height}"
         case AskArtefact() | Artefact():
             return "codebook"
         case _:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from comitia.core.ids import NodeId, SessionId
 from comitia.learning.global_model import GlobalModel
+from comitia.ledger.application import Application
 from comitia.ledger.session import Phase, Session
 from comitia.roles.messages import Reveal
 from comitia.simulator.founding import Founding
@@ -27,10 +28,11 @@ class Watch:
     revealed : releases that were shown: (session, round, author) -> reveal.
     bound : commitments to references that were on the ledger when the commits of a session closed.
     judged_by : the session that used each of them up.
-    voted : the block that honest members of each session have signed.
+    voted : the block that honest members of each session have signed, in the chain and in the history beside it.
     sealed : digest of the block of each sealed session.
     ended : last phase and block digest of ended sessions.
     chain : digest of every ordered block.
+    twins : blocks that a lying super node signed beside those of its chain, by digest, and the state after each.
     spent : each provider's reservations that count for ever.
     """
 
@@ -42,10 +44,11 @@ class Watch:
     revealed: dict[tuple[bytes, int, NodeId], Reveal] = field(default_factory=dict)
     bound: dict[SessionId, frozenset[bytes]] = field(default_factory=dict)
     judged_by: dict[bytes, SessionId] = field(default_factory=dict)
-    voted: dict[bytes, bytes] = field(default_factory=dict)
+    voted: dict[tuple[bytes, str], bytes] = field(default_factory=dict)
     sealed: dict[SessionId, bytes] = field(default_factory=dict)
     ended: dict[SessionId, Phase] = field(default_factory=dict)
     chain: list[bytes] = field(default_factory=list)
+    twins: dict[bytes, Application] = field(default_factory=dict)
     spent: dict[NodeId, set[bytes]] = field(default_factory=dict)
 
     def is_honest(self, node: NodeId) -> bool:

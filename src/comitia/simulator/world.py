@@ -9,6 +9,7 @@ from typing import Final
 from comitia.core.codec import encode
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
+from comitia.driver.neighbour import COMPARE_MS, COMPARISONS
 from comitia.driver.owner_settings import FACT as SETTINGS_FACT
 from comitia.driver.owner_settings import OwnerSettings
 from comitia.learning.prototype import Prototype
@@ -24,6 +25,7 @@ from comitia.simulator.founding import OWNER
 from comitia.simulator.invariants import (
     ENDED,
     Followed,
+    Met,
     Moved,
     Ordered,
     Sent,
@@ -43,6 +45,9 @@ ASKED_AGAIN_MS: Final = 1_500
 LONGEST_MS: Final = 60_000
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
+
+COMPARING_MS: Final = (COMPARISONS + 1) * COMPARE_MS
+"""How long at most if its ledger is forked: members who have no session together take their time to compare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +126,12 @@ class World(Surroundings):
             return False
         if self._over_since < 0:
             self._over_since = self.now
-        return self.now - self._over_since > SETTLING_MS
+        return self.now - self._over_since > (COMPARING_MS if self._unaware() else SETTLING_MS)
+
+    def _unaware(self) -> list[Machine]:
+        """Honest nodes of a forked ledger that have no proof that it is."""
+        honest = [machine for machine in self.machines if self.watch.is_honest(machine.node_id)]
+        return [machine for machine in honest if self.watch.twins and not machine.keeps_fork]
 
     def _hides_blocks(self) -> bool:
         """Whether power failed when a block was on the super node's disk and nobody had been told yet."""
@@ -152,7 +162,9 @@ class World(Surroundings):
     def _choose_liars(self) -> None:
         if not self.setting.adversaries:
             return
-        name = self.setting.adversaries[self.seed % len(self.setting.adversaries)]
+        # One further on each time that all crash points have had their turn, so that each point meets each liar.
+        turn = self.seed + self.seed // len(self.setting.points)
+        name = self.setting.adversaries[turn % len(self.setting.adversaries)]
         role = adversaries.STRATEGIES[name].role
         able = [machine for machine in self.machines if role in machine.party.roles]
         most = self.may_fail if role is Role.PROVIDER else 1
@@ -276,6 +288,10 @@ class World(Surroundings):
         if len(machine.kept) != self._heads.get(machine.node_id, 1):
             self._heads[machine.node_id] = len(machine.kept)
             self.hold(violations(self.watch, Followed(machine, machine.kept)))
+        if machine.met:
+            self.hold(violations(self.watch, Met(machine)))
+            height = len(self.watch.chain if machine.is_super else machine.kept)
+            machine.met = [signed for signed in machine.met if signed.header.height > height]
         if len(machine.journal) != self._budgets.get(machine.node_id, 0):
             self._budgets[machine.node_id] = len(machine.journal)
             self.hold(violations(self.watch, Moved(machine)))
@@ -349,11 +365,13 @@ class World(Surroundings):
             if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
                 self.hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
-                record = application.session(session_id)
-                if record is None or record.block is None:
+                histories = (application, *self.watch.twins.values())
+                if all((s := each.session(session_id)) is None or s.block is None for each in histories):
                     self.hold([f"i12: {asked.machine.name} has a model of a session that is not sealed"])
         for machine in self.machines:
             self._check_settled(machine)
+        for machine in self._unaware() if not self.faults else ():
+            self.hold([f"liveness: {machine.name} never learned that its ledger is forked, and nothing else was wrong"])
         for node in self._unpunished():
             self.hold([f"evidence: {self._name(node)} has signed two values for one stage and is not excluded"])
         self._check_replay()
@@ -367,10 +385,10 @@ class World(Surroundings):
         """Budget of an aborted session that released nothing is given back, otherwise it stays spent."""
         if machine.budget is None or not self.watch.is_honest(machine.node_id) or machine.node is None:
             return
-        if machine.node.engine.height < self.history.latest.block.header.height:
+        if machine.node.is_forked or machine.node.engine.height < self.history.latest.block.header.height:
             return
         for name, entry in machine.budget.book.entries.items():
-            session = self.watch.session(name)
+            session = machine.node.application.session(SessionId(name))
             if session is not None and session.phase in ENDED and entry.standing is Standing.RESERVED:
                 self.hold([f"i8: {machine.name} still reserves for session {name.hex()[:8]}, which has ended"])
 

@@ -16,6 +16,7 @@ from comitia.app.node.opening import open_daemon
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
 from comitia.driver.directory import LedgerDirectory
+from comitia.driver.histories import forked_error
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
 from comitia.driver.requesting import Requesting, broken, failure
@@ -65,6 +66,8 @@ class Client:
         If the folder is not that of an approved node.
     UnavailableError
         If the super node cannot be reached.
+    ProtocolError
+        Code ``ledger-forked``: its super node has been found to tell two histories.
     """
 
     daemon: Daemon
@@ -108,6 +111,7 @@ class Client:
             self.daemon.add(self._requesting)
             self.daemon.add(self._neighbour)
             self.daemon.on_membership(lambda: self._started.put(None))
+            self.daemon.on_fork(self._refuse)
             self.daemon.run()
         except ComitiaError as error:
             self._started.put(error)
@@ -145,6 +149,8 @@ class Client:
             If the ledger would not take the request.
         UnavailableError
             If no answer came in time.
+        ProtocolError
+            Code ``ledger-forked``.
         """
         self._progress = progress
         request = OpenRequest(task=task, issued_ms=self.daemon.now_ms(), nonce=os.urandom(16))
@@ -224,6 +230,12 @@ class Client:
                 code="no-answer",
                 hint="was it published? `comitia super-node DIR --codebook FILE` publishes one",
             ) from None
+
+    def _refuse(self) -> None:
+        """The ledger is forked: there is nothing to wait for."""
+        fork = self.daemon.histories.fork
+        assert fork is not None
+        self._started.put(forked_error(fork))
 
     def _ask(self, request: OpenRequest) -> None:
         self._requesting.ask(request)
