@@ -133,8 +133,9 @@ class NodeStore:
         self._write("DELETE FROM outbox WHERE session = ?", session)
 
     def keep_artefact(self, digest: bytes, value: bytes) -> None:
-        """Keep public bytes (a model, a codebook) under their digest."""
-        self._put("artefact", digest, value, once=True)
+        """Keep public bytes (a model, a codebook) under their digest, unless they are here and whole."""
+        if self.artefact(digest) is None:
+            self._put("artefact", digest, value)
 
     def artefact(self, digest: bytes) -> bytes | None:
         return self._value("artefact", "digest", digest)
