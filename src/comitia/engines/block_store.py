@@ -248,6 +248,21 @@ class BlockStore:
             return " (byte 0)"
 
 
+def kept_height(path: Path) -> int:
+    """How many blocks a ledger file holds, beside the process that writes it. Nothing is verified.
+
+    Raises
+    ------
+    StorageError
+        `not-readable`.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
+            return int(db.execute("SELECT ifnull(max(height), 0) FROM block").fetchone()[0])
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: {error}", code="not-readable", path=str(path)) from error
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, timeout=2, check_same_thread=False)
 
