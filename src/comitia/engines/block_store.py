@@ -237,7 +237,12 @@ class BlockStore:
                 hint="a node already runs on this folder; `comitia stop` ends it",
                 path=str(self.path),
             )
-        return StorageError(f"{self.path}: {error}", code="storage-failed", path=str(self.path))
+        return StorageError(
+            f"{self.path}: {error}",
+            code="storage-failed",
+            hint="check the permissions of the file and its folder, and the disk",
+            path=str(self.path),
+        )
 
     def _first_fault(self) -> str:
         """What SQLite's own check says of a file that it cannot read; empty if not even that works."""
