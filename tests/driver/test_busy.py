@@ -9,51 +9,20 @@ from typing import Any
 
 import pytest
 from engine_world import EngineWorld
+from single_node import Wire, keys, make
 from world import LIBERAL, START_MS, World, key, node
 
 from comitia.app.node.daemon import INBOX_LIMIT, Daemon
-from comitia.core.codec import digest
-from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.errors import UnavailableError
-from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.desk import BUSY_BACKLOG, Desk
-from comitia.driver.node import RESUBMIT_MS, Node
+from comitia.driver.node import RESUBMIT_MS
 from comitia.driver.requesting import failure
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import OpenRequest, Policy, SetPolicy
 from comitia.roles.effects import Finish
 from comitia.roles.messages import BUSY, Probe, PublicKeys, Received, Submit, Submitted, unpack
 from comitia.storage.node import NodeStore
-
-
-@dataclass(frozen=True)
-class Keys:
-    signing: SigningKey
-    sealing: SealingKey
-    node: NodeId
-
-
-def keys(name: str) -> Keys:
-    return Keys(signing=key(name), sealing=SealingKey.from_bytes(digest(b"sealing" + name.encode())), node=node(name))
-
-
-@dataclass
-class Wire:
-    sent: list[tuple[NodeId, bytes]] = field(default_factory=list)
-
-    def send(self, to: NodeId, payload: bytes) -> None:
-        self.sent.append((to, payload))
-
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Nobody follows."""
-
-
-class Busy(Node):
-    waiting = 0
-
-    @property
-    def backlog(self) -> int:
-        return self.waiting
 
 
 @dataclass
@@ -75,22 +44,6 @@ def world(tmp_path: Path) -> Iterator[EngineWorld]:
     made.settle_in()
     yield made
     made.engine.close()
-
-
-def make(world: EngineWorld, name: str, path: Path) -> tuple[Busy, Wire]:
-    wire = Wire()
-    membership = world.membership(name, (Role.PROVIDER.value,))
-    made = Busy(
-        genesis=world.genesis,
-        membership=membership,
-        keys=keys(name),
-        engine=world.engine,
-        store=NodeStore(path),
-        wire=wire,
-        clock=lambda: world.now_ms,
-        draw=bytes,
-    )
-    return made, wire
 
 
 def answers(world: EngineWorld, wire: Wire, name: str) -> list[Submitted]:

@@ -63,7 +63,7 @@ def test_a_hit_is_recorded_before_it_is_served(world: World) -> None:
     desk = super_node.holding(DESK, sealed.id)
     event = arrived(world)
     desk, effects = step(world, desk, event)
-    hit = super_node.RecordCacheHit(request=event.transaction, data=event.data, source=sealed.id)
+    hit = super_node.RecordCacheHit(arrived=event, source=sealed.id)
     assert effects == [hit]
     assert step(world, desk, event)[1] == [], "a repeated request is not recorded twice"
     desk, effects = step(world, desk, super_node.Recorded(request=event.transaction))
@@ -104,6 +104,26 @@ def test_no_hit_without_the_model_or_where_a_fresh_one_is_wanted(world: World) -
     assert isinstance(step(world, DESK, arrived(world))[1][0], super_node.Order)
     held = super_node.holding(DESK, sealed.id)
     assert isinstance(step(world, held, arrived(world, reuse=False))[1][0], super_node.Order)
+
+
+def test_a_lost_model_is_trained_anew(world: World) -> None:
+    sealed = world.run(world.open())
+    desk, _ = step(world, super_node.holding(DESK, sealed.id), arrived(world))
+    desk, effects = step(world, desk, super_node.Lost(session=sealed.id))
+    assert (desk, effects) == (DESK, [])
+    assert isinstance(step(world, desk, arrived(world))[1][0], super_node.Order)
+
+
+def test_who_was_promised_a_model_that_was_lost_then_is_told_to_ask_again(world: World) -> None:
+    sealed = world.run(world.open())
+    event = arrived(world)
+    world.post("super", RecordReuse(request=event.data, source=sealed.id))
+    desk, _ = step(world, super_node.holding(DESK, sealed.id), super_node.Lost(session=sealed.id))
+    assert isinstance(step(world, desk, event)[1][0], super_node.Order)
+    refused = world.block(event.data).results[0]
+    assert refused.code == "already-there"
+    ended = Finish(session=sealed.id, model=b"", proof=b"", cached=False, code=refused.code, reason=refused.message)
+    assert "ask again" in failure(ended).hint
 
 
 def test_identical_requests_in_flight_coalesce(world: World) -> None:

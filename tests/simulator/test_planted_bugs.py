@@ -19,7 +19,7 @@ from pytest import MonkeyPatch
 from comitia.consensus import committee as seats
 from comitia.consensus import quality
 from comitia.core.errors import ProtocolError
-from comitia.driver import node
+from comitia.driver import node, workbench
 from comitia.driver.provider import Provider
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.wire import release_bytes
@@ -255,6 +255,10 @@ def epsilon_not_compared_with_the_request(patch: MonkeyPatch) -> None:
     patch.setattr(session, "_commit", commit)
 
 
+def receipt_not_compared_with_the_request(patch: MonkeyPatch) -> None:
+    patch.setattr(workbench, "require_terms", lambda receipt, asked: None)
+
+
 def waiting_requests_forgotten(patch: MonkeyPatch) -> None:
     patch.setattr(super_node, "_release_coalesced", lambda state, *_: (state, ()))
 
@@ -335,6 +339,13 @@ PLANTED = (
         plant=epsilon_not_compared_with_the_request,
         found_by="i7",
         adversary="overpay",
+    ),
+    Planted(
+        name="receipt not compared with the request",
+        plant=receipt_not_compared_with_the_request,
+        found_by="i7",
+        adversary="underpay",
+        providers=4,
     ),
     Planted(name="waiting requests forgotten", plant=waiting_requests_forgotten, found_by="liveness"),
     Planted(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from comitia.app.bench.cable import Cable
 from comitia.core.errors import ComitiaError, ConfigurationError, UnavailableError
 from comitia.core.ids import NodeId
 from comitia.transport.certificates import TlsIdentity
@@ -309,6 +310,29 @@ def test_a_member_that_stops_reading_cuts_nobody_else_off(
     assert [news.get(timeout=WAIT_S) for _ in range(2)] == [False, True]
     a.send(SUPER_NODE, b"after it")
     assert inbox.get(timeout=WAIT_S) == b"after it"
+
+
+def test_a_client_whose_link_leads_nowhere_dials_anew(
+    issuer: Issuer, endpoint: Endpoint, closing: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a firewall forgot the connection: it stands at both ends, and what is sent over it is lost."""
+    monkeypatch.setattr("comitia.transport.zenoh.PROBE_S", 0.2)
+    monkeypatch.setattr("comitia.transport.zenoh.PROBE_ANSWER_S", 0.3)
+    start_router(issuer.identity(SUPER_NODE, listens=True), endpoint, closing)
+    cable = Cable(endpoint.port)
+    closing.callback(cable.close)
+    news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    client = ZenohClient(issuer.identity(A), CHAIN, dataclasses.replace(endpoint, port=cable.end))
+    closing.callback(client.close)
+    client.start(inbox.put)
+    client.on_connection(news.put)
+    assert news.get(timeout=WAIT_S)
+
+    cable.silence()
+    assert [news.get(timeout=WAIT_S) for _ in range(2)] == [False, True]
+    client.send(A, b"by the new link")
+    assert inbox.get(timeout=WAIT_S) == b"by the new link"
 
 
 @pytest.mark.e2e

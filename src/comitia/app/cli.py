@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from itertools import pairwise
 from typing import Any, Final
@@ -103,5 +104,6 @@ def _wants_json(words: list[str]) -> bool:
 
 
 def entry() -> None:
-    """The console script."""
+    """The console script. Whoever ends it by a signal gets what Ctrl-C does: what is open is put away first."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

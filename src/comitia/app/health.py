@@ -116,6 +116,7 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
         ("keys", lambda: f"node {node.load_keys().node}"),
         ("membership", lambda: f"chain {node.load_approval(node.load_keys().node).genesis.genesis.chain}"),
         ("certificate", lambda: _certificate(node)),
+        ("folder", lambda: _folder(node)),
         ("disk", lambda: _disk(node)),
         (
             "ledger",
@@ -149,6 +150,11 @@ def _certificate(node: NodeFolder) -> str:
     if left < SOON_DAYS:
         raise InputError(f"it ends in {left} days", code="certificate-ends", hint="join again with the same keys")
     return f"good for {left} days"
+
+
+def _folder(node: NodeFolder) -> str:
+    node.require_writable()
+    return "can be written"
 
 
 def _disk(node: NodeFolder) -> str:

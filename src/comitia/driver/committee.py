@@ -316,7 +316,7 @@ class Committee:
         """A release, read and checked once a session."""
         key = (session.id, reveal.round, reveal.author)
         if key not in self._releases:
-            self._releases[key] = self._bench.read(session.task.learner, codebook, reveal)
+            self._releases[key] = self._bench.read(session, codebook, reveal)
         return self._releases[key]
 
     def _deliver(self, session: Session) -> None:

@@ -179,9 +179,8 @@ class Desk:
                 self._order(effect)
             case super_node.OrderTick(session=session, body=body):
                 node.post(session, body)
-            case super_node.RecordCacheHit(request=request, data=data, source=source):
-                record = node.post(b"", RecordReuse(request=data, source=source))
-                self._recording[record] = request
+            case super_node.RecordCacheHit(arrived=arrived, source=source):
+                self._record_hit(arrived, source)
             case super_node.ServeCached(request=request, requester=requester, source=source):
                 self._serve(request, requester, source)
             case super_node.Answer(to=to, question=Follow() as question):
@@ -189,10 +188,21 @@ class Desk:
             case super_node.Answer(to=to, question=AskArtefact() as question):
                 self._send_artefact(to, question)
 
+    def _record_hit(self, arrived: super_node.Arrived, source: SessionId) -> None:
+        """Put a cache hit on the ledger, unless the model has been damaged since it was kept."""
+        if self._model_of(source) is None:
+            log.warning("the cached model of session %s is lost; it is trained anew", source.hex()[:12])
+            self._step(super_node.Lost(session=source))
+            self._step(arrived)
+            return
+        record = self._node.post(b"", RecordReuse(request=arrived.data, source=source))
+        self._recording[record] = arrived.transaction
+
     def _serve(self, request: TransactionId, requester: NodeId, source: SessionId) -> None:
         node = self._node
         model = self._model_of(source)
         if model is None:
+            self._step(super_node.Lost(session=source))
             return
         if source not in self._proofs:
             self._proofs[source] = node.engine.proof(source).to_bytes()

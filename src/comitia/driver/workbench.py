@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Score
-from comitia.core.errors import ProtocolError
+from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
@@ -17,6 +17,8 @@ from comitia.learning.local_model import LocalModel
 from comitia.learning.registry import learner
 from comitia.learning.signal import gain
 from comitia.learning.wire import parse_release
+from comitia.ledger.session import Session, release_terms
+from comitia.privacy.receipt import require_terms
 from comitia.privacy.released import Released
 from comitia.roles.messages import References, Reveal
 from comitia.text.codebook import Codebook
@@ -30,13 +32,15 @@ class Workbench:
     def learner(self, name: str) -> Learner:
         return learner(name)
 
-    def read(self, name: str, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
-        """A peer's release; None if it is not one of this learner in this codebook."""
+    def read(self, session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
+        """A peer's release; None if it is not one of the session's learner in this codebook, at the terms asked for."""
         try:
-            return parse_release(reveal.release, learner=self.learner(name), codebook=codebook)
-        except ProtocolError as error:
+            release = parse_release(reveal.release, learner=self.learner(session.task.learner), codebook=codebook)
+            require_terms(release.receipt, release_terms(session))
+        except (InputError, ProtocolError) as error:
             log.warning("the release of %s is not usable: %s", reveal.author, error.message)
             return None
+        return release
 
     def read_references(self, codebook: Codebook, opened: References) -> KeptBack | None:
         """Documents that a witness kept back; None if they are none of this codebook."""

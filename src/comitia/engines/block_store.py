@@ -30,6 +30,10 @@ _TABLES: Final = {
 }
 
 
+_FORMAT: Final = 1
+"""SQLite's user_version of the file: of tables, blocks and state. Before files were numbered it was 0."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Body:
     """A block's transactions, as kept beside its header."""
@@ -67,6 +71,7 @@ class BlockStore:
         From any method: a byte has flipped; names file, and offset or height.
     StorageError
         From any method: disk full, not readable, in use by another process. What was there is unchanged.
+        At opening `ledger-version`: another version of Comitia has written the file.
     ConfigurationError
         At opening: the file belongs to another consortium.
     """
@@ -158,7 +163,8 @@ class BlockStore:
         found = dict(self._db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
         if not found:
             self._found(genesis_digest)
-        elif found != _TABLES:
+        self._require_format()
+        if found and found != _TABLES:
             raise self.damaged("its tables are not those of a ledger", offset=0)
         for (fault,) in self._db.execute("PRAGMA integrity_check(1)").fetchall():
             if fault != "ok":
@@ -173,11 +179,25 @@ class BlockStore:
                 hint="use the folder that this node was made in",
             )
 
+    def _require_format(self) -> None:
+        (number,) = self._db.execute("PRAGMA user_version").fetchone()
+        if number not in (0, _FORMAT):
+            raise StorageError(
+                f"{self.path} has format {number}, this version of Comitia reads format {_FORMAT}",
+                code="ledger-version",
+                hint="run the version that wrote it; a provider or requester may also delete it and fetch the ledger "
+                "anew",
+                path=str(self.path),
+                found=number,
+                expected=_FORMAT,
+            )
+
     def _found(self, genesis_digest: bytes) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         for statement in _TABLES.values():
             self._db.execute(statement)
         self._db.execute("INSERT INTO fact VALUES ('genesis', ?)", (genesis_digest,))
+        self._db.execute(f"PRAGMA user_version={_FORMAT}")
         self._db.execute("COMMIT")
 
     def _offset_of(self, fault: str) -> str:
@@ -237,7 +257,12 @@ class BlockStore:
                 hint="a node already runs on this folder; `comitia stop` ends it",
                 path=str(self.path),
             )
-        return StorageError(f"{self.path}: {error}", code="storage-failed", path=str(self.path))
+        return StorageError(
+            f"{self.path}: {error}",
+            code="storage-failed",
+            hint="check the permissions of the file and its folder, and the disk",
+            path=str(self.path),
+        )
 
     def _first_fault(self) -> str:
         """What SQLite's own check says of a file that it cannot read; empty if not even that works."""
@@ -246,6 +271,21 @@ class BlockStore:
             return f"; {fault}{self._offset_of(fault)}"
         except (sqlite3.Error, AttributeError, UnicodeDecodeError):
             return " (byte 0)"
+
+
+def kept_height(path: Path) -> int:
+    """How many blocks a ledger file holds, beside the process that writes it. Nothing is verified.
+
+    Raises
+    ------
+    StorageError
+        `not-readable`.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2)) as db:
+            return int(db.execute("SELECT ifnull(max(height), 0) FROM block").fetchone()[0])
+    except sqlite3.Error as error:
+        raise StorageError(f"{path}: {error}", code="not-readable", path=str(path)) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -36,6 +36,8 @@ from comitia.ledger.transactions import (
 )
 from comitia.ledger.transactions import Phase as Phase
 from comitia.ledger.transactions import block_digest as block_digest
+from comitia.privacy.shares import shared_out
+from comitia.privacy.terms import PrivacyTerms
 
 BEACON_DOMAIN: Final = b"comitia beacon\x00"
 COMMITMENT_DOMAIN: Final = b"comitia commitment\x00"
@@ -244,6 +246,19 @@ def releases_of(session: Session) -> int:
     if not session.task.chain:
         return session.task.rounds
     return -(-session.task.rounds // max(1, len(session.providers)))
+
+
+def release_terms(session: Session) -> PrivacyTerms:
+    """What each release of the session has to promise: its share of the guarantee that the request asks for.
+
+    Raises
+    ------
+    InputError
+        `bad-epsilon`: too little was asked for to be shared out.
+    """
+    task = session.task
+    asked = PrivacyTerms(epsilon_micro=task.epsilon_micro, delta_pico=task.delta_pico, unit=task.unit)
+    return shared_out(asked, releases_of(session))
 
 
 def expected_block(session: Session, model_digest: bytes, model_size: int) -> PoqBlock:

@@ -12,7 +12,7 @@ from comitia.core import codec
 from comitia.core.errors import InputError, ProtocolError
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
-from comitia.privacy.terms import MICRO, NEIGHBOURS, PICO, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import MICRO, NEIGHBOURS, PICO, PrivacyTerms, Slots, Unit, in_units
 
 MAX_GRID_BITS = 30
 SMOOTHING = 16
@@ -132,6 +132,31 @@ def check_receipt(receipt: Receipt) -> None:
                 sigma_squared=receipt.sigma_squared,
                 needed=least,
             )
+
+
+def require_terms(receipt: Receipt, asked: PrivacyTerms) -> None:
+    """Check that a release promises what was asked for: this epsilon and delta, and users where users were asked for.
+
+    Who promises users' privacy where records' was asked for gives more, and counts as many records of each as it says.
+
+    Raises
+    ------
+    ProtocolError
+        `other-terms`: it promises something else.
+    """
+    same = (receipt.epsilon_micro, receipt.delta_pico) == (asked.epsilon_micro, asked.delta_pico)
+    if not same or (asked.unit == Unit.USER and receipt.unit != Unit.USER):
+        raise ProtocolError(
+            f"the receipt says {_in_words(receipt.terms)}, asked for was {_in_words(asked)}",
+            code="other-terms",
+            epsilon_micro=receipt.epsilon_micro,
+            delta_pico=receipt.delta_pico,
+            unit=receipt.unit.value,
+        )
+
+
+def _in_words(terms: PrivacyTerms) -> str:
+    return f"epsilon {in_units(terms.epsilon_micro)} and delta {in_units(terms.delta_pico, PICO)} per {terms.unit}"
 
 
 def _check_ranges(receipt: Receipt) -> None:

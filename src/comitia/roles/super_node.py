@@ -86,7 +86,14 @@ class Ticked:
     """Some time has passed."""
 
 
-DeskEvent = Arrived | Asked | Recorded | Ended | Ticked
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The model of a sealed session, which this node was to serve, cannot be read any more."""
+
+    session: SessionId
+
+
+DeskEvent = Arrived | Asked | Recorded | Ended | Ticked | Lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +115,9 @@ class OrderTick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCacheHit:
-    """Post a record of reuse: `data` is the request that is answered from session `source`."""
+    """Post a record of reuse: this request is answered from session `source`. If its model is lost, judge anew."""
 
-    request: TransactionId
-    data: bytes
+    arrived: Arrived
     source: SessionId
 
 
@@ -169,6 +175,8 @@ def step(
             return replace(state, hits=rest), (served,)
         case Ended(session=session):
             return _release_coalesced(state, session, ledger, now_ms)
+        case Lost(session=session):
+            return _without(state, session), ()
         case Ticked():
             return _tick(state, ledger, now_ms)
     return state, ()
@@ -204,8 +212,7 @@ def _request(
     source = ledger.cache_lookup(key, arrived.author, task.purpose, now_ms)
     if source is not None and source in state.held:
         hits = {**state.hits, arrived.transaction: (arrived.author, source)}
-        hit = RecordCacheHit(request=arrived.transaction, data=arrived.data, source=source)
-        return replace(state, hits=hits), (hit,)
+        return replace(state, hits=hits), (RecordCacheHit(arrived=arrived, source=source),)
     for session in ledger.open_sessions():
         if session.task.reuse and session.task.cache_key(session.epoch) == key:
             return _wait_for(state, session.id, arrived), ()
@@ -258,3 +265,9 @@ def _was_ticked(state: DeskState, session: Session, now_ms: int) -> bool:
 def holding(state: DeskState, session: SessionId) -> DeskState:
     """The state of a desk that also has the model of `session`."""
     return replace(state, held=state.held | {session})
+
+
+def _without(state: DeskState, session: SessionId) -> DeskState:
+    """Serve the model of a session no more: whoever asks for it gets a session of their own."""
+    hits = {request: hit for request, hit in state.hits.items() if hit[1] != session}
+    return replace(state, held=state.held - {session}, hits=hits)

@@ -50,6 +50,7 @@ from comitia.roles.messages import (
     Submit,
     Vote,
 )
+from comitia.simulator.learning import QuietPrototype, SynthesisedPrototype
 from comitia.simulator.machine import Honest, Letters, Machine, Strategy
 from comitia.simulator.replica import Step
 
@@ -119,15 +120,25 @@ class TwoFaced(Strategy):
         return [(to, session, message)]
 
 
-class Synthesise(Strategy):
-    """Has no documents: makes its releases up from what is public of the categories."""
-
-    has_documents = False
+class OtherReleases(Strategy):
+    """Follows the protocol with releases that are not what they should be."""
 
     def post(self, machine: Machine, session: bytes, body: Transaction, honest: Honest) -> TransactionId:
         if isinstance(body, CommitModel):
             self.acted(machine)
         return honest(session, body)
+
+
+class Synthesise(OtherReleases):
+    """Has no documents: makes its releases up from what is public of the categories."""
+
+    sums = SynthesisedPrototype
+
+
+class Underpay(OtherReleases):
+    """Makes its releases with more noise than was asked for, which costs it less than it declares."""
+
+    sums = QuietPrototype
 
 
 class Equivocate(Strategy):
@@ -651,6 +662,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
     "wrong-vote": WrongVote,
     "lazy-leader": LazyLeader,
     "overpay": Overpay,
+    "underpay": Underpay,
     "accuse": Accuse,
     "frame": Frame,
     "double-claim": DoubleClaim,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
+import os
 import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Final
 
 from comitia.core.errors import InputError
@@ -128,10 +130,13 @@ class Halfway:
         )
 
 
-def run(seeds: Iterable[int], setting: Setting, *, sizes: tuple[int, ...] = (), workers: int = 1) -> Iterator[Outcome]:
+def run(
+    seeds: Iterable[int], setting: Setting, *, sizes: tuple[int, ...] = (), workers: int = 1
+) -> Generator[Outcome, None, None]:
     """Run each seed, in order; with `sizes`, the number of providers goes round by them.
 
-    With several workers, processes share the seeds; what comes out, and in which order, is the same.
+    With several workers, processes share the seeds; what comes out, and in which order, is the same. They end when the
+    generator is closed, and when this process ends, however it ends.
     """
     one = partial(run_one, setting=setting, sizes=sizes)
     if workers == 1:
@@ -166,6 +171,15 @@ def _quietly() -> None:
     gc.set_threshold(*_THRESHOLDS)
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed has told nobody."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def parse_adversaries(text: str) -> tuple[str, ...]:

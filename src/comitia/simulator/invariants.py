@@ -22,7 +22,7 @@ from comitia.ledger.application import Application, Result
 from comitia.ledger.block import SignedHeader
 from comitia.ledger.fork import ForkProof
 from comitia.ledger.policy import fitting_rule
-from comitia.ledger.session import Phase, Round, Session, commitment, judged
+from comitia.ledger.session import Phase, Round, Session, commitment, judged, release_terms
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
 from comitia.privacy.budget import Span, Standing
 from comitia.roles.messages import Deliver, Forked, References, Reveal, Submit, Vote
@@ -345,7 +345,7 @@ def _gains(watch: Watch, session: Session, line: Score, reveal: Reveal) -> tuple
     if not line.gains:
         return ()
     bench, book = RememberingBench(), watch.founding.codebook
-    release = bench.read(session.task.learner, book, reveal)
+    release = bench.read(session, book, reveal)
     opened = {gain.keeper: watch.founding.references[session.kept_back[gain.keeper]] for gain in line.gains}
     read = {keeper: bench.read_references(book, references) for keeper, references in opened.items()}
     kept_back = {keeper: kept for keeper, kept in read.items() if kept is not None}
@@ -402,6 +402,17 @@ def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
             free = (session.task.reuse or author in earlier) and commit.epsilon_micro == 0
             if commit.epsilon_micro != session.task.epsilon_micro and not free:
                 yield f"{author} declares epsilon {commit.epsilon_micro}, asked was {session.task.epsilon_micro}"
+
+
+def i7_accepted_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
+    """Bytes released imply an earlier durable debit at least as large: what counts says so."""
+    bench, book = RememberingBench(), watch.founding.codebook
+    for _, session in fact.sessions():
+        for author in session.judgement.accepted if session.judgement is not None else ():
+            reveal = watch.revealed.get((session.id, session.round, author))
+            release = None if reveal is None else bench.read(session, book, reveal)
+            if release is not None and release.receipt.terms != release_terms(session):
+                yield f"a release of {author} counts whose receipt says epsilon {release.receipt.epsilon_micro}"
 
 
 def i8_spent_never_falls(watch: Watch, fact: Moved) -> Iterator[str]:
@@ -514,8 +525,8 @@ CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     Ordered: (
         i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i4_references_were_bound,
         i5_block_from_its_inputs,
-        i5_honest_figures_agree, i6_one_end, i7_declared_as_asked, i9_reuse_by_current_policy, i10_no_false_accusation,
-        i11_signature_in_its_place, i12_acknowledged_survives, stages_end_in_time,
+        i5_honest_figures_agree, i6_one_end, i7_declared_as_asked, i7_accepted_as_asked, i9_reuse_by_current_policy,
+        i10_no_false_accusation, i11_signature_in_its_place, i12_acknowledged_survives, stages_end_in_time,
     ),
     Followed: (i1_no_fork, i1_one_result_in_all_histories),
     Met: (a_fork_is_found,),

@@ -7,7 +7,7 @@ machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Final, TypeVar
 
@@ -26,6 +26,7 @@ from comitia.learning.posterior import POSTERIOR_BITS, Posterior, posterior
 from comitia.learning.prototype import Prototype
 from comitia.learning.registry import learner
 from comitia.learning.softmax import Softmax
+from comitia.ledger.session import Session, release_terms
 from comitia.privacy.noise import Noise, SeededNoise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
@@ -119,6 +120,23 @@ class SynthesisedPrototype(ReadyPrototype):
         return super().train(codebook, public[claimed], claimed, terms, noise)
 
 
+class QuietPrototype(ReadyPrototype):
+    """Spends half of what was asked for, with a receipt that says so."""
+
+    def train(
+        self,
+        codebook: Codebook,
+        vectors: NDArray[np.int32],
+        labels: NDArray[np.int64],
+        terms: PrivacyTerms,
+        noise: Noise,
+        given: GlobalModel | None = None,
+    ) -> Released[LocalModel]:
+        """The next release in stock, at half the epsilon."""
+        halved = replace(terms, epsilon_micro=terms.epsilon_micro // 2)
+        return super().train(codebook, vectors, labels, halved, noise)
+
+
 class ReadySoftmax(Softmax):
     """The learner with rounds. A provider sends the gradient at a model that knows nothing, whatever it was given."""
 
@@ -180,24 +198,24 @@ class RememberingBench(Workbench):
     Parameters
     ----------
     node : a provider, whose learners have its releases in stock; None for who trains nothing.
-    documents : whether its class sums are those of its documents, or made up.
+    sums : how it makes its class sums.
     """
 
     read_before: ClassVar[dict[Hashable, Released[LocalModel] | None]] = {}
     scored_before: ClassVar[dict[Hashable, Score]] = {}
     combined_before: ClassVar[dict[Hashable, GlobalModel]] = {}
 
-    def __init__(self, node: NodeId | None = None, *, documents: bool = True) -> None:
-        sums = ReadyPrototype if documents else SynthesisedPrototype
+    def __init__(self, node: NodeId | None = None, *, sums: type[ReadyPrototype] = ReadyPrototype) -> None:
         own = () if node is None else (sums(node), ReadySoftmax(node))
         self._own: dict[str, Learner] = {each.name: each for each in own}
 
     def learner(self, name: str) -> Learner:
         return self._own.get(name) or super().learner(name)
 
-    def read(self, name: str, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
+    def read(self, session: Session, codebook: Codebook, reveal: Reveal) -> Released[LocalModel] | None:
         read = super().read
-        return _once(self.read_before, (name, reveal.release), lambda: read(name, codebook, reveal))
+        key = (session.task.learner, reveal.release, release_terms(session))
+        return _once(self.read_before, key, lambda: read(session, codebook, reveal))
 
     def score(
         self,

@@ -31,7 +31,7 @@ from comitia.simulator.crash_points import STAGES, Crash, Kill
 from comitia.simulator.disk import SimulatedBlocks, SimulatedBudget, SimulatedStore
 from comitia.simulator.faults import Fault
 from comitia.simulator.founding import Party
-from comitia.simulator.learning import RememberingBench, SimulatedNoise
+from comitia.simulator.learning import ReadyPrototype, RememberingBench, SimulatedNoise
 from comitia.simulator.replica import Orderer, Replica, begin
 from comitia.simulator.surroundings import Letter, Surroundings
 from comitia.text.codebook import Codebook
@@ -56,12 +56,12 @@ class Strategy:
     ----------
     role : whose strategy it is.
     provable : whether signatures prove it to anyone, so that it ends in exclusion.
-    has_documents : whether a provider trains on them; else it makes its class sums up.
+    sums : how a provider makes its class sums.
     """
 
     role: ClassVar[Role] = Role.PROVIDER
     provable: ClassVar[bool] = False
-    has_documents: ClassVar[bool] = True
+    sums: ClassVar[type[ReadyPrototype]] = ReadyPrototype
 
     def __init__(self, name: str, machines: Sequence[Machine]) -> None:
         self.name = name
@@ -345,8 +345,8 @@ class Machine:
             records_per_user=1,
             noise=SimulatedNoise(self.world.random.randbytes(8)),
         )
-        documents = self.strategy is None or self.strategy.has_documents
-        bench = RememberingBench(self.node_id, documents=documents)
+        sums = ReadyPrototype if self.strategy is None else self.strategy.sums
+        bench = RememberingBench(self.node_id, sums=sums)
         self.committee = Committee(node, library, owner, bench)
         node.add(owner)
         node.add(self.committee)

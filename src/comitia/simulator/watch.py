@@ -63,7 +63,7 @@ class Watch:
         model: GlobalModel | None = None
         for number, each in enumerate(session.judged_rounds, start=1):
             shown = [self.revealed.get((session.id, number, author)) for author in each.judgement.accepted]
-            releases = [bench.read(name, book, reveal) for reveal in shown if reveal is not None]
+            releases = [bench.read(session, book, reveal) for reveal in shown if reveal is not None]
             readable = [release for release in releases if release is not None]
             if len(readable) < len(shown):
                 return None

@@ -29,12 +29,15 @@ from comitia.privacy.receipt import Receipt
 _START: Final = hashlib.sha256(b"comitia/budget-journal/1").digest()
 _APPLICATION: Final = 0x436F6D42
 """Marks the file as a Comitia budget (SQLite's application_id)."""
+_FORMAT: Final = 1
+"""SQLite's user_version of the file: of tables and movements. Before files were numbered it was 0."""
 _SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE journal (number INTEGER PRIMARY KEY, movement BLOB NOT NULL, chain BLOB NOT NULL);
 CREATE TABLE head (only INTEGER PRIMARY KEY CHECK (only = 0), number INTEGER NOT NULL, chain BLOB NOT NULL);
 INSERT INTO head VALUES (0, 0, x'{_START.hex()}');
 PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {_FORMAT};
 COMMIT;
 """
 
@@ -179,7 +182,7 @@ def _replay(db: sqlite3.Connection, path: Path) -> tuple[Book, int, bytes]:
     """Read the whole journal; return the book, the last movement's number and its chain hash.
 
     Checks, in this order:
-    1. the file is a sound SQLite database and a Comitia budget;
+    1. the file is a sound SQLite database and a Comitia budget, of a format that this version reads;
     2. movements are numbered without a gap and each is chained to the one before;
     3. each can be read and follows from those before;
     4. the last one is the one that the head names.
@@ -188,6 +191,17 @@ def _replay(db: sqlite3.Connection, path: Path) -> tuple[Book, int, bytes]:
     (soundness,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if marker != _APPLICATION or soundness != "ok":  # 1
         raise _damaged(path, "it is not a sound budget file")
+    (number,) = db.execute("PRAGMA user_version").fetchone()
+    if number not in (0, _FORMAT):  # 1
+        raise StorageError(
+            f"the budget file {path} has format {number}, this version of Comitia reads format {_FORMAT}: nothing can "
+            "be released",
+            code="budget-version",
+            hint="run the version that wrote it, or a later one; a new, empty budget forgets what was spent",
+            path=str(path),
+            found=number,
+            expected=_FORMAT,
+        )
     movements, chain, last = [], _START, 0
     for number, content, kept in db.execute("SELECT number, movement, chain FROM journal ORDER BY number"):
         if number != last + 1 or not isinstance(content, bytes) or _link(chain, content) != kept:  # 2

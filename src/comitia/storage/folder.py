@@ -16,12 +16,13 @@ NODE/                       made by `comitia join` (and by `init` for the super 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from comitia.core.codec import decode, encode
-from comitia.core.errors import ConfigurationError, ProtocolError
+from comitia.core.errors import ConfigurationError, ProtocolError, StorageError
 from comitia.core.ids import NodeId
 from comitia.ledger.genesis import Membership, SignedGenesis
 from comitia.storage.keys import NodeKeys, load_keys
@@ -101,6 +102,23 @@ class NodeFolder:
     def settings(self) -> NodeSettings:
         """Read `node.toml`; errors as `read_toml`."""
         return read_toml(self.settings_file, NodeSettings)
+
+    def require_writable(self) -> None:
+        """Refuse a folder, or a database in it, that this user cannot write, before anything is begun there.
+
+        Raises
+        ------
+        StorageError
+            `not-writable`, naming it.
+        """
+        for path in (self.path, self.ledger, self.store, self.budget):
+            if path.exists() and not os.access(path, os.W_OK):
+                raise StorageError(
+                    f"nothing can be written to {path}",
+                    code="not-writable",
+                    hint="run the node as the user who owns its folder, on a disk that is not read-only",
+                    path=str(path),
+                )
 
     def load_keys(self) -> NodeKeys:
         return load_keys(self.keys)

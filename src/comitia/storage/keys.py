@@ -105,7 +105,9 @@ def read_secret(path: Path) -> bytes:
         raise ConfigurationError(
             f"the key {path} cannot be read: {error.strerror}",
             code="key-missing",
-            hint="is this a node's folder? `comitia join` makes one",
+            hint="is this a node's folder? `comitia join` makes one"
+            if isinstance(error, FileNotFoundError)
+            else "run the node as the user who owns its folder",
             path=str(path),
         ) from error
 

@@ -112,6 +112,7 @@ def read_model(path: Path) -> ModelFile:
         raise DamagedError(
             f"{path} is of format {file.format!r}, this version reads {FORMAT!r}",
             code="model-version",
+            hint="ask for it again: the cache serves it at no cost; or read it with the version that wrote it",
             path=str(path),
         )
     return file

@@ -33,6 +33,15 @@ _TABLES: Final = {
 }
 """Columns of each table, the key first; the checksum comes after them."""
 
+_LAYOUT: Final = {
+    table: f"CREATE TABLE {table} ({columns}, checksum BLOB NOT NULL) WITHOUT ROWID"
+    for table, columns in _TABLES.items()
+}
+"""As SQLite tells it."""
+
+_FORMAT: Final = 2
+"""SQLite's user_version of the file; 1 had no checksums. Both came before files were numbered, which reads as 0."""
+
 _MADE_AGAIN: Final = frozenset({"artefact", "release"})
 
 FULL_BELOW_BYTES: Final = 1 << 20
@@ -54,7 +63,8 @@ class NodeStore:
     DamagedError
         Code ``store-damaged``, at opening and from any method that reads: names the table and the row.
     StorageError
-        From any method: disk full, damaged file, no permission. The state is then as before the call.
+        At opening `store-version`: another version of Comitia has written the file. From any method: disk full, damaged
+        file, no permission. The state is then as before the call.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,9 +87,32 @@ class NodeStore:
             (fault,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
             if fault != "ok":
                 raise self._unusable(f"{self.path} is damaged: {fault}")
-            for table, columns in _TABLES.items():
-                made = f"CREATE TABLE IF NOT EXISTS {table} ({columns}, checksum BLOB NOT NULL) WITHOUT ROWID"
-                self._db.execute(made)
+            if not self._layout():
+                self._db.execute("BEGIN IMMEDIATE")
+                for statement in _LAYOUT.values() if not self._layout() else ():  # or another process was faster
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version={_FORMAT}")
+                self._db.execute("COMMIT")
+            self._require_format()
+
+    def _layout(self) -> dict[str, str]:
+        return dict(self._db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
+
+    def _require_format(self) -> None:
+        """Refuse what another version of Comitia has written, and tables that none has."""
+        as_now = self._layout() == _LAYOUT
+        number = self._db.execute("PRAGMA user_version").fetchone()[0] or (_FORMAT if as_now else 1)
+        if number != _FORMAT:
+            raise StorageError(
+                f"{self.path} has format {number}, this version of Comitia reads format {_FORMAT}",
+                code="store-version",
+                hint="run the version that wrote it, or let the node join anew in another folder",
+                path=str(self.path),
+                found=number,
+                expected=_FORMAT,
+            )
+        if not as_now:
+            raise self._unusable(f"{self.path} is damaged: its tables are not those of a node's store")
 
     def close(self) -> None:
         self._db.close()
@@ -133,8 +166,9 @@ class NodeStore:
         self._write("DELETE FROM outbox WHERE session = ?", session)
 
     def keep_artefact(self, digest: bytes, value: bytes) -> None:
-        """Keep public bytes (a model, a codebook) under their digest."""
-        self._put("artefact", digest, value, once=True)
+        """Keep public bytes (a model, a codebook) under their digest, unless they are here and whole."""
+        if self.artefact(digest) is None:
+            self._put("artefact", digest, value)
 
     def artefact(self, digest: bytes) -> bytes | None:
         return self._value("artefact", "digest", digest)

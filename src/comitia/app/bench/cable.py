@@ -1,4 +1,4 @@
-"""A TCP connection that can be cut: what stands between a node and its super node, on this machine."""
+"""A TCP connection that can be cut or silenced: what stands between a node and its super node, on this machine."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Cable:
         self._cut = False
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._silent: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.end = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True, name="cable").start()
@@ -38,6 +39,11 @@ class Cable:
             ended, self._open = self._open, set()
         for end in ended:
             _end(end)
+
+    def silence(self) -> None:
+        """Swallow from now on what comes over the connections that there are; new ones are as any."""
+        with self._lock:
+            self._silent |= self._open
 
     def mend(self) -> None:
         with self._lock:
@@ -71,9 +77,11 @@ class Cable:
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(CHUNK):
-                target.sendall(data)
+                if source not in self._silent:
+                    target.sendall(data)
         with self._lock:
             self._open -= {source, target}
+            self._silent -= {source, target}
         _end(source)
         _end(target)
 

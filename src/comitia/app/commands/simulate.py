@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -76,7 +77,8 @@ def simulate(
         asked = f"{seeds} {providers} {witnesses} {super_nodes} {requests} {faults} {adversary}"
         tally = _begin(resume, asked)
         rest = campaign.parse_seeds(seeds)[tally.runs :]
-        _search(tally, campaign.run(rest, setting, sizes=sizes, workers=workers), len(rest), seconds, resume, asked)
+        with closing(campaign.run(rest, setting, sizes=sizes, workers=workers)) as outcomes:
+            _search(tally, outcomes, len(rest), seconds, resume, asked)
         silent = tally.never_fired(setting)
         emit(_figures(tally, silent), output, lambda: _render(tally, silent))
         if tally.violations or silent:
@@ -117,23 +119,24 @@ def _search(
     from rich.progress import Progress
 
     began = kept = time.monotonic()
-    before = tally.seconds
+    before, halfway = tally.seconds, Halfway.of(tally, asked)
     with Progress(console=console(stderr=True), transient=True) as progress:
         shown = progress.add_task("simulating", total=total)
         try:
             for outcome in outcomes:
                 tally.add(outcome)
                 tally.seconds = before + time.monotonic() - began
+                halfway = Halfway.of(tally, asked)  # what Ctrl-C leaves: a run whole or not at all
                 progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
                 now = time.monotonic()
                 if resume is not None and now - kept > KEEP_SECONDS:
-                    write_record(resume, Halfway.of(tally, asked))
+                    write_record(resume, halfway)
                     kept = now
                 if seconds is not None and now - began > seconds:
                     break
         finally:
             if resume is not None:
-                write_record(resume, Halfway.of(tally, asked))
+                write_record(resume, halfway)
 
 
 def _figures(tally: Tally, silent: tuple[str, ...]) -> dict[str, object]:

@@ -35,7 +35,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
     UnavailableError
         If the super node's port is taken, or it cannot be reached.
     StorageError, DamagedError
-        If the ledger or the store is damaged.
+        If the ledger or the store is damaged, or cannot be written.
     """
     settings = folder.settings()
     keys = folder.load_keys()
@@ -45,6 +45,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
         raise ConfigurationError(
             f"a node already runs in {folder.path}", code="already-running", hint="`comitia stop` ends it"
         )
+    folder.require_writable()
     leads = Role.SUPER_NODE.value in settings.roles
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing if leads else None)
     identity = TlsIdentity(

@@ -1,0 +1,102 @@
+"""What another version of Comitia has written is refused, with both versions and what to do, and stays as it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from engine_world import EngineWorld
+
+from comitia.app.bench import made_up
+from comitia.core.codec import decode_plain, encode
+from comitia.core.errors import ComitiaError
+from comitia.storage.budget import BudgetFile
+from comitia.storage.model_file import ModelFile, read_model, write_model
+from comitia.storage.node import NodeStore
+from comitia.text.codebook import VERSION, Codebook
+
+
+def make_ledger(path: Path) -> None:
+    EngineWorld(path).engine.close()
+
+
+OPEN: dict[str, tuple[Callable[[Path], object], Callable[[Path], object], int]] = {
+    "store": (lambda path: NodeStore(path).close(), lambda path: NodeStore(path).close(), 2),
+    "ledger": (make_ledger, make_ledger, 1),
+    "budget": (lambda path: BudgetFile.create(path).close(), lambda path: BudgetFile(path).close(), 1),
+}
+"""For each database: how it is made, how it is opened, its format."""
+
+
+def numbered(path: Path, number: int) -> None:
+    db = sqlite3.connect(path)
+    db.execute(f"PRAGMA user_version={number}")
+    db.close()
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_database_of_a_later_version_is_refused(tmp_path: Path, name: str) -> None:
+    make, open_again, current = OPEN[name]
+    path = tmp_path / f"{name}.db"
+    make(path)
+    numbered(path, current + 1)
+    before = path.read_bytes()
+    with pytest.raises(ComitiaError) as caught:
+        open_again(path)
+    error = caught.value
+    assert (error.code, error.exit_status) == (f"{name}-version", 9)
+    assert f"has format {current + 1}, this version of Comitia reads format {current}" in error.message
+    assert "run the version that wrote it" in error.hint
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_database_from_before_formats_were_numbered_is_read_if_it_is_laid_out_as_now(
+    tmp_path: Path, name: str
+) -> None:
+    make, open_again, _ = OPEN[name]
+    path = tmp_path / f"{name}.db"
+    make(path)
+    numbered(path, 0)
+    open_again(path)
+
+
+def test_a_store_from_before_rows_had_checksums_is_refused_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE memory (session BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+    db.close()
+    with pytest.raises(ComitiaError, match="has format 1, this version of Comitia reads format 2") as caught:
+        NodeStore(path)
+    assert caught.value.code == "store-version"
+
+
+def test_a_store_whose_tables_are_others_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "node.db"
+    NodeStore(path).close()
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE question")
+    db.close()
+    with pytest.raises(ComitiaError, match="tables are not those of a node's store") as caught:
+        NodeStore(path)
+    assert caught.value.code == "store-damaged"
+
+
+def test_a_model_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.comitia"
+    write_model(path, model=b"m", proof=b"p", codebook=b"c")
+    path.write_bytes(encode(ModelFile(format="comitia model 0", model=b"m", proof=b"p", codebook=b"c")))
+    with pytest.raises(ComitiaError, match="'comitia model 0', this version reads 'comitia model 1'") as caught:
+        read_model(path)
+    assert caught.value.code == "model-version"
+    assert "ask for it again" in caught.value.hint
+
+
+def test_a_codebook_of_another_version_is_refused() -> None:
+    outer = decode_plain(made_up.codebook().to_bytes(), limit=1 << 24)
+    with pytest.raises(ComitiaError, match=f"format version {VERSION - 1}, this program reads {VERSION}") as caught:
+        Codebook.from_bytes(encode({**outer, "version": VERSION - 1}))
+    assert caught.value.code == "codebook-version"
+    assert "version of Comitia" in caught.value.hint
