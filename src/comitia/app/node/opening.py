@@ -61,7 +61,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
             genesis.chain,
             endpoint,
             super_nodes=[entry.node for entry in genesis.super_nodes],
-            members=[member.node for member in engine.application.members()],
+            members=[each.node for each in engine.application.active_members()],
         )
     else:
         transport = ZenohClient(identity, genesis.chain, endpoint, patient=patient)
