@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from world import World, key, node
 
 from comitia.core.ids import SessionId
