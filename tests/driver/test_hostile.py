@@ -13,16 +13,19 @@ import pytest
 from engine_world import EngineWorld
 from world import CODEBOOK, LIBERAL, MODEL_SIZE, key, node
 
+from comitia.app.node.daemon import INBOX_BYTES, Daemon
 from comitia.core import crypto
 from comitia.core.codec import digest, encode
 from comitia.core.crypto import SealingKey
 from comitia.core.envelope import VERSION, Envelope, Header
-from comitia.core.errors import DamagedError, InputError, ProtocolError
+from comitia.core.errors import DamagedError, InputError, ProtocolError, UnavailableError
 from comitia.core.ids import NodeId, key_id
 from comitia.driver.desk import BYTES_AT_ONCE, Desk
 from comitia.driver.library import Library
 from comitia.driver.node import COMPLAINTS, Node
 from comitia.driver.requesting import Requesting
+from comitia.engines import embedded
+from comitia.ledger import authentication
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import (
     OpenRequest,
@@ -245,6 +248,42 @@ def test_long_messages_are_not_kept_for_their_signatures() -> None:
     crypto.verify(key("a").public, bytes(crypto.LONGEST_REMEMBERED + 1), bytes(64))
     assert crypto._verify_once.cache_info().currsize == before
     assert not crypto.verify(key("a").public, b"short", bytes(1 << 20))
+
+
+def test_what_waits_is_bounded_in_bytes(world: EngineWorld, tmp_path: Path) -> None:
+    """Four thousand packets may wait, and each may have 32 MB."""
+    daemon = Daemon(
+        genesis=world.genesis,
+        membership=world.membership("super", (Role.SUPER_NODE.value,)),
+        keys=keys("super"),
+        engine=world.engine,
+        store=NodeStore(tmp_path / "super.db"),
+        transport=Wire(),  # type: ignore[arg-type]
+    )
+    large = bytes(INBOX_BYTES // 4)
+    for _ in range(9):
+        daemon._packet_came(large)
+    assert daemon.backlog == 4
+    daemon._turn()
+    daemon._packet_came(large)
+    daemon._packet_came(large)
+    assert daemon.backlog == 4
+    daemon.store.close()
+
+
+def test_transactions_read_and_waiting_are_bounded_in_bytes(
+    world: EngineWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them need be signed by anybody to be read."""
+    monkeypatch.setattr(authentication, "KEPT_BYTES", 100_000)
+    monkeypatch.setattr(embedded, "QUEUE_BYTES", 100_000)
+    for number in range(3):
+        world.engine.submit(_large_policy(world, number), world.now_ms)
+    assert world.application._authentication._read_bytes <= 100_000
+    with pytest.raises(UnavailableError, match="transactions wait already"):
+        world.engine.submit(_large_policy(world, 3), world.now_ms)
+    assert world.engine.produce(world.now_ms) is not None
+    world.engine.submit(_large_policy(world, 4), world.now_ms)
 
 
 def test_thousands_of_bad_packets_do_not_fill_the_log(super_node: Place, caplog: pytest.LogCaptureFixture) -> None:
