@@ -38,6 +38,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
         If the ledger or the store is damaged.
     """
     settings = folder.settings()
+    folder.keep_private()
     keys = folder.load_keys()
     approval = folder.load_approval(keys.node)
     genesis = approval.genesis.genesis
