@@ -28,8 +28,10 @@ from comitia.engines import embedded
 from comitia.ledger import authentication
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import (
+    Consent,
     OpenRequest,
     Policy,
+    PostScores,
     RegisterCodebook,
     SetPolicy,
     sign_transaction,
@@ -374,6 +376,43 @@ def test_another_sessions_model_is_no_answer_though_its_proof_holds(world: Engin
     proof = world.engine.proof(own.id).to_bytes()
     asker.hear("b", Deliver(session=own.id, request=transaction, model=model, proof=proof))
     assert [finish.cached for finish in ended] == [True]
+
+
+# --- two statements ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_second_statement_is_reported_by_whoever_sees_it(
+    world: EngineWorld, super_node: Place, together: bool
+) -> None:
+    """The evidence lay before the super node, and nobody put it on the ledger."""
+    desk = super_node.node.ordering
+    assert isinstance(desk, Desk)
+    session = world.session(world.open())
+    first, again, second = (world.signed("b", Consent(answer=answer), session) for answer in (True, True, False))
+    super_node.hear("b", Submit(transaction=first))
+    if not together:
+        super_node.node.take(desk.make_block)
+        super_node.hear("b", Submit(transaction=again))
+        assert world.engine.waiting == 0, "the same once more is no second statement"
+    super_node.hear("b", Submit(transaction=second))
+    while world.engine.waiting:
+        super_node.node.take(desk.make_block)
+    member = world.application.member(node("b"))
+    assert member is not None and member.suspended
+    others = [world.application.member(node(name)) for name in ("a", "c")]
+    assert not any(other is None or other.suspended for other in others)
+
+
+def test_a_second_statement_that_comes_late_is_reported(world: EngineWorld, super_node: Place) -> None:
+    desk = super_node.node.ordering
+    assert isinstance(desk, Desk)
+    sealed = world.run(world.open())
+    scores = tuple(replace(score, signal_micro=1) for score in sealed.scores[node("b")])
+    super_node.hear("b", Submit(transaction=world.signed("b", PostScores(scores=scores), sealed)))
+    super_node.node.take(desk.make_block)
+    member = world.application.member(node("b"))
+    assert member is not None and member.suspended
 
 
 # --- artefacts --------------------------------------------------------------------------------------------------

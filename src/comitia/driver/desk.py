@@ -8,6 +8,7 @@ from typing import Final
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ComitiaError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.accusing import AUTHENTIC, second_statement
 from comitia.driver.node import Node
 from comitia.driver.ports import Admission
 from comitia.driver.revocations import keep_pending, pending
@@ -65,6 +66,7 @@ class Desk:
         self._proofs: dict[SessionId, bytes] = {}
         self._admitted_epoch = node.application.epoch
         self._revoking: set[NodeId] = set()
+        self._accused: set[NodeId] = set()
         node.on_membership(self._revoke)
         for session in node.application.sessions():
             if session.phase is Phase.SEALED:
@@ -90,6 +92,8 @@ class Desk:
             self._node.wake_at(_ADMISSION, self._node.now_ms() + ADMIT_AFTER_MS)
         if any(result.type == type_name(RevokeMember) for result in applied.results):
             self._revoke()
+        for data, result in zip(block.transactions, applied.results, strict=True):
+            self._look_for_evidence(data, result.code)
         for session_id in applied.changed_sessions:
             session = self._node.application.session(session_id)
             if session is not None and session.phase in (Phase.SEALED, Phase.ABORTED):
@@ -119,9 +123,18 @@ class Desk:
             self._node.engine.submit(order.data, self._node.now_ms())
         except ComitiaError as error:
             self._refuse(order.transaction, error, order.reply_to)
+            self._look_for_evidence(order.data, error.code)
 
     def _refuse(self, transaction: TransactionId, error: ComitiaError, sender: NodeId) -> None:
         self._node.send(sender, b"", Submitted(transaction=transaction, code=error.code, message=error.message))
+
+    def _look_for_evidence(self, data: bytes, code: str) -> None:
+        """Report a member whose refused transaction says another thing than it has said before, once."""
+        evidence = second_statement(self._node.engine, data) if code in AUTHENTIC else None
+        if evidence is not None and evidence.accused not in self._accused:
+            self._accused.add(evidence.accused)
+            log.warning("%s signed two statements where one is allowed", evidence.accused)
+            self._node.post(b"", evidence)
 
     def _turn_away(self, data: bytes, sender: NodeId) -> None:
         """Answer "busy" without a look at the transaction: cheaper than taking it in, so the backlog shrinks."""
