@@ -184,7 +184,11 @@ class World:
         opened = commitment(session, node(name), bytes(32), release.encode())
         paid = any(node(name) in each.commits for each in current.earlier)
         return CommitModel(
-            commitment=opened, rows=rows, epsilon_micro=0 if paid else 10**6, size=1, round=current.round
+            commitment=opened,
+            rows=rows,
+            epsilon_micro=0 if paid else 10**6,
+            size=len(release),
+            round=current.round,
         )
 
     def sheet(self, session: SessionId, judge: str, signal_micro: int = 9_000_000) -> PostScores:

@@ -11,7 +11,7 @@ import pytest
 import zenoh
 
 from comitia.core.ids import NodeId
-from comitia.transport.access import access_control, inbox_key, topic_key
+from comitia.transport.access import access_control, inbox_key, ready_key, topic_key
 from comitia.transport.certificates import TlsIdentity
 from comitia.transport.endpoint import Endpoint
 from comitia.transport.zenoh import ZenohClient, ZenohRouter, client_config
@@ -35,6 +35,11 @@ class Intruder:
         self.session.declare_subscriber(
             key, lambda sample: self.heard.put((str(sample.key_expr), sample.payload.to_bytes()))
         )
+
+    def all_heard(self) -> list[bytes]:
+        """All that has come before an answer of the router's to a question that anyone may ask."""
+        assert any(reply.ok is not None for reply in self.session.get(ready_key(CHAIN), timeout=WAIT_S))
+        return [payload for _, payload in _drain(self.heard)]
 
     def put(self, key: str, payload: bytes) -> None:
         self.session.put(key, payload, congestion_control=zenoh.CongestionControl.BLOCK, express=True)
@@ -85,15 +90,10 @@ def line(issuer: Issuer, endpoint: Endpoint) -> Iterator[Line]:
 def test_nobody_hears_anothers_inbox(line: Line, node: NodeId, key: str) -> None:
     intruder = line.intruder(node)
     intruder.spy(key)
-    intruder.spy(topic_key(CHAIN, "blocks"))
     line.settle(intruder)
     line.router.send(A, b"for a alone")
     assert line.received.get(timeout=WAIT_S) == b"for a alone"
-    line.router.publish("blocks", b"end")
-    heard = [intruder.heard.get(timeout=WAIT_S)]
-    while heard[-1][1] != b"end":
-        heard.append(intruder.heard.get(timeout=WAIT_S))
-    assert b"for a alone" not in [payload for _, payload in heard]
+    assert b"for a alone" not in intruder.all_heard()
 
 
 def test_a_member_hears_its_own_inbox_and_topics(line: Line) -> None:
@@ -165,3 +165,14 @@ def _drain(items: queue.SimpleQueue[Any]) -> list[Any]:
 def _wait(news: queue.SimpleQueue[bool], connected: bool) -> None:
     while news.get(timeout=WAIT_S) is not connected:
         pass
+
+
+def test_who_is_no_member_hears_no_blocks(line: Line) -> None:
+    """Whoever was excluded holds its certificate for years."""
+    guest, member = line.intruder(GUEST), line.intruder(B)
+    for who in (guest, member):
+        who.spy(topic_key(CHAIN, "blocks"))
+        line.settle(who)
+    line.router.publish("blocks", b"block")
+    assert member.all_heard() == [b"block"]
+    assert guest.all_heard() == []

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from comitia.app.audit import Chronicle
-from comitia.core.crypto import SigningKey, can_be_sealed_for
+from comitia.core.crypto import SigningKey, can_be_sealed_for, verify
 from comitia.core.errors import ConfigurationError, InputError
-from comitia.core.ids import NodeId, node_id
+from comitia.core.ids import NodeId
 from comitia.driver.revocations import keep_pending, pending
 from comitia.ledger.genesis import (
     MAX_NAME_LENGTH,
@@ -32,14 +34,18 @@ from comitia.storage.folder import (
     JoinRequest,
     NodeFolder,
     NodeSettings,
+    keep_private,
     read_record,
     write_record,
 )
-from comitia.storage.keys import create_keys, read_signing_key, write_secret
+from comitia.storage.keys import create_keys, read_secret, read_signing_key, write_secret
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import write_toml
 from comitia.transport import certificates
 from comitia.transport.endpoint import Endpoint
+
+ORDINARY: Final = frozenset({Role.PROVIDER.value, Role.REQUESTER.value})
+"""Roles that give a node no say over others' work."""
 
 
 def found(
@@ -84,6 +90,7 @@ def found(
         _check_name(text)
     Endpoint.parse(endpoint)
     folder.admin_key.parent.mkdir(parents=True, exist_ok=True)
+    keep_private(folder.admin_key.parent)
     admin = SigningKey.generate()
     authority = certificates.create_authority(name, now=_now())
     write_secret(folder.admin_key, admin.to_bytes().hex().encode())
@@ -112,7 +119,7 @@ def found(
     )
     signed = SignedGenesis(genesis=genesis, signatures=(sign_as_admin(admin, genesis.digest),))
     write_toml(folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file.")
-    approve(folder, folder.super_node.join_request, output=folder.super_node.approval)
+    approve(folder, folder.super_node.join_request, output=folder.super_node.approval, trusted=roles)
     return folder
 
 
@@ -127,6 +134,7 @@ def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: 
     for text in (name, organisation):
         _check_name(text)
     folder.path.mkdir(parents=True, exist_ok=True)
+    folder.keep_private()
     keys = create_keys(folder.keys)
     settings = NodeSettings(name=name, organisation=organisation, roles=roles)
     write_toml(folder.settings_file, settings, comment="This node. Its keys are in keys/ and stay there.")
@@ -138,27 +146,43 @@ def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: 
         sealing_key=keys.sealing.public,
         tls_request=certificates.signing_request(keys.node, keys.tls),
     )
+    request = replace(request, proof=keys.signing.sign(request.digest))
     write_record(folder.join_request, request)
     return request
 
 
-def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | None = None) -> Path:
+def approve(
+    consortium: ConsortiumFolder, request_file: Path, *, output: Path | None = None, trusted: Collection[str] = ()
+) -> Path:
     """Admit a node: sign its membership and its TLS certificate. Needs the administrator's keys.
+
+    Parameters
+    ----------
+    trusted : collection of str
+        Roles besides `ORDINARY` that the administrator means the node to have.
 
     Returns
     -------
     Path
         The approval, by default ``membership.comitia`` beside the request.
+
+    Raises
+    ------
+    InputError
+        `forged-request`, `bad-key`, `bad-name`: its node did not write the request so; `role-not-granted`.
     """
     signed = consortium.load_genesis()
     request = read_record(request_file, JoinRequest)
-    listens = Role.SUPER_NODE.value in request.roles
-    if not can_be_sealed_for(request.sealing_key):
+    _require_sound(request, request_file)
+    unasked = sorted(set(request.roles) - ORDINARY - set(trusted))
+    if unasked:
         raise InputError(
-            f"nothing can be sealed for the sealing key in {request_file}",
-            code="bad-key",
-            hint="have the node joined anew with `comitia join`, in another folder",
+            f"{request.name!r} asks to be {' and '.join(unasked)}, and so to have a say over others' work",
+            code="role-not-granted",
+            hint=f"if it is meant to, approve it with {' '.join(f'--role {role}' for role in unasked)}",
+            roles=unasked,
         )
+    listens = Role.SUPER_NODE.value in request.roles
     credential = Credential(
         chain=signed.genesis.chain,
         organisation=request.organisation,
@@ -172,13 +196,13 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
     membership = Membership(credential=credential, signatures=(sign_as_admin(admin, credential.digest),))
     membership.verify(signed.genesis)
     authority = certificates.Authority(
-        certificate=consortium.authority.read_bytes(), private_key=consortium.authority_key.read_bytes()
+        certificate=consortium.authority.read_bytes(), private_key=read_secret(consortium.authority_key)
     )
     hosts = {Endpoint.parse(entry.endpoint).host for entry in signed.genesis.super_nodes} if listens else set()
     certificate = certificates.issue(
         authority,
         request.tls_request,
-        node_id(request.signing_key),
+        request.node,
         now=_now(),
         hostnames=tuple(sorted(hosts)),
         listens=listens,
@@ -187,6 +211,25 @@ def approve(consortium: ConsortiumFolder, request_file: Path, *, output: Path | 
     target = output or request_file.with_name("membership.comitia")
     write_record(target, approval)
     return target
+
+
+def _require_sound(request: JoinRequest, file: Path) -> None:
+    """Refuse what `request_to_join` did not write, or not for this node."""
+    for text in (request.name, request.organisation):
+        _check_name(text)
+    if not verify(request.signing_key, request.digest, request.proof):
+        raise InputError(
+            f"the node that {file} names has not signed it",
+            code="forged-request",
+            hint="ask for the request again by another way; nodes made by an older version join anew",
+            node=request.node,
+        )
+    if not can_be_sealed_for(request.sealing_key):
+        raise InputError(
+            f"nothing can be sealed for the sealing key in {file}",
+            code="bad-key",
+            hint="have the node joined anew with `comitia join`, in another folder",
+        )
 
 
 def revoke(consortium: ConsortiumFolder, who: str, reason: str) -> tuple[Member, int]:

@@ -48,8 +48,9 @@ def emit(value: object, output: str, render: Callable[[], None]) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; numbers stand right."""
+    """Print a table; numbers stand right. Brackets in a cell are brackets: others wrote much of what tables hold."""
     from rich.table import Table
+    from rich.text import Text
 
     listed = [tuple(row) for row in rows]
     sheet = Table(title=title or None, title_justify="left", header_style="bold")
@@ -58,7 +59,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         whole = numeric or name in _WHOLE
         sheet.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=whole)
     for row in listed:
-        sheet.add_row(*(str(cell) for cell in row))
+        sheet.add_row(*(Text(str(cell)) for cell in row))
     console().print(sheet)
 
 

@@ -16,8 +16,11 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from comitia.core.errors import ProtocolError
 
 SIGNATURE_BYTES = 64
+VERIFYING_KEY_BYTES = 32
 SEALING_KEY_BYTES = 32
 
+LONGEST_REMEMBERED = 8 << 10
+"""Longest message, bytes, of which it is remembered whether a signature holds; all remembered ones are kept."""
 _FIELD = 2**255 - 19
 _SMALL_ORDER = frozenset(
     {
@@ -60,17 +63,25 @@ class SigningKey:
         return self._key.sign(message)
 
 
-@lru_cache(maxsize=1 << 12)
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether `signature` over `message` was made by the owner of `public`.
 
-    The last answers are remembered: a ledger asks again when it applies what it has checked.
+    The last answers on short messages are remembered: a ledger asks again when it applies what it has checked.
     """
+    if len(public) != VERIFYING_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+        return False
+    return (_verify_once if len(message) <= LONGEST_REMEMBERED else _verify)(public, message, signature)
+
+
+def _verify(public: bytes, message: bytes, signature: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+_verify_once = lru_cache(maxsize=1 << 12)(_verify)
 
 
 class SealingKey:

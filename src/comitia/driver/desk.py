@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from comitia.core.codec import decode
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ComitiaError
 from comitia.core.ids import NodeId, SessionId, TransactionId
+from comitia.driver.accusing import AUTHENTIC, second_statement
 from comitia.driver.node import Node
 from comitia.driver.ports import Admission
 from comitia.driver.revocations import keep_pending, pending
@@ -37,11 +37,14 @@ from comitia.roles.messages import (
     Received,
     Submit,
     Submitted,
+    parts_of,
 )
 
 log = logging.getLogger("comitia.desk")
 
 BLOCKS_AT_ONCE: Final = 256
+BYTES_AT_ONCE: Final = 4 << 20
+"""After so many bytes of blocks an answer is full; the follower asks on."""
 BUSY_BACKLOG: Final = 500
 """Messages waiting beyond which transactions are turned away: each takes about a millisecond."""
 
@@ -63,6 +66,7 @@ class Desk:
         self._proofs: dict[SessionId, bytes] = {}
         self._admitted_epoch = node.application.epoch
         self._revoking: set[NodeId] = set()
+        self._accused: set[NodeId] = set()
         node.on_membership(self._revoke)
         for session in node.application.sessions():
             if session.phase is Phase.SEALED:
@@ -88,6 +92,8 @@ class Desk:
             self._node.wake_at(_ADMISSION, self._node.now_ms() + ADMIT_AFTER_MS)
         if any(result.type == type_name(RevokeMember) for result in applied.results):
             self._revoke()
+        for data, result in zip(block.transactions, applied.results, strict=True):
+            self._look_for_evidence(data, result.code)
         for session_id in applied.changed_sessions:
             session = self._node.application.session(session_id)
             if session is not None and session.phase in (Phase.SEALED, Phase.ABORTED):
@@ -116,8 +122,19 @@ class Desk:
         try:
             self._node.engine.submit(order.data, self._node.now_ms())
         except ComitiaError as error:
-            refusal = Submitted(transaction=order.transaction, code=error.code, message=error.message)
-            self._node.send(order.reply_to, b"", refusal)
+            self._refuse(order.transaction, error, order.reply_to)
+            self._look_for_evidence(order.data, error.code)
+
+    def _refuse(self, transaction: TransactionId, error: ComitiaError, sender: NodeId) -> None:
+        self._node.send(sender, b"", Submitted(transaction=transaction, code=error.code, message=error.message))
+
+    def _look_for_evidence(self, data: bytes, code: str) -> None:
+        """Report a member whose refused transaction says another thing than it has said before, once."""
+        evidence = second_statement(self._node.engine, data) if code in AUTHENTIC else None
+        if evidence is not None and evidence.accused not in self._accused:
+            self._accused.add(evidence.accused)
+            log.warning("%s signed two statements where one is allowed", evidence.accused)
+            self._node.post(b"", evidence)
 
     def _turn_away(self, data: bytes, sender: NodeId) -> None:
         """Answer "busy" without a look at the transaction: cheaper than taking it in, so the backlog shrinks."""
@@ -142,8 +159,8 @@ class Desk:
         applied = self._node.engine.last_applied
         for result in applied.results:
             request = self._recording.pop(result.transaction, None)
-            if request is not None and not result.code:
-                self._step(super_node.Recorded(request=request))
+            if request is not None:
+                self._step(super_node.Recorded(request=request, taken=not result.code))
         self._node.send_out()
         self._node.publish_block(block)
         self._node.block_applied(block, applied)
@@ -154,7 +171,11 @@ class Desk:
         envelope = Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES)
         request = None
         if envelope.header.type == type_name(OpenRequest):
-            request = decode(OpenRequest, envelope.payload, limit=MAX_TRANSACTION_BYTES)
+            try:  # nothing is begun for a request that is not its author's
+                _, request = self._node.application.check_request(data, self._node.now_ms())
+            except ComitiaError as error:
+                self._refuse(TransactionId(envelope.digest), error, sender)
+                return
         self._step(
             super_node.Arrived(
                 transaction=TransactionId(envelope.digest),
@@ -212,15 +233,19 @@ class Desk:
     def _send_blocks(self, to: NodeId, question: Follow) -> None:
         engine = self._node.engine
         last = min(engine.height, question.height + BLOCKS_AT_ONCE)
-        blocks = tuple(engine.block(number).to_bytes() for number in range(question.height + 1, last + 1))
-        self._node.send(
-            to, b"", Blocks(blocks=blocks, head=engine.height, nonce=question.nonce, sent_ms=self._node.now_ms())
-        )
+        blocks: list[bytes] = []
+        for number in range(question.height + 1, last + 1):
+            blocks.append(engine.block(number).to_bytes())
+            if sum(map(len, blocks)) >= BYTES_AT_ONCE:
+                break
+        now_ms = self._node.now_ms()
+        answer = Blocks(blocks=tuple(blocks), head=engine.height, nonce=question.nonce, sent_ms=now_ms)
+        self._node.send(to, b"", answer)
 
     def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
         public = self._node.application.codebook(question.digest) is not None
         data = self._node.store.artefact(question.digest) if public else None
-        parts = 0 if data is None else -(-len(data) // PART_BYTES)
+        parts = 0 if data is None else parts_of(len(data))
         if data is None or not 0 <= question.part < parts:
             part = Artefact(digest=question.digest, part=question.part, parts=0, data=b"")
         else:
@@ -247,9 +272,7 @@ class Desk:
 
     def _admit(self) -> None:
         """Let exactly the active members take part on the wire."""
-        application = self._node.application
-        active = [member.node for member in application.members() if member.is_active(application.epoch)]
-        self._router.update_members(active)
+        self._router.update_members([member.node for member in self._node.application.active_members()])
 
     def _hold(self, session: SessionId) -> None:
         """Count a sealed session among those whose model can be served, if its bytes are here."""

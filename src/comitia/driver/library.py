@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from comitia.core.codec import digest
+from comitia.core.errors import DamagedError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.node import Node
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
-from comitia.roles.messages import Artefact, AskArtefact, Received
+from comitia.roles.messages import PART_BYTES, Artefact, AskArtefact, Received, parts_of
 from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.library")
@@ -45,11 +46,14 @@ class Library:
         self._codebooks: dict[bytes, Codebook] = {}
 
     def codebook(self, wanted: bytes, then: Callable[[Codebook], None]) -> None:
-        """Call `then` with the codebook whose digest is `wanted`, once it is here; each is read once."""
+        """Call `then` with the codebook whose digest is `wanted`, once it is here, if it is one; each is read once."""
 
         def came(data: bytes) -> None:
-            if wanted not in self._codebooks:
-                self._codebooks[wanted] = self._read(data)
+            try:
+                self._codebooks[wanted] = self._codebooks.get(wanted) or self._read(data)
+            except DamagedError as error:  # whoever put it on the ledger is to blame, and no reason to end
+                log.error("codebook %s on the ledger is of no use: %s", wanted.hex()[:12], error.message)
+                return
             then(self._codebooks[wanted])
 
         if wanted in self._codebooks:
@@ -69,8 +73,8 @@ class Library:
 
     def on_message(self, received: Received) -> None:
         match received.message:
-            case Artefact() as artefact if artefact.digest in self._fetches:
-                self._take(artefact, self._fetches[artefact.digest])
+            case Artefact() as artefact if received.sender == self._node.super_node:
+                self._take(artefact)
             case _:
                 pass
 
@@ -96,8 +100,13 @@ class Library:
         question = AskArtefact(digest=wanted, part=len(fetch.parts))
         self._node.send(self._node.super_node, b"", question)
 
-    def _take(self, artefact: Artefact, fetch: _Fetch) -> None:
-        if artefact.parts == 0 or artefact.part != len(fetch.parts):
+    def _take(self, artefact: Artefact) -> None:
+        """Take the next part, if it is one of what the ledger has: neither more of them, nor longer."""
+        fetch = self._fetches.get(artefact.digest)
+        known = self._node.application.codebook(artefact.digest)
+        if fetch is None or known is None or artefact.part != len(fetch.parts):
+            return
+        if artefact.parts != parts_of(known.size) or len(artefact.data) > PART_BYTES:
             return
         fetch.parts.append(artefact.data)
         if len(fetch.parts) < artefact.parts:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from comitia.core.errors import InputError, ProtocolError
+from comitia.core.errors import DamagedError, InputError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.directory import LedgerDirectory
 from comitia.driver.node import Node
@@ -130,11 +130,11 @@ class Neighbour:
     def _find(self, sender: NodeId, find: Find) -> None:
         """Answer from this node's own table; whoever takes another's id for this node's gets no answer."""
         _require_nonce(find.nonce, sender)
-        if not set(find.target) <= {"0", "1"} or len(find.target) > ID_BITS:
+        if len(find.target) > ID_BITS or not set(find.target) <= {"0", "1"}:
             raise ProtocolError(f"{sender} looks for {find.target[:16]!r}, which is no prefix", code="malformed")
         try:
             table = self.directory.own_table(find.place)
-        except InputError as error:
+        except (InputError, DamagedError) as error:
             log.info("cannot answer a lookup yet: %s", error.message)
             return
         if table is not None:

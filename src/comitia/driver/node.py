@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from comitia.core.envelope import Envelope
-from comitia.core.errors import ProtocolError, UnavailableError
+from comitia.core.errors import InputError, ProtocolError, UnavailableError
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.clocks import Clocks
 from comitia.driver.histories import Histories
@@ -56,6 +56,8 @@ TOLD_AT_ONCE: Final = 8
 """How many members a node tells of a fork at each heartbeat, until it has told all."""
 _ON_LEDGER: Final = frozenset({"on-ledger", "already-posted"})
 """How the ledger refuses what it has taken from this node before: it was brought again, and its block is on the way."""
+COMPLAINTS: Final = 20
+"""Bad messages that get a line in the log between two heartbeats; of the rest it says how many there were."""
 STOP_FACT: Final = "stop"
 """What `comitia stop` writes into a node's store."""
 
@@ -146,6 +148,7 @@ class Node:
         self.run_nonce = draw(NONCE_BYTES)
         self._clocks = Clocks(store, genesis.parameters.request_window_ms)
         self._joining = TransactionId(b"")
+        self._complaints = 0
         self._seen_writes = store.changed_elsewhere()
         self._when_member: list[Callable[[], None]] = []
         self._at_heartbeat: list[Callable[[], None]] = []
@@ -261,9 +264,15 @@ class Node:
                 action()
                 self._fire_timers()
         except ProtocolError as error:
-            log.warning("dropped: %s (%s)", error.message, error.code)
+            self._complain(error)
             return
         self.send_out()
+
+    def _complain(self, error: ProtocolError) -> None:
+        """Say what was dropped, and why; whoever sends thousands must not fill the log."""
+        self._complaints += 1
+        if self._complaints <= COMPLAINTS:
+            log.warning("dropped: %s (%s)", error.message, error.code)
 
     def send_out(self) -> None:
         """Let the collected packets leave; whatever they rest on must be durable."""
@@ -274,6 +283,8 @@ class Node:
                 self.sent_bytes += len(packed.data)
             except UnavailableError as error:
                 log.debug("not sent: %s", error.message)
+            except InputError as error:  # larger than anybody takes: one message's loss, not the node's end
+                log.error("not sent to %s: %s (%s)", packed.to, error.message, error.code)
 
     @property
     def backlog(self) -> int:
@@ -300,6 +311,9 @@ class Node:
     def heartbeat(self) -> None:
         """Do what is due every now and then: resubmit, follow, look at what commands wrote."""
         now = self.now_ms()
+        if self._complaints > COMPLAINTS:
+            log.warning("dropped %d more", self._complaints - COMPLAINTS)
+        self._complaints = 0
         for action in self._at_heartbeat:
             action()
         self._look_at_store()
@@ -390,6 +404,8 @@ class Node:
                 if blocks and self.engine.height < head:
                     self._follow()
                 self._register()
+            case Submitted() if received.sender != self.super_node:
+                log.info("%s answers what only the super node was asked", received.sender)
             case Submitted(transaction=transaction, code=code) if code == BUSY and not self._is_request(transaction):
                 log.info("the super node is busy; the transaction is sent again")
             case Submitted(transaction=transaction, code=code, message=message) if code:

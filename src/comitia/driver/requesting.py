@@ -23,8 +23,8 @@ from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
 from comitia.ledger.fork import FORKED
 from comitia.ledger.proof import Proof, Verified, verify_proof
-from comitia.ledger.session import Session
-from comitia.ledger.transactions import OpenRequest
+from comitia.ledger.session import Session, block_digest
+from comitia.ledger.transactions import OpenRequest, Task
 from comitia.roles import requester
 from comitia.roles.effects import Finish, Send, WakeAt
 from comitia.roles.events import Delivered, Refused, RequesterEvent, SessionAdvanced, Woke
@@ -54,6 +54,8 @@ class Requesting:
         self._progress = progress
         self._done = done
         self._open: dict[SessionId, requester.RequesterState] = {}
+        self._tasks: dict[SessionId, Task] = {}
+        self._early: dict[SessionId, Deliver] = {}
         self._verified: dict[bytes, Verified] = {}
         node.on_fork(self._give_up)
 
@@ -66,6 +68,7 @@ class Requesting:
         self._open[session] = requester.RequesterState(
             request=session, patience_ms=self._node.now_ms() + stages + SILENCE_MS
         )
+        self._tasks[session] = task
         self._node.wake_at(session, self._node.now_ms() + requester.RETRY_MS)
         return session
 
@@ -96,6 +99,9 @@ class Requesting:
                 if session is not None:
                     self._progress(session)
                     self._step(session_id, SessionAdvanced(session=session))
+        early, self._early = self._early, {}
+        for delivery in early.values():
+            self._delivered(delivery)
 
     def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
         self._step(SessionId(transaction), Refused(transaction=transaction, code=code, message=message))
@@ -118,14 +124,44 @@ class Requesting:
             self._step(session, Refused(transaction=TransactionId(session), code=FORKED, message=fork.sentence))
 
     def _delivered(self, delivery: Deliver) -> None:
-        """Check M against its proof before anyone sees it; what does not hold is asked for elsewhere."""
+        """Check M against its proof, and the proof against the ledger, before anyone sees it.
+
+        What does not hold is asked for elsewhere. What does not answer this request by the blocks that are here may
+        have come before the block that says so: the last such is looked at again with each block.
+        """
         request = SessionId(delivery.request)
+        if request not in self._open:
+            return
         try:
-            cached = self.verified(delivery.model, delivery.proof).session != request
+            verified = self.verified(delivery.model, delivery.proof)
         except DamagedError as error:
             log.warning("a model came that is not the one that was sealed: %s", error.message)
             return
-        self._step(request, Delivered(model=delivery.model, proof=delivery.proof, cached=cached))
+        if self._answers(verified, request):
+            cached = verified.session != request
+            self._step(request, Delivered(model=delivery.model, proof=delivery.proof, cached=cached))
+        else:
+            self._early[request] = delivery
+
+    def _answers(self, verified: Verified, request: SessionId) -> bool:
+        """Whether a model is the one that this request is answered with. Anyone can send another request's, with its
+        proof; and of a session that never was, a super node and a few members can make one.
+
+        1. The ledger has its session, sealed with the very block. 2. That is the request's own session, or the one
+        from which the ledger says that it was answered, or one that answers the same task and may be served.
+        """
+        application, task = self._node.application, self._tasks[request]
+        source = application.session(verified.session)
+        if source is None or source.block is None or block_digest(source.block) != verified.block_hash:  # 1
+            return False
+        if source.id == request:  # 2
+            return True
+        recorded = application.reuse(TransactionId(request))
+        if recorded is not None:
+            return recorded.source == source.id
+        alike = task.reuse and task.cache_key(source.epoch) == source.task.cache_key(source.epoch)
+        now_ms = self._node.now_ms()
+        return alike and application.may_be_served(source.id, self._node.node, task.purpose, now_ms)
 
     def _step(self, session: SessionId, event: RequesterEvent) -> None:
         state = self._open.get(session)
@@ -139,7 +175,8 @@ class Requesting:
                 case WakeAt(session=about, at_ms=at_ms):
                     self._node.wake_at(about, at_ms)
                 case Finish():
-                    del self._open[session]
+                    del self._open[session], self._tasks[session]
+                    self._early.pop(session, None)
                     self._node.withdraw_post(TransactionId(session))
                     self._done(effect)
 

@@ -28,6 +28,9 @@ from comitia.ledger.state import Write
 QUEUE_LIMIT: Final = 20_000
 """Most transactions that wait for a block; above that the node is busy."""
 
+QUEUE_BYTES: Final = 64 << 20
+"""Most bytes of transactions that wait for a block."""
+
 FILL_BYTES: Final = MAX_BLOCK_BYTES - (1 << 20)
 """Bytes of transactions after which a block is full; the rest is for their framing."""
 
@@ -74,6 +77,7 @@ class EmbeddedEngine:
         self._genesis = genesis
         self._signer = signer
         self._queue: dict[TransactionId, bytes] = {}
+        self._queue_bytes = 0
         self.application, self.head = self._load()
 
     @classmethod
@@ -137,18 +141,20 @@ class EmbeddedEngine:
         ProtocolError, ConfigurationError, RefusedError
             As `Application.check`.
         """
-        if len(self._queue) >= QUEUE_LIMIT:
+        if len(self._queue) >= QUEUE_LIMIT or self._queue_bytes + len(data) > QUEUE_BYTES:
             raise UnavailableError(
                 f"{len(self._queue)} transactions wait already", code="busy", hint="try again in a moment"
             )
         envelope = self.application.check(data, self._time(now_ms), height=self.height + 1)
         transaction = TransactionId(envelope.digest)
-        self._queue.setdefault(transaction, data)
+        self.submit_own(transaction, data)
         return transaction
 
     def submit_own(self, transaction: TransactionId, data: bytes) -> None:
         """Queue what this node has just made itself; applying it judges it, and its result tells."""
-        self._queue.setdefault(transaction, data)
+        if transaction not in self._queue:
+            self._queue[transaction] = data
+            self._queue_bytes += len(data)
 
     def produce(self, now_ms: int) -> Block | None:
         """Make, apply and keep a block of what waits; None if nothing does.
@@ -181,7 +187,7 @@ class EmbeddedEngine:
         block = Block.sign(header, transactions, self._signer)
         self._keep(block, applied)
         for transaction in chosen:
-            del self._queue[transaction]
+            self._queue_bytes -= len(self._queue.pop(transaction))
         return block
 
     def append(self, block: Block) -> Applied:

@@ -17,8 +17,8 @@ from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.ledger import membership, merkle, outcome, register, requests, reuse
 from comitia.ledger.authentication import Authentication
 from comitia.ledger.context import Context
-from comitia.ledger.genesis import Genesis
-from comitia.ledger.records import NO_BLOCK, Seen
+from comitia.ledger.genesis import Genesis, Role
+from comitia.ledger.records import NO_BLOCK, Member, Seen
 from comitia.ledger.state import Write
 from comitia.ledger.tables import Tables
 from comitia.ledger.transactions import (
@@ -103,6 +103,10 @@ class Application(Tables):
     def state_root(self) -> bytes:
         return self.state.root
 
+    def active_members(self) -> tuple[Member, ...]:
+        """Who is a member in the epoch of the last block."""
+        return tuple(member for member in self.members() if member.is_active(self.epoch))
+
     def check(self, data: bytes, time_ms: int, *, height: int) -> Envelope:
         """Whether a transaction would take effect in a block made now; changes nothing.
 
@@ -115,6 +119,20 @@ class Application(Tables):
             return self._run(data, time_ms, height, 0, NO_BLOCK)[0]
         finally:
             self.state.drop()
+
+    def check_request(self, data: bytes, time_ms: int) -> tuple[Envelope, OpenRequest]:
+        """Read a request that a requester of this consortium has signed, lately; errors as `check`.
+
+        Whether it would open a session is not looked at: it may be answered without one.
+        """
+        envelope, body = self._authentication.read(data)
+        if not isinstance(body, OpenRequest):
+            raise ProtocolError(f"a {envelope.header.type} is no request", code="out-of-place")
+        author = envelope.header.sender
+        self._authentication.require_author(envelope, body, self.member(author), None, time_ms)
+        self.require_role(author, Role.REQUESTER)
+        requests.require_timely(self, body, time_ms)
+        return envelope, body
 
     def apply(self, transactions: Sequence[bytes], *, time_ms: int, height: int, previous: bytes) -> Applied:
         """Apply a block's transactions in order. A bad one gets an error result and stops nothing.

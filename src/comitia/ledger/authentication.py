@@ -14,6 +14,8 @@ from comitia.ledger.session import Session
 from comitia.ledger.transactions import RegisterMember, Transaction, parse
 
 KEPT: Final = 4096
+KEPT_BYTES: Final = 16 << 20
+"""Of the transactions that are kept as they were read; nobody has looked at their signatures yet."""
 
 
 class Authentication:
@@ -28,16 +30,21 @@ class Authentication:
     def __init__(self, genesis: Genesis) -> None:
         self._genesis = genesis
         self._read: dict[bytes, tuple[Envelope, Transaction]] = {}
+        self._read_bytes = 0
         self._checked_signatures: dict[tuple[bytes, bytes, bytes], bool] = {}
 
     def read(self, data: bytes) -> tuple[Envelope, Transaction]:
         """Take the bytes apart, errors as `parse`."""
         key = digest(data)
-        if key not in self._read:
-            if len(self._read) >= KEPT:
-                self._read.pop(next(iter(self._read)))
-            self._read[key] = parse(data)
-        return self._read[key]
+        known = self._read.get(key)
+        if known is not None:
+            return known
+        read = parse(data)
+        self._read[key] = read
+        self._read_bytes += len(read[0].payload)
+        while len(self._read) > KEPT or self._read_bytes > KEPT_BYTES:
+            self._read_bytes -= len(self._read.pop(next(iter(self._read)))[0].payload)
+        return read
 
     def require_author(
         self, envelope: Envelope, body: Transaction, member: Member | None, session: Session | None, time_ms: int

@@ -199,6 +199,12 @@ class Session:
             return self.commits
         return self.earlier[number - 1].commits if 1 <= number < self.round else {}
 
+    def scores_in(self, number: int) -> Mapping[NodeId, tuple[Score, ...]]:
+        """What was posted of a round's models; nothing if there has been none of that number."""
+        if number == self.round:
+            return self.scores
+        return self.earlier[number - 1].scores if 1 <= number < self.round else {}
+
 
 # --- facts that members and the application compute alike -----------------------------------------------------
 

@@ -19,6 +19,7 @@ from comitia.core.crypto import SEALING_KEY_BYTES, SIGNATURE_BYTES, SigningKey, 
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id
+from comitia.learning.wire import RELEASE_LIMIT
 from comitia.ledger.genesis import AdminSignature, Membership
 from comitia.privacy.terms import Unit
 from comitia.retrieval.profile import MAX_LEAVES, RetrievalRecord
@@ -38,6 +39,13 @@ MAX_EPSILON_MICRO: Final = 10**9
 MAX_MODEL_BYTES: Final = 1 << 31
 MAX_SETS: Final = 1024
 """Most sets of documents that a witness may ever bind itself to for one codebook."""
+SHORTEST_STAGE_MS: Final = 500
+"""In less nobody trains or scores: providers would pay for releases that come too late, and get strikes for them."""
+CONTROLS: Final = frozenset(
+    map(chr, (*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)))
+)
+"""Characters that move a terminal's cursor or turn its text around, so that it shows something else than there is. A
+fixed list: what Python takes for printable changes with its version, and nodes would disagree."""
 DELTA_ONE_PICO: Final = 10**12
 ANYONE: Final = "*"
 
@@ -641,6 +649,8 @@ def check_bounds(body: Transaction) -> None:
             _range("size", body.size, 1, MAX_MODEL_BYTES)
             _range("references", body.references, 0, 1 << 24)
             _range("number of leaves", len(body.leaf_labels), 0, MAX_LEAVES)
+            for index, label in enumerate(body.leaf_labels):
+                _text(f"leaf_labels[{index}]", label, MAX_TEXT)
         case SetPolicy(policy=policy):
             _policy(policy)
         case BindReferences():
@@ -659,7 +669,7 @@ def check_bounds(body: Transaction) -> None:
             _range("rows", body.rows, 1, MAX_ROWS)
             _range("epsilon_micro", body.epsilon_micro, 0, MAX_EPSILON_MICRO)
             _range("round", body.round, 1, MAX_ROUNDS)
-            _range("size", body.size, 1, MAX_MODEL_BYTES)
+            _range("size", body.size, 1, RELEASE_LIMIT)
         case PostScores(scores=scores):
             _range("round", body.round, 1, MAX_ROUNDS)
             _range("number of scores", len(scores), 0, MAX_COMMITTEE)
@@ -677,7 +687,10 @@ def check_bounds(body: Transaction) -> None:
             _size("source", source, DIGEST_BYTES)
         case ReportEvidence(items=items):
             _range("number of items", len(items), 1, 4)
-        case RegisterProfile() | Withdraw():
+        case RegisterProfile(record=record):
+            for index, kind in enumerate(record.data_types):
+                _text(f"data_types[{index}]", kind, MAX_TEXT)
+        case Withdraw():
             pass
 
 
@@ -714,7 +727,7 @@ def _task(task: Task) -> None:
     _range("task.providers_max", task.providers_max, 1, MAX_COMMITTEE)
     _range("task.providers_min", task.providers_min, 1, task.providers_max)
     for name in ("consent_ms", "commit_ms", "score_ms", "seal_ms"):
-        _range(f"task.{name}", getattr(task, name), 1, 1 << 40)
+        _range(f"task.{name}", getattr(task, name), SHORTEST_STAGE_MS, 1 << 40)
 
 
 def _policy(policy: Policy) -> None:
@@ -751,6 +764,8 @@ def _sealing_key(value: bytes) -> None:
 def _text(field: str, value: str, limit: int, *, empty: bool = True) -> None:
     if len(value) > limit or not (value or empty):
         raise _out_of_bounds(field, f"has {len(value)} characters, must have {0 if empty else 1} to {limit}")
+    if not CONTROLS.isdisjoint(value):
+        raise _out_of_bounds(field, "has a control character")
 
 
 def _distinct(field: str, values: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from comitia.core.crypto import SigningKey, verify
+from comitia.core.crypto import SIGNATURE_BYTES, SigningKey, verify
 from comitia.core.ids import NodeId
 from comitia.ledger.session import (
     Phase,
@@ -383,7 +383,7 @@ def _keep_reveal(state: MemberState, reveal: Reveal) -> MemberState:
     """Keep an opened commitment if it is the one that stands on the ledger."""
     place = (reveal.round, reveal.author)
     posted = state.session.commits_in(reveal.round).get(reveal.author)
-    if posted is None or place in state.reveals:
+    if posted is None or place in state.reveals or posted.size != len(reveal.release):
         return state
     if posted.commitment != commitment(state.session.id, reveal.author, reveal.nonce, reveal.release):
         return state
@@ -403,6 +403,8 @@ def _keep_references(state: MemberState, opened: References) -> tuple[MemberStat
 
 def _keep_vote(state: MemberState, event: VoteReceived) -> MemberState:
     if event.sender not in state.session.members or event.sender in state.certificate:
+        return state
+    if len(event.signature) != SIGNATURE_BYTES:
         return state
     return replace(state, votes={**state.votes, event.sender: event.signature})
 

@@ -18,14 +18,27 @@ from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id, node_id
 from comitia.ledger.block import SignedHeader
 from comitia.ledger.fork import ForkProof
+from comitia.core.items import require_few_items
+from comitia.learning.kept_back import KEPT_BACK_LIMIT
+from comitia.learning.wire import RELEASE_LIMIT
+from comitia.ledger.transactions import MAX_COMMITTEE
 from comitia.retrieval.lookup import Alive, Probe
 from comitia.retrieval.table import Find, Found
 
 PACKET_LIMIT: Final = 64 << 20
 """Most bytes of a packet, larger than any codebook or model that is accepted."""
 
+MOST_ITEMS: Final = 1024
+"""Most values in a packet, its envelope or its message: the long ones hold a few byte strings."""
+
 PART_BYTES: Final = 1 << 20
 """Size of the parts in which an artefact travels."""
+
+FARTHEST: Final = 1 << 53
+"""No peer's clock, and no ledger's height, has come further."""
+
+NONCE_BYTES: Final = 32
+"""Of the nonce in a commitment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +80,10 @@ class Follow:
     height: int
     nonce: bytes
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.height <= FARTHEST:
+            raise ValueError(f"no block has height {self.height}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks:
@@ -82,6 +99,10 @@ class Blocks:
     head: int
     nonce: bytes
     sent_ms: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.head <= FARTHEST and 0 <= self.sent_ms <= FARTHEST):
+            raise ValueError("a height or a clock's time is out of range")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +120,10 @@ class Reveal:
     release: bytes
     round: int = 1
 
+    def __post_init__(self) -> None:
+        if len(self.nonce) != NONCE_BYTES or len(self.release) > RELEASE_LIMIT:
+            raise ValueError(f"a release has at most {RELEASE_LIMIT} bytes, its nonce {NONCE_BYTES}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
@@ -113,18 +138,27 @@ class References:
     nonce: bytes
     documents: bytes
 
+    def __post_init__(self) -> None:
+        if len(self.nonce) != NONCE_BYTES or len(self.documents) > KEPT_BACK_LIMIT:
+            raise ValueError(f"references have at most {KEPT_BACK_LIMIT} bytes, their nonce {NONCE_BYTES}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskReveal:
     """Ask a member for what was opened and the asker lacks; whoever holds some of it passes it on.
 
-    authors : of releases of the round.
-    keepers : of references.
+    authors : of releases of the round, each once: what is asked for twice would be sent twice.
+    keepers : of references, each once.
     """
 
     authors: tuple[NodeId, ...]
     round: int = 1
     keepers: tuple[NodeId, ...] = ()
+
+    def __post_init__(self) -> None:
+        for asked in (self.authors, self.keepers):
+            if len(asked) > MAX_COMMITTEE or len(set(asked)) < len(asked):
+                raise ValueError(f"at most {MAX_COMMITTEE} different members can be asked for")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +222,11 @@ class Forked:
     """
 
     proof: ForkProof
+
+
+def parts_of(size: int) -> int:
+    """In how many parts an artefact of so many bytes travels."""
+    return -(-size // PART_BYTES)
 
 
 Message = (
@@ -355,13 +394,14 @@ def unpack(
     1. The packet is for this node. 2. What must be sealed was sealed. 3. The envelope belongs to this
     chain, this reader, and to the session, stage and sender that the packet names. 4. The sender's
     signature holds, by the key that the ledger has or, for a newcomer, by the key that its id is made
-    of. 5. The payload has the schema of its type.
+    of. 5. The payload has the schema of its type. At each step the values are few, see `MOST_ITEMS`.
 
     Raises
     ------
     ProtocolError
         For any of these.
     """
+    require_few_items(data, MOST_ITEMS)
     packet = decode(Packet, data, limit=PACKET_LIMIT)
     if packet.recipient != me:  # 1
         raise ProtocolError(f"a packet for {packet.recipient} came here", code="not-for-me")
@@ -371,6 +411,7 @@ def unpack(
     if packet.sealed:
         info = _info(chain, packet.session, packet.stage, packet.sender, me, sealing.public)
         body = sealing.open(body, info=info)
+    require_few_items(body, MOST_ITEMS)
     envelope = Envelope.from_bytes(body, limit=PACKET_LIMIT)
     header = envelope.header
     claimed = (header.chain, header.audience, header.session, header.stage, header.type, header.sender)
@@ -383,6 +424,7 @@ def unpack(
         raise ProtocolError(f"{header.sender} is not who it says", code="bad-signature", sender=header.sender)
     envelope.verify(known.signing if known else packet.key)  # 4
     payload = decode(_Payload, envelope.payload, limit=PACKET_LIMIT)  # 5
+    require_few_items(payload.message, MOST_ITEMS)
     message = decode(TYPES[header.type], payload.message, limit=PACKET_LIMIT)
     return Received(
         sender=header.sender,

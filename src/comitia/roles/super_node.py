@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.ledger.records import Reuse
+from comitia.ledger.requests import MAX_OPEN_REQUESTS
 from comitia.ledger.session import Phase, Session
 from comitia.ledger.transactions import OpenRequest, Tick
 from comitia.roles.messages import AskArtefact, Follow
@@ -41,7 +42,7 @@ class LedgerView(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
-    """A transaction came in, well formed and signed, but not yet judged by the ledger.
+    """A transaction came in, well formed, a request also signed by its author, but not yet judged by the ledger.
 
     transaction : its id.
     data : bytes of the envelope.
@@ -69,9 +70,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """The ledger took a record of reuse that this node posted."""
+    """The ledger has judged a record of reuse that this node posted.
+
+    request : the request that it is of.
+    taken : whether it stands; if not, the request is judged anew when it comes again.
+    """
 
     request: TransactionId
+    taken: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,11 +174,11 @@ def step(
             return _request(state, event, ledger, now_ms)
         case Asked(sender=sender, question=question):
             return state, (Answer(to=sender, question=question),)
-        case Recorded(request=request) if request in state.hits:
+        case Recorded(request=request, taken=taken) if request in state.hits:
             requester, source = state.hits[request]
             rest = {key: hit for key, hit in state.hits.items() if key != request}
             served = ServeCached(request=request, requester=requester, source=source)
-            return replace(state, hits=rest), (served,)
+            return replace(state, hits=rest), (served,) if taken else ()
         case Ended(session=session):
             return _release_coalesced(state, session, ledger, now_ms)
         case Lost(session=session):
@@ -215,8 +221,14 @@ def _request(
         return replace(state, hits=hits), (RecordCacheHit(arrived=arrived, source=source),)
     for session in ledger.open_sessions():
         if session.task.reuse and session.task.cache_key(session.epoch) == key:
+            if len(_waiting(state, session.id, arrived.author)) >= MAX_OPEN_REQUESTS:
+                break  # the ledger will refuse it, or take it, like any other
             return _wait_for(state, session.id, arrived), ()
     return state, (order,)
+
+
+def _waiting(state: DeskState, session: SessionId, author: NodeId) -> tuple[Arrived, ...]:
+    return tuple(other for other in state.coalesced.get(session, ()) if other.author == author)
 
 
 def _wait_for(state: DeskState, session: SessionId, arrived: Arrived) -> DeskState:

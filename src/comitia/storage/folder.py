@@ -17,18 +17,20 @@ NODE/                       made by `comitia join` (and by `init` for the super 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from comitia.core.codec import decode, encode
+from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ConfigurationError, ProtocolError, StorageError
-from comitia.core.ids import NodeId
+from comitia.core.ids import NodeId, node_id
 from comitia.ledger.genesis import Membership, SignedGenesis
 from comitia.storage.keys import NodeKeys, load_keys
 from comitia.storage.toml_file import read_toml
 
 FILE_LIMIT: Final = 1 << 20
+JOIN_DOMAIN: Final = b"comitia join request\x00"
 
 T = TypeVar("T")
 
@@ -55,6 +57,8 @@ class JoinRequest:
     name, organisation, roles : who wants to join, and as what.
     signing_key, sealing_key : public keys, 32 bytes each.
     tls_request : X.509 certificate signing request, PEM.
+    proof : signature by the signing key over `digest`. Without it anyone could ask in the name of a node whose public
+        key stands on the ledger, for a certificate of that name with a key of his own.
     """
 
     name: str
@@ -63,6 +67,16 @@ class JoinRequest:
     signing_key: bytes
     sealing_key: bytes
     tls_request: bytes
+    proof: bytes = b""
+
+    @property
+    def digest(self) -> bytes:
+        """32 bytes that the node signs."""
+        return digest(JOIN_DOMAIN + encode(replace(self, proof=b"")))
+
+    @property
+    def node(self) -> NodeId:
+        return node_id(self.signing_key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +112,16 @@ class NodeFolder:
         self.budget = path / "budget.db"
         self.vectors = path / "vectors"
         self.running = path / "running.json"
+
+    def keep_private(self) -> None:
+        """Let no other user of the machine look in: vectors tell of documents, memory of what is not released yet.
+
+        Raises
+        ------
+        ConfigurationError
+            Code ``folder-not-private``: it is another user's.
+        """
+        keep_private(self.path)
 
     def settings(self) -> NodeSettings:
         """Read `node.toml`; errors as `read_toml`."""
@@ -182,6 +206,21 @@ def node_folder(path: Path) -> NodeFolder:
     """The node's folder that is meant by `path`: itself, or the super node inside a consortium's folder."""
     inside = path / "super-node"
     return NodeFolder(inside if (inside / "node.toml").exists() else path)
+
+
+def keep_private(folder: Path) -> None:
+    """Make a folder its owner's alone, where the system has such modes; errors as `NodeFolder.keep_private`."""
+    if sys.platform == "win32":
+        return
+    try:
+        folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"other users of this machine may look into {folder}: {error.strerror}",
+            code="folder-not-private",
+            hint="run the node as the folder's owner",
+            path=str(folder),
+        ) from error
 
 
 def write_record(path: Path, value: object) -> None:

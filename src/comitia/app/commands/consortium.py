@@ -89,15 +89,23 @@ def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ..
 @click.argument("request", metavar="REQUEST", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_CONSORTIUM
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), help="Default: beside REQUEST.")
+@click.option(
+    "--role",
+    "trusted",
+    multiple=True,
+    type=click.Choice(["super-node", "witness"]),
+    help="A role with a say over others' work that the node is meant to have.",
+)
 @format_option
-def approve(request: Path, consortium: Path, target: Path | None, output: str) -> None:
+def approve(request: Path, consortium: Path, target: Path | None, trusted: tuple[str, ...], output: str) -> None:
     """Admit the node that wrote REQUEST: sign its membership and its certificate."""
     from comitia.app import consortium as founding
     from comitia.storage.folder import ConsortiumFolder, JoinRequest, read_record
 
     asked = read_record(request, JoinRequest)
-    written = founding.approve(ConsortiumFolder(consortium), request, output=target)
+    written = founding.approve(ConsortiumFolder(consortium), request, output=target, trusted=trusted)
     value = {
+        "node": asked.node,
         "name": asked.name,
         "organisation": asked.organisation,
         "roles": asked.roles,
@@ -105,7 +113,7 @@ def approve(request: Path, consortium: Path, target: Path | None, output: str) -
     }
 
     def render() -> None:
-        click.echo(f"{asked.name!r} of {asked.organisation!r} may join as {', '.join(asked.roles)}.")
+        click.echo(f"{asked.name!r} of {asked.organisation!r} ({asked.node}) may join as {', '.join(asked.roles)}.")
         click.echo(f"Next: give {written} back to it.")
 
     emit(value, output, render)

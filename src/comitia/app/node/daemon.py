@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
@@ -27,6 +28,9 @@ HEARTBEAT_S = HEARTBEAT_MS / 1_000
 
 INBOX_LIMIT: Final = 4_096
 """Most packets that wait; `driver.desk` has begun to turn transactions away long before."""
+
+INBOX_BYTES: Final = 128 << 20
+"""Most bytes of packets that wait: a few thousand of the longest would be more than a machine has."""
 
 BLOCK_MS: Final = 100
 """How long a super node puts a block off while messages keep coming."""
@@ -74,6 +78,8 @@ class Daemon(Node):
         self._running = False
         self._block_ms = 0
         self._dropped = 0
+        self._counting = threading.Lock()
+        self._waiting_bytes = 0
 
     @property
     def backlog(self) -> int:
@@ -89,7 +95,7 @@ class Daemon(Node):
         self.transport.on_connection(lambda connected: self._inbox.put(lambda: self.on_connection(connected)))
         self.transport.start(self._packet_came)
         if self.ordering is None:
-            self.transport.subscribe(BLOCKS_TOPIC, lambda data: self._inbox.put(lambda: self.on_block(data)))
+            self.transport.subscribe(BLOCKS_TOPIC, lambda data: self._line_up(data, self.on_block))
         try:
             self.take(self.heartbeat)
             while self._running:
@@ -104,13 +110,24 @@ class Daemon(Node):
         self._inbox.put(None)
 
     def _packet_came(self, data: bytes) -> None:
-        """Put a packet in line; on the transport's thread. Beyond the limit it is lost, and its sender tries again."""
-        if self._inbox.qsize() < INBOX_LIMIT:
-            self._inbox.put(lambda: self.on_packet(data))
+        self._line_up(data, self.on_packet)
+
+    def _line_up(self, data: bytes, deal_with: Callable[[bytes], None]) -> None:
+        """Put a packet in line; on the transport's thread. Beyond a limit it is lost, and its sender tries again."""
+        with self._counting:
+            room = self._inbox.qsize() < INBOX_LIMIT and self._waiting_bytes + len(data) <= INBOX_BYTES
+            self._waiting_bytes += len(data) if room else 0
+        if room:
+            self._inbox.put(lambda: self._next_packet(data, deal_with))
             return
         self._dropped += 1
         if self._dropped % INBOX_LIMIT == 1:
             log.warning("%d packets dropped so far: more come than this node can deal with", self._dropped)
+
+    def _next_packet(self, data: bytes, deal_with: Callable[[bytes], None]) -> None:
+        with self._counting:
+            self._waiting_bytes -= len(data)
+        deal_with(data)
 
     def _turn(self) -> None:
         """Wait for the next event or timer and deal with it."""

@@ -38,6 +38,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
         If the ledger or the store is damaged, or cannot be written.
     """
     settings = folder.settings()
+    folder.keep_private()
     keys = folder.load_keys()
     approval = folder.load_approval(keys.node)
     genesis = approval.genesis.genesis
@@ -62,7 +63,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
             genesis.chain,
             endpoint,
             super_nodes=[entry.node for entry in genesis.super_nodes],
-            members=[member.node for member in engine.application.members()],
+            members=[each.node for each in engine.application.active_members()],
         )
     else:
         transport = ZenohClient(identity, genesis.chain, endpoint, patient=patient)

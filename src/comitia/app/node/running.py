@@ -28,7 +28,7 @@ from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
 from comitia.driver.workbench import Workbench
-from comitia.ledger.transactions import RegisterCodebook
+from comitia.ledger.transactions import RegisterCodebook, require_acceptable
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.storage.budget import BudgetFile
@@ -59,17 +59,18 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     for part in (library, keeper, committee, desk, Neighbour(daemon, watching=True)):
         daemon.add(part)
     if published is not None:
-        book = published
-        daemon.store.keep_artefact(book.digest, book.to_bytes())
+        data = published.to_bytes()
+        body = RegisterCodebook(
+            digest=published.digest,
+            size=len(data),
+            references=len(published.references),
+            leaf_labels=tuple(leaf.label for leaf in published.leaves),
+        )
+        require_acceptable(body)
+        daemon.store.keep_artefact(body.digest, data)
 
         def publish() -> None:
-            if daemon.application.codebook(book.digest) is None:
-                body = RegisterCodebook(
-                    digest=book.digest,
-                    size=len(book.to_bytes()),
-                    references=len(book.references),
-                    leaf_labels=tuple(leaf.label for leaf in book.leaves),
-                )
+            if daemon.application.codebook(body.digest) is None:
                 daemon.post(b"", body)
 
         daemon.on_membership(publish)
