@@ -16,11 +16,11 @@ from comitia.core.crypto import SealingKey, SigningKey, seal
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId, key_id, node_id
-from comitia.ledger.block import SignedHeader
-from comitia.ledger.fork import ForkProof
 from comitia.core.items import require_few_items
 from comitia.learning.kept_back import KEPT_BACK_LIMIT
 from comitia.learning.wire import RELEASE_LIMIT
+from comitia.ledger.block import SignedHeader
+from comitia.ledger.fork import ForkProof
 from comitia.ledger.transactions import MAX_COMMITTEE
 from comitia.retrieval.lookup import Alive, Probe
 from comitia.retrieval.table import Find, Found
