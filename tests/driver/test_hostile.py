@@ -240,8 +240,9 @@ def test_a_packet_of_nothing_but_empty_lists_is_refused_unread(world: EngineWorl
     for data in (bomb, encode([bomb])):
         with pytest.raises(ProtocolError):
             unpack(data, chain=world.genesis.chain, me=node("a"), sealing=keys("a").sealing, keys_of=lambda _: None)
-    with pytest.raises(ProtocolError, match=f"more than {MOST_ITEMS} values"):
-        _unpacked(world, bomb)
+    for payload in (bomb, encode({"message": bomb, "head": None})):
+        with pytest.raises(ProtocolError, match=f"more than {MOST_ITEMS} values"):
+            _unpacked(world, payload)
 
 
 def test_long_messages_are_not_kept_for_their_signatures() -> None:

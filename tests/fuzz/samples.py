@@ -195,7 +195,8 @@ def packets() -> tuple[bytes, ...]:
         type="follow",
         audience=node("b"),
     )
-    body = Envelope.sign(header, encode(Follow(height=3, nonce=bytes(16))), key("a")).to_bytes()
+    payload = encode({"message": encode(Follow(height=3, nonce=bytes(16))), "head": None})
+    body = Envelope.sign(header, payload, key("a")).to_bytes()
     packet = Packet(
         sender=node("a"),
         recipient=node("b"),

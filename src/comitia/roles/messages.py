@@ -423,6 +423,7 @@ def unpack(
     if known is None and node_id(packet.key) != header.sender:
         raise ProtocolError(f"{header.sender} is not who it says", code="bad-signature", sender=header.sender)
     envelope.verify(known.signing if known else packet.key)  # 4
+    require_few_items(envelope.payload, MOST_ITEMS)
     payload = decode(_Payload, envelope.payload, limit=PACKET_LIMIT)  # 5
     require_few_items(payload.message, MOST_ITEMS)
     message = decode(TYPES[header.type], payload.message, limit=PACKET_LIMIT)
