@@ -25,8 +25,8 @@ def main() -> int:
         # Nothing is kept of a run that failed, but what it found must not be lost.
         sys.stdout.write(done.stdout)
         return done.returncode
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    changed = subprocess.run(["git", "status", "--porcelain", "src"], capture_output=True, text=True, check=True).stdout
+    commit = _git("rev-parse", "HEAD")
+    changed = _git("status", "--porcelain", "src")
     record = {
         "command": [Path(part).name if Path(part).is_file() else part for part in command],
         "commit": commit + (" with changes" if changed else ""),
@@ -44,6 +44,12 @@ def main() -> int:
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(path)  # noqa: T201
     return 0
+
+
+def _git(*command: str) -> str:
+    """What git says about the project, wherever the measuring is done."""
+    found = subprocess.run(["git", *command], cwd=RESULTS.parent.parent, capture_output=True, text=True, check=True)
+    return found.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ The node is honest, or all it says goes through a `Strategy`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Final
 
 from comitia.core.envelope import Envelope
@@ -94,7 +94,7 @@ class Strategy:
         machine.world.fired[f"adversary {self.name}"] += 1
 
 
-@cache
+@lru_cache(maxsize=1 << 8)
 def _block_from(data: bytes) -> Block:
     return Block.from_bytes(data)
 
