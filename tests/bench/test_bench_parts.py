@@ -22,7 +22,10 @@ from comitia.core.errors import InputError
 from comitia.core.ids import SessionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.evaluation.long_ledger import EPOCHS, LongLedger
+from comitia.evaluation.past_sessions import PastSessions, model_of
 from comitia.ledger.genesis import DAY_MS
+from comitia.ledger.proof import verify_proof
+from comitia.ledger.session import Phase
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 from comitia.storage.keys import read_signing_key
@@ -36,8 +39,12 @@ def test_a_long_ledger_opens_again_and_its_old_transactions_are_forgotten(tmp_pa
         engine, genesis(), admin=ADMIN, super_node=key("super"), super_membership=membership, until_ms=until
     )
     ledger.fill(made_up.codebook(), providers=20, transactions=2_500)
-    root, height = engine.application.state_root, engine.height
     assert len(engine.application.profiles()) == 20
+    PastSessions(ledger, made_up.codebook()).seal(3)
+    sealed = [session for session in engine.application.sessions() if session.phase is Phase.SEALED]
+    assert len(sealed) == 3
+    verify_proof(engine.proof(sealed[0].id), genesis(), model_of(sealed[0].id))
+    root, height = engine.application.state_root, engine.height
     engine.close()
     again = EmbeddedEngine.open(path, genesis(), signer=key("super"))
     assert (again.application.state_root, again.height) == (root, height)

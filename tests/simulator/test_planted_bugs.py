@@ -257,6 +257,7 @@ def epsilon_not_compared_with_the_request(patch: MonkeyPatch) -> None:
 
 def receipt_not_compared_with_the_request(patch: MonkeyPatch) -> None:
     patch.setattr(workbench, "require_terms", lambda receipt, asked: None)
+    patch.setattr(RememberingBench, "read_before", {})  # what is read wrongly must not be remembered after this test
 
 
 def waiting_requests_forgotten(patch: MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.ids import NodeId, TransactionId, node_id
 from comitia.engines.embedded import EmbeddedEngine
+from comitia.ledger.application import Application
 from comitia.ledger.genesis import Credential, Genesis, Membership, Role, sign_as_admin
+from comitia.ledger.session import Session
 from comitia.ledger.transactions import (
     Policy,
     PolicyRule,
@@ -51,6 +53,10 @@ class LongLedger:
         The super node's, as approved.
     until_ms : int
         Time of the last block.
+
+    Attributes
+    ----------
+    now_ms : time of the next block.
     """
 
     def __init__(
@@ -64,65 +70,85 @@ class LongLedger:
         until_ms: int,
     ) -> None:
         self._engine, self._genesis = engine, genesis
-        self._admin, self._super = admin, super_node
+        self._admin, self.super_node = admin, super_node
         self._super_membership = super_membership
         self._until_ms = until_ms
-        self._now_ms = until_ms - EPOCHS * genesis.parameters.epoch_ms
+        self.now_ms = until_ms - EPOCHS * genesis.parameters.epoch_ms
         self._pending = 0
 
     def fill(
         self, codebook: Codebook, *, providers: int, transactions: int, say: Callable[[int], None] = lambda _: None
     ) -> None:
         """Register a codebook and the providers, then let them change their policies until there are enough."""
-        node = node_id(self._super.public)
-        self._put(node, self._super, RegisterMember(membership=self._super_membership))
+        self.put(self.super_node, RegisterMember(membership=self._super_membership))
         labels = tuple(leaf.label for leaf in codebook.leaves)
         size, references = len(codebook.to_bytes()), len(codebook.references)
         book = RegisterCodebook(digest=codebook.digest, size=size, references=references, leaf_labels=labels)
-        self._put(node, self._super, book)
+        self.put(self.super_node, book)
         keys = [SigningKey.from_bytes(digest(b"made up %d" % number)) for number in range(providers)]
-        nodes = [node_id(key.public) for key in keys]
-        for number, (name, key) in enumerate(zip(nodes, keys, strict=True)):
-            self._join(number, name, key, codebook)
-        self._block()
+        for number, key in enumerate(keys):
+            counts = tuple(50 if leaf == number % len(codebook.leaves) else 0 for leaf in range(len(codebook.leaves)))
+            self.join(f"made up {number}", key, codebook, counts)
+        self.end_block()
         done, blocks = 2 + 2 * providers, -(-transactions // A_BLOCK)
-        step_ms = (self._until_ms - self._now_ms) // max(1, blocks)
+        step_ms = (self._until_ms - self.now_ms) // max(1, blocks)
         policy = Policy(version=1, rules=(_ELSEWHERE,))
         while done < transactions:
-            chosen = done % providers
-            body = SetPolicy(policy=replace(policy, version=done))
-            self._put(nodes[chosen], keys[chosen], body)
+            self.put(keys[done % providers], SetPolicy(policy=replace(policy, version=done)))
             done += 1
             if self._pending == A_BLOCK:
-                self._block()
-                self._now_ms += step_ms
+                self.end_block()
+                self.now_ms += step_ms
                 say(done)
-        self._block()
+        self.end_block()
 
-    def _join(self, number: int, node: NodeId, key: SigningKey, codebook: Codebook) -> None:
+    @property
+    def application(self) -> Application:
+        """The ledger's state; to be read only."""
+        return self._engine.application
+
+    @staticmethod
+    def name_of(key: SigningKey) -> NodeId:
+        return node_id(key.public)
+
+    def admit(self, name: str, key: SigningKey, role: Role) -> None:
+        """Let somebody be a member, for an organisation of its own."""
         credential = Credential(
             chain=self._genesis.chain,
-            organisation=f"made up {number}",
-            name=f"made up {number}",
-            roles=(Role.PROVIDER.value,),
+            organisation=name,
+            name=name,
+            roles=(role.value,),
             signing_key=key.public,
             sealing_key=digest(key.public),
-            issued_ms=self._now_ms,
+            issued_ms=self.now_ms,
         )
         membership = Membership(credential=credential, signatures=(sign_as_admin(self._admin, credential.digest),))
-        self._put(node, key, RegisterMember(membership=membership))
-        counts = tuple(50 if leaf == number % len(codebook.leaves) else 0 for leaf in range(len(codebook.leaves)))
-        record = RetrievalRecord(provider=node, codebook=codebook.digest, epsilon_micro=MICRO, histogram=counts)
-        self._put(node, key, RegisterProfile(record=record))
+        self.put(key, RegisterMember(membership=membership))
 
-    def _put(self, node: NodeId, key: SigningKey, body: Transaction) -> None:
-        epoch = self._genesis.epoch_at(self._now_ms)
-        envelope = sign_transaction(body, chain=self._genesis.chain, epoch=epoch, sender=node, key=key)
-        self._engine.submit_own(TransactionId(envelope.digest), envelope.to_bytes())
+    def join(self, name: str, key: SigningKey, codebook: Codebook, counts: tuple[int, ...]) -> None:
+        """Admit a provider with so many documents in each leaf."""
+        self.admit(name, key, Role.PROVIDER)
+        record = RetrievalRecord(
+            provider=self.name_of(key), codebook=codebook.digest, epsilon_micro=MICRO, histogram=counts
+        )
+        self.put(key, RegisterProfile(record=record))
+
+    def put(self, key: SigningKey, body: Transaction, session: Session | None = None) -> TransactionId:
+        """Sign a transaction for the next block."""
+        epoch = self._genesis.epoch_at(self.now_ms) if session is None else session.epoch
+        about = b"" if session is None else session.id
+        envelope = sign_transaction(
+            body, chain=self._genesis.chain, epoch=epoch, sender=self.name_of(key), key=key, session=about
+        )
+        transaction = TransactionId(envelope.digest)
+        self._engine.submit_own(transaction, envelope.to_bytes())
         self._pending += 1
+        return transaction
 
-    def _block(self) -> None:
-        self._engine.produce(self._now_ms)
-        refused = [result for result in self._engine.last_applied.results if result.code]
-        assert not refused, refused[0]
+    def end_block(self) -> None:
+        """Make a block of all that was put; each transaction must be taken."""
+        while self._engine.waiting:
+            self._engine.produce(self.now_ms)
+            refused = [result for result in self._engine.last_applied.results if result.code]
+            assert not refused, refused[0]
         self._pending = 0

@@ -15,15 +15,19 @@ from typing import Any, Final
 import click
 import psutil
 
+from comitia.app.audit import Chronicle
 from comitia.app.bench import made_up
 from comitia.app.bench.crowd import Crowd, Reply, Say, percentile
 from comitia.app.local import LocalConsortium, LocalNode, await_ready
 from comitia.app.output import console, emit, format_option, table
 from comitia.app.tasks import Wish, make_task
 from comitia.core.errors import AbortedError
+from comitia.core.ids import SessionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.evaluation.long_ledger import EPOCHS, LongLedger
+from comitia.evaluation.past_sessions import PastSessions, model_of
 from comitia.ledger.genesis import DAY_MS
+from comitia.ledger.proof import verify_proof
 from comitia.ledger.transactions import Task
 from comitia.storage.folder import NodeFolder
 from comitia.storage.keys import read_signing_key
@@ -38,6 +42,7 @@ STAGE_MS: Final = 20_000
 @click.command()
 @click.option("--transactions", default=1_000_000, show_default=True, help="On the ledger before anything starts.")
 @click.option("--providers", default=1_000, show_default=True, help="Registered ones; three of them run.")
+@click.option("--past-sessions", default=0, show_default=True, help="Sealed ones on the ledger besides.")
 @click.option("--sessions", default=20, show_default=True, help="Fresh requests at the same time.")
 @click.option("--rate", default=100.0, show_default=True, help="Cache hits a second.")
 @click.option("--seconds", default=30, show_default=True, help="How long cache hits are asked for.")
@@ -47,6 +52,7 @@ STAGE_MS: Final = 20_000
 def load(
     transactions: int,
     providers: int,
+    past_sessions: int,
     sessions: int,
     rate: float,
     seconds: int,
@@ -62,6 +68,7 @@ def load(
         value = measure(
             transactions=transactions,
             providers=providers,
+            past_sessions=past_sessions,
             sessions=sessions,
             rate=rate,
             seconds=seconds,
@@ -76,6 +83,7 @@ def measure(
     *,
     transactions: int,
     providers: int,
+    past_sessions: int,
     sessions: int,
     rate: float,
     seconds: int,
@@ -90,7 +98,9 @@ def measure(
     for number in range(REAL_PROVIDERS):
         local.add_provider(f"plant-{number + 1}", made_up.documents(number))
     value: dict[str, Any] = {"transactions": transactions, "providers": providers}
-    value |= _fill(local, book, providers, transactions, say)
+    value |= _fill(local, book, providers, transactions, past_sessions, say)
+    if past_sessions:
+        value |= _history(local, say)
     with local:
         value |= _start(local, say)
         with Crowd(local.requester) as crowd:
@@ -106,21 +116,26 @@ def _wish() -> Wish:
     return Wish(epsilon="0.5", providers_max=REAL_PROVIDERS, accept_unverified=True, stage_ms=STAGE_MS)
 
 
-def _fill(local: LocalConsortium, book: Codebook, providers: int, transactions: int, say: Say) -> dict[str, Any]:
+def _fill(
+    local: LocalConsortium, book: Codebook, providers: int, transactions: int, past_sessions: int, say: Say
+) -> dict[str, Any]:
     """Write the super node's ledger, and give every node a copy: following a million blocks is not what is measured."""
     folder = local.consortium.super_node
     genesis = local.consortium.load_genesis().genesis
     keys = folder.load_keys()
     start = time.perf_counter()
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing)
-    LongLedger(
+    ledger = LongLedger(
         engine,
         genesis,
         admin=read_signing_key(local.consortium.admin_key),
         super_node=keys.signing,
         super_membership=folder.load_approval(keys.node).membership,
         until_ms=time.time_ns() // 1_000_000 - DAY_MS // 24,
-    ).fill(book, providers=providers, transactions=transactions, say=lambda done: say(f"{done} transactions"))
+    )
+    ledger.fill(book, providers=providers, transactions=transactions, say=lambda done: say(f"{done} transactions"))
+    if past_sessions:
+        PastSessions(ledger, book).seal(past_sessions, say=lambda done: say(f"{done} sessions"))
     blocks = engine.height
     engine.close()
     took = time.perf_counter() - start
@@ -128,6 +143,34 @@ def _fill(local: LocalConsortium, book: Codebook, providers: int, transactions: 
         shutil.copyfile(folder.ledger, NodeFolder(node).ledger)
     size = folder.ledger.stat().st_size
     return {"fill_s": round(took, 1), "blocks": blocks, "ledger_mb": round(size / 1e6, 1)}
+
+
+def _history(local: LocalConsortium, say: Say) -> dict[str, Any]:
+    """What `comitia ledger` does on this ledger, and the proof of its first session, made and verified."""
+    say("reading the history")
+    start = time.perf_counter()
+    chronicle = Chronicle(local.consortium.super_node.path)
+    opened = time.perf_counter()
+    blocks, events = chronicle.sealed(), chronicle.events()
+    listed = time.perf_counter()
+    genesis = local.consortium.load_genesis().genesis
+    session = SessionId(bytes.fromhex(blocks[0]["session"]))
+    engine = EmbeddedEngine.open(local.consortium.super_node.ledger, genesis)
+    began = time.perf_counter()
+    proof = engine.proof(session)
+    proved = time.perf_counter()
+    verify_proof(proof, genesis, model_of(session))
+    verified = time.perf_counter()
+    engine.close()
+    return {
+        "past_sessions": len(blocks),
+        "past_uses_listed": len(events),
+        "history_open_s": round(opened - start, 2),
+        "history_list_s": round(listed - opened, 2),
+        "proof_ms": round(1e3 * (proved - began), 1),
+        "verify_ms": round(1e3 * (verified - proved), 1),
+        "proof_kb": round(len(proof.to_bytes()) / 1e3, 1),
+    }
 
 
 def _start(local: LocalConsortium, say: Say) -> dict[str, Any]:
