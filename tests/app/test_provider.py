@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from comitia.app.node.holdings import make_holdings
-from comitia.core.errors import RefusedError, StorageError
+from comitia.core.errors import ConfigurationError, RefusedError, StorageError
 from comitia.core.ids import NodeId, SessionId
+from comitia.driver.holdings import Holdings
 from comitia.driver.owner_settings import OwnerSettings, change_settings
 from comitia.driver.provider import PROFILE_FACT, Provider
 from comitia.learning.registry import learner
 from comitia.ledger.genesis import Parameters
 from comitia.ledger.session import Session
-from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule, Task
+from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule, RegisterProfile, Task
 from comitia.privacy.budget import Standing
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import Unit
@@ -64,6 +65,7 @@ class Node:
         folder.mkdir()
         self.folder, self.codebook = NodeFolder(folder), codebook
         self.posted: list[Any] = []
+        self.published = [codebook.digest]
         self.clock = 1_000_000
         self.store = NodeStore(self.folder.store)
         self.allow(RULE)
@@ -83,7 +85,7 @@ class Node:
             store=self.store,
             genesis=SimpleNamespace(parameters=Parameters()),
             application=SimpleNamespace(
-                codebooks=lambda: [SimpleNamespace(digest=self.codebook.digest)],
+                codebooks=lambda: [SimpleNamespace(digest=digest) for digest in self.published],
                 profile=lambda node: None,
                 policy=lambda node: None,
                 member=lambda node: member,
@@ -93,13 +95,13 @@ class Node:
             now_ms=lambda: self.clock,
             on_membership=lambda action: setattr(self, "registering", action),
         )
-        library: Any = SimpleNamespace(codebook=lambda wanted, then: then(self.codebook))
+        library: Any = SimpleNamespace(codebook=self.fetch)
         path = self.folder.budget
         self.budget = BudgetFile(path) if path.exists() else BudgetFile.create(path)
         owner = Provider(
             daemon,
             library,
-            lambda codebook: make_holdings(documents, codebook, self.folder.vectors),
+            lambda codebook: self.holdings(documents, codebook),
             self.budget,
             unit=Unit.RECORD,
             records_per_user=1,
@@ -108,6 +110,16 @@ class Node:
         self.registering: Any
         self.registering()
         return owner
+
+    def fetch(self, wanted: bytes, then: Any, otherwise: Any) -> None:
+        """As `Library.codebook`: what is on the ledger under another digest is none."""
+        if wanted == self.codebook.digest:
+            then(self.codebook)
+        else:
+            otherwise()
+
+    def holdings(self, documents: list[Document], codebook: Codebook) -> Holdings:
+        return make_holdings(documents, codebook, self.folder.vectors)
 
     @property
     def standings(self) -> list[Standing]:
@@ -210,6 +222,30 @@ def test_who_cannot_pay_for_the_next_codebook_keeps_the_earlier_profile(
     monkeypatch.setattr(owner._node.application, "profile", lambda node: None)
     with pytest.raises(RefusedError):
         owner._publish_profile(node.codebook)
+
+
+def test_codebooks_that_are_of_no_use_end_no_provider(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider ended, and at each start, for a codebook that is none, or one whose encoder is not installed here."""
+    node.published += [bytes(32), b"1" * 32]
+    assert node.start()._codebook == node.codebook
+    assert any(isinstance(body, RegisterProfile) for body in node.posted)
+
+    def holdings(documents: list[Document], codebook: Codebook) -> Holdings:
+        raise ConfigurationError("installed is another encoder", code="foreign-encoder")
+
+    monkeypatch.setattr(node, "holdings", holdings)
+    with pytest.raises(ConfigurationError):
+        node.start()
+
+
+def test_being_found_never_costs_more_than_half_of_the_budget(node: Node) -> None:
+    """Each codebook and each state of the documents takes a new profile; nobody asks the owner."""
+    change_settings(node.store, OwnerSettings(policy=Policy(version=2, rules=(RULE,)), total_epsilon_micro=6_000_000))
+    for count in (40, 39, 38):
+        node.start(DOCUMENTS[:count])
+    with pytest.raises(RefusedError, match="on 'profile'"):
+        node.start(DOCUMENTS[:37])
+    assert node.standings == [Standing.SPENT] * 3
 
 
 def _refuse(*_: object) -> None:

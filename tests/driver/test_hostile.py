@@ -20,6 +20,7 @@ from comitia.core.crypto import SealingKey
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import DamagedError, InputError, ProtocolError, UnavailableError
 from comitia.core.ids import NodeId, key_id
+from comitia.driver import quota
 from comitia.driver.desk import BYTES_AT_ONCE, Desk
 from comitia.driver.library import Library
 from comitia.driver.node import COMPLAINTS, Node
@@ -342,6 +343,29 @@ def test_a_record_that_the_ledger_refuses_leaves_the_request_to_be_judged_anew(
     assert world.engine.waiting == 1
     super_node.node.take(desk.make_block)
     assert any(session.is_open for session in world.application.sessions())
+
+
+def test_a_member_writes_so_much_in_an_epoch(
+    world: EngineWorld, super_node: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What excludes each other passes the check and stands in the block: only one of these policies has an effect."""
+    monkeypatch.setattr(quota, "MOST_BYTES", 50_000)
+    desk = super_node.node.ordering
+    assert isinstance(desk, Desk)
+    for number in range(4):
+        super_node.hear("a", Submit(transaction=_large_policy(world, number)))
+    assert world.engine.waiting == 2
+    codes = [answer.code for answer in super_node.answers("a") if isinstance(answer, Submitted)]
+    assert codes == ["over-quota"] * 2
+    unsigned = replace(Envelope.from_bytes(_large_policy(world, 5)), signature=bytes(64)).to_bytes()
+    for _ in range(3):
+        super_node.hear("b", Submit(transaction=unsigned.replace(node("a").encode(), node("b").encode())))
+    super_node.hear("b", Submit(transaction=world.signed("b", SetPolicy(policy=Policy(version=9)))))
+    assert world.engine.waiting == 3, "nobody writes at another's cost"
+    world.now_ms += world.genesis.parameters.epoch_ms
+    super_node.node.take(desk.make_block)
+    super_node.hear("a", Submit(transaction=world.signed("a", SetPolicy(policy=Policy(version=10**6)))))
+    assert world.engine.waiting == 1
 
 
 def test_only_the_super_node_says_that_a_transaction_was_refused(world: EngineWorld, asker: Place) -> None:

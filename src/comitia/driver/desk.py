@@ -11,6 +11,7 @@ from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.accusing import AUTHENTIC, second_statement
 from comitia.driver.node import Node
 from comitia.driver.ports import Admission
+from comitia.driver.quota import Quota
 from comitia.driver.revocations import keep_pending, pending
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
@@ -67,6 +68,7 @@ class Desk:
         self._admitted_epoch = node.application.epoch
         self._revoking: set[NodeId] = set()
         self._accused: set[NodeId] = set()
+        self._quota = Quota()
         node.on_membership(self._revoke)
         for session in node.application.sessions():
             if session.phase is Phase.SEALED:
@@ -119,8 +121,11 @@ class Desk:
 
     def _order(self, order: super_node.Order) -> None:
         """Queue a transaction for the next block, or tell who brought it why not."""
+        author = Envelope.from_bytes(order.data, limit=MAX_TRANSACTION_BYTES).header.sender
         try:
+            self._quota.require(author, self._node.application.epoch)
             self._node.engine.submit(order.data, self._node.now_ms())
+            self._quota.charge(author, len(order.data))
         except ComitiaError as error:
             self._refuse(order.transaction, error, order.reply_to)
             self._look_for_evidence(order.data, error.code)
@@ -172,6 +177,7 @@ class Desk:
         request = None
         if envelope.header.type == type_name(OpenRequest):
             try:  # nothing is begun for a request that is not its author's
+                self._quota.require(envelope.header.sender, self._node.application.epoch)
                 _, request = self._node.application.check_request(data, self._node.now_ms())
             except ComitiaError as error:
                 self._refuse(TransactionId(envelope.digest), error, sender)
@@ -216,6 +222,7 @@ class Desk:
             self._step(super_node.Lost(session=source))
             self._step(arrived)
             return
+        self._quota.charge(arrived.author, len(arrived.data))
         record = self._node.post(b"", RecordReuse(request=arrived.data, source=source))
         self._recording[record] = arrived.transaction
 

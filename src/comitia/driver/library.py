@@ -45,14 +45,17 @@ class Library:
         self._fetches: dict[bytes, _Fetch] = {}
         self._codebooks: dict[bytes, Codebook] = {}
 
-    def codebook(self, wanted: bytes, then: Callable[[Codebook], None]) -> None:
-        """Call `then` with the codebook whose digest is `wanted`, once it is here, if it is one; each is read once."""
+    def codebook(
+        self, wanted: bytes, then: Callable[[Codebook], None], otherwise: Callable[[], None] = lambda: None
+    ) -> None:
+        """Call `then` with the codebook whose digest is `wanted`, once it is here; `otherwise`, if it is none."""
 
         def came(data: bytes) -> None:
             try:
                 self._codebooks[wanted] = self._codebooks.get(wanted) or self._read(data)
             except DamagedError as error:  # whoever put it on the ledger is to blame, and no reason to end
                 log.error("codebook %s on the ledger is of no use: %s", wanted.hex()[:12], error.message)
+                otherwise()
                 return
             then(self._codebooks[wanted])
 

@@ -50,6 +50,15 @@ class OwnerSettings:
                 )
         return Limits(delta_pico=self.delta_pico, unit=unit, caps=tuple(caps))
 
+    def limits_of_being_found(self, unit: Unit, name: str, epsilon_micro: int) -> Limits:
+        """The caps on what is released outside sessions under a name: half of all there is, or two releases if more.
+
+        Each codebook takes a new profile: without a cap whoever publishes codebooks could use a provider up.
+        """
+        limits = self.limits(unit)
+        most = max(2 * epsilon_micro, self.total_epsilon_micro // 2)
+        return replace(limits, caps=(*limits.caps, Cap(span=Span.LIFE, epsilon_micro=most, category=name)))
+
 
 def read_settings(store: Store) -> OwnerSettings:
     """The owner's settings, or the defaults where nothing was set."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import ComitiaError, InputError, RefusedError, StorageError
+from comitia.core.errors import ComitiaError, ConfigurationError, InputError, RefusedError, StorageError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.holdings import Holdings
 from comitia.driver.library import Library
@@ -103,21 +103,33 @@ class Provider:
 
     def _register(self) -> None:
         """Make vectors and profile for the newest codebook, and bring profile and policy to the ledger."""
-        codebooks = self._node.application.codebooks()
+        codebooks = [entry.digest for entry in self._node.application.codebooks()]
         if codebooks:
-            self._library.codebook(codebooks[-1].digest, self._enter)
+            self._take_up(codebooks)
         else:
             log.info("no codebook is on the ledger yet")
 
-    def _enter(self, codebook: Codebook) -> None:
+    def _take_up(self, codebooks: Sequence[bytes]) -> None:
+        """Take up the last of these codebooks, or else the one before: whoever publishes one that is of no use here
+        must not end a provider, at this start or the next."""
+        *earlier, wanted = codebooks
+
+        def go_on() -> None:
+            if self._codebook is None and earlier:
+                self._take_up(earlier)
+
+        self._library.codebook(wanted, lambda codebook: self._enter(codebook, go_on, last=not earlier), go_on)
+
+    def _enter(self, codebook: Codebook, otherwise: Callable[[], None], *, last: bool) -> None:
         if codebook.digest in self._holdings:
             return
         try:
             holdings = self._holdings_for(codebook)
-        except InputError as error:
-            if self._codebook is None:
+        except (InputError, ConfigurationError) as error:
+            if self._codebook is None and last:
                 raise
             log.warning("this provider stays on the codebook before %s: %s", codebook.digest.hex()[:12], error.message)
+            otherwise()
             return
         self._holdings[codebook.digest] = holdings
         self._labels[codebook.digest] = codebook.labels
@@ -193,7 +205,8 @@ class Provider:
         now = self._node.now_ms()
         reservation = digest(encode([name, holdings.version, now]))
         self._budget.reserve(
-            self._settings.limits(self._unit), self._ask(reservation, SessionId(b""), "", name, terms, now)
+            self._settings.limits_of_being_found(self._unit, name, terms.epsilon_micro),
+            self._ask(reservation, SessionId(b""), "", name, terms, now),
         )
         released = make()
         self._budget.spend(reservation, released.receipt)

@@ -39,6 +39,7 @@ from comitia.transport.zenoh import ZenohClient, ZenohRouter
 
 BUDGET_FACT: Final = "budget"
 PATIENCE_S: Final = 3.0
+LONGEST_LINE: Final = 1_000
 
 log = logging.getLogger("comitia.node")
 
@@ -129,7 +130,9 @@ def run_provider(
 
 
 def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[Callable[[], None]], None]) -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: daemon.stop())
     if isinstance(daemon.transport, ZenohClient):
@@ -149,6 +152,14 @@ def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[
         daemon.run()
     finally:
         mark.remove()
+
+
+class OneLine(logging.Formatter):
+    """Of what a peer sent, a line in the log shows so much, and nothing that would end the line or move the cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)[:LONGEST_LINE]
+        return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 class LinkWatch:
