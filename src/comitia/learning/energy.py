@@ -19,8 +19,8 @@ does, documents that differ average out.
     |S_c|² - r sigma² - (n_c² - sigma² / kappa²)
 
 is at most 0 on average; its variance is at most 2 sigma⁴ (r + 1 / kappa⁴) + 4 sigma² (1 + 1 / kappa²) n_c², again with
-5 for 2 under Laplace noise. The largest
-of the categories' excesses and of that of all together counts, in standard deviations.
+5 for 2 under Laplace noise. The largest of the categories' excesses and of that of all together counts, in standard
+deviations.
 """
 
 from __future__ import annotations
