@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -66,6 +67,16 @@ def test_a_release_has_a_receipt_that_its_learner_and_the_wire_agree_with(
     assert release_bytes(again) == release_bytes(release)
     with pytest.raises(ProtocolError):
         parse_release(release_bytes(release), learner=learner, codebook=book)
+
+
+def test_a_learner_says_whether_it_has_pure_privacy(learner: Learner, consortium: Consortium) -> None:
+    assert learner.pure == (learner.l1_sensitivity(consortium.codebook) is not None)
+    made = partial(learner.train, consortium.codebook, consortium.vectors, consortium.labels, PrivacyTerms.of("4"))
+    if learner.pure:
+        assert made(SeededNoise(b"pure")).receipt.terms.pure
+    else:
+        with pytest.raises(InputError):
+            made(SeededNoise(b"pure"))
 
 
 def test_a_release_served_again_is_the_same_bit_for_bit(learner: Learner, consortium: Consortium) -> None:

@@ -103,9 +103,12 @@ def test_nothing_is_left_of_a_cap_of_nothing() -> None:
 
 def test_pure_releases_add_to_the_gaussian_total() -> None:
     profile = ask("profile", 0.5, delta_pico=0)
-    book = reserved(profile, ask("a", 3))
-    refusal(book, limits(), ask("b", 3.4, delta_pico=0))
-    assert budget.reserve(book, limits(), ask("b", 0.49, delta_pico=0))
+    book = reserved(profile, ask("a", 2))
+    assert "tenths" in refusal(book, limits(), ask("b", 1.5, delta_pico=0)).hint
+    assert budget.reserve(book, limits(), ask("b", 0.3, delta_pico=0))
+    (line,) = budget.statement(book, limits(), 0)
+    assert budget.reserve(book, limits(), ask("c", epsilon_micro=line.left_micro))
+    refusal(book, limits(), ask("c", epsilon_micro=line.left_micro + 2))
 
 
 def test_hold_out_composes_in_parallel_with_training() -> None:
@@ -214,6 +217,7 @@ def test_a_reservation_pays_for_one_release() -> None:
         receipt(slots=Slots.TRAINING),
         replace(receipt(), unit=Unit.USER),
         replace(receipt(), delta_pico=DELTA + 1),
+        replace(receipt(), delta_pico=0),
     ],
 )
 def test_a_release_costs_no_more_than_was_reserved(paid: Receipt) -> None:
@@ -324,9 +328,10 @@ def test_no_order_of_events_passes_a_cap_or_loses_a_debit(steps: list[tuple[str,
             elif step == "spend":
                 values = np.zeros(1, dtype=np.int64)
                 known = book.entries.get(name.encode())
-                terms = PrivacyTerms.of(0.25)
                 slots = known.ask.slots if known else slots
-                paid = laplace(values, l1_sensitivity=2, terms=terms, noise=NOISE, slots=slots).receipt
+                paid = laplace(values, l1_sensitivity=2, terms=PrivacyTerms.of(0.25), noise=NOISE, slots=slots).receipt
+                if known and known.ask.delta_pico:
+                    paid = receipt(0.25, slots)
                 book = budget.record(book, budget.spend(book, name.encode(), paid))
             elif step == "give back":
                 book = budget.record(book, budget.give_back(book, name.encode()))

@@ -14,7 +14,7 @@ from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
-from comitia.privacy.terms import PrivacyTerms
+from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.retrieval.index import Index
 from comitia.retrieval.logarithm import PICO, ln_pico
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fitting, require_visible
@@ -96,9 +96,20 @@ def test_how_many_documents_fall_into_a_leaf_does_not_show_in_whether_there_is_a
     make_profile(NodeId("a" * 32), BOOK, 4, [0] + [-1] * 49, PURE, SeededNoise(b"test"))
 
 
+def test_noise_that_protects_users_is_not_taken_for_documents() -> None:
+    """With five documents a user it is five times as wide, and what stands out of it is told by that."""
+    users = PrivacyTerms.of("1", unit=Unit.USER, records_per_user=5)
+    noise = SeededNoise(b"users")
+    made = [make_profile(NodeId("a" * 32), BOOK, 40, [0] * 200, users, noise).value for _ in range(50)]
+    assert {one.epsilon_micro for one in made} == {200_000}
+    assert sum(one.published == (0,) for one in made) >= 45
+    with pytest.raises(InputError, match="epsilon 1 per user"):
+        require_visible(20, 40, users)
+
+
 def test_a_provider_with_three_documents_is_told_before_it_spends_anything() -> None:
     with pytest.raises(InputError) as caught:
-        require_visible(3, 20, 10**6)
+        require_visible(3, 20, PURE)
     assert caught.value.code == "too-few-documents"
     assert "nothing was spent" in caught.value.hint
     with pytest.raises(InputError, match="no leaves"):

@@ -21,6 +21,7 @@ from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
 from comitia.text.codebook import Codebook, Source, VectorKind
 from comitia.text.comparison import compare
+from comitia.text.confusion import leaf_confusion
 from comitia.text.grams import BUCKETS, gram_weights
 from comitia.text.probe import probe
 
@@ -106,10 +107,22 @@ def test_the_pool_knows_nothing_where_there_is_none() -> None:
     assert [leaf.label for leaf in book.leaves] == ["hyd", "eng"]
 
 
+def test_a_reference_without_a_known_word_says_nothing_of_how_leaves_are_confused() -> None:
+    categories = [Category(label="a", name="pump hose"), Category(label="b"), Category(label="c", name="turbo")]
+    references = [("!!", "b"), ("pump", "a"), ("pump smoke", "c")]
+    book = build_codebook([], categories, references=references, settings=BuildSettings(source=Source.NONE))
+    assert [leaf.label for leaf in book.leaves] == ["a", "c"]
+    found = leaf_confusion(book)
+    assert found.sum(axis=1).tolist() == pytest.approx([1, 1])
+    assert found[0, 0] == 1
+
+
 def test_opaque_codes_alone_make_a_codebook_without_words() -> None:
     book = build_codebook((), [Category(label="A1")], settings=BuildSettings(source=Source.NONE))
     assert book.vocabulary == ()
     assert book.vectorize(["hydraulic pump"]).any()
+    assert leaf_confusion(book).shape == (0, 0)
+    assert compare(book, book).vocabulary_overlap == 0
 
 
 @pytest.mark.parametrize("change", [{"kind": VectorKind.TF}, {"encoder": b""}, {"encoder": bytes(31)}])

@@ -178,6 +178,14 @@ def test_edges_stand_where_their_names_say() -> None:
     assert edges == [{"hose leak"}, {"oil pump"}, {"hose pump", "pump seal"}]
 
 
+def test_the_window_counts_all_words_not_the_representative_ones_alone() -> None:
+    vectorizer = ContextGraphVectorizer(term_count=2, edges=True, window=2).fit(["hose leak", "hose leak", "pump"])
+    assert vectorizer.terms_ == ("hose", "leak")
+    assert vectorizer.graph("hose and leak").edges
+    assert not vectorizer.graph("hose and then leak").edges
+    assert not vectorizer.transform(["hose and then leak"])[0, 2]
+
+
 def test_a_vectorizer_says_what_it_cannot_do() -> None:
     for bad in (ContextGraphVectorizer(0), ContextGraphVectorizer(window=0)):
         with pytest.raises(InputError):

@@ -175,7 +175,7 @@ class Provider:
             return make_profile(node, codebook.digest, leaves, holdings.leaves, terms, self._noise, confusion=confusion)
 
         if self._kept(PROFILE_FACT, holdings) is None:
-            require_visible(len(holdings.leaves), len(codebook.leaves), terms.epsilon_micro)
+            require_visible(len(holdings.leaves), len(codebook.leaves), terms)
         return self._paid_once(PROFILE_FACT, RetrievalRecord, holdings, terms, make)
 
     def _self_check(self, holdings: Holdings, categories: int) -> SelfCheck:

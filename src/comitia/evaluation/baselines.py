@@ -65,5 +65,5 @@ def sparse_matrix(matrix: TermMatrix) -> Any:
 
 def _placed(known: NDArray[np.int64], scores: FloatArray, classes: int) -> FloatArray:
     placed = np.zeros((len(scores), classes))
-    placed[:, known] = scores if scores.shape[1] == len(known) else scores.reshape(len(scores), len(known))
+    placed[:, known] = scores
     return placed

@@ -19,6 +19,7 @@ from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.learning.contract import Learner
 from comitia.learning.global_model import GlobalModel
+from comitia.learning.metrics import auc
 from comitia.learning.registry import LEARNERS
 from comitia.privacy.noise import Noise
 from comitia.privacy.samplers import IntArray
@@ -179,7 +180,7 @@ def audit_learners(codebook: Codebook, terms: PrivacyTerms, *, noise: Noise, see
                 scores,
                 vectors=codebook.kind,
                 rounds=learner.rounds,
-                membership_auc=_area(coins, canaries.likeness_to(model)),
+                membership_auc=auc(coins, canaries.likeness_to(model)),
             )
 
 
@@ -269,15 +270,6 @@ def _session(
         model = learner.combine(codebook, [release], model)
     assert model is not None
     return scores, model
-
-
-def _area(coins: Coins, scores: FloatArray) -> float:
-    """AUC, ties counting half; .5 where all coins fell alike."""
-    present, absent = np.sort(scores[coins]), scores[~coins]
-    if not present.size or not absent.size:
-        return 0.5
-    below, upto = np.searchsorted(present, absent, "left"), np.searchsorted(present, absent, "right")
-    return float((2 * present.size - below - upto).sum() / (2 * present.size * absent.size))
 
 
 def _audited(

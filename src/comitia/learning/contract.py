@@ -66,8 +66,8 @@ class Learner(Protocol):
         """Square of the most that replacing one document moves the statistic in the L2 norm, in squared grid steps."""
         ...
 
-    def l1_sensitivity(self, codebook: Codebook) -> int:
-        """The same in the L1 norm, in grid steps, of a release with pure privacy; for a learner that has `pure`."""
+    def l1_sensitivity(self, codebook: Codebook) -> int | None:
+        """The same in the L1 norm, in grid steps, of a release with pure privacy; None for a learner not `pure`."""
         ...
 
     def statistic(

@@ -19,8 +19,8 @@ does, documents that differ average out.
     |S_c|² - r sigma² - (n_c² - sigma² / kappa²)
 
 is at most 0 on average; its variance is at most 2 sigma⁴ (r + 1 / kappa⁴) + 4 sigma² (1 + 1 / kappa²) n_c², again with
-5 for 2 under Laplace noise. The largest
-of the categories' excesses and of that of all together counts, in standard deviations.
+5 for 2 under Laplace noise. The largest of the categories' excesses and of that of all together counts, in standard
+deviations.
 """
 
 from __future__ import annotations
@@ -29,19 +29,17 @@ from dataclasses import dataclass
 from math import isqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import POSTERIOR_BITS, posterior, public_evidence, released_counts
 from comitia.learning.signal import MICRO, MOST_MICRO, ratio_micro
+from comitia.learning.squares import squared_lengths
 from comitia.privacy.released import Released
 from comitia.text.codebook import Codebook
 
 _PUBLIC_BITS = 16
 """P counts in units of 2**-16 here."""
-_ELEMENT_BITS = 26
-"""A sum of a thousand squares of so many bits fits 64."""
 _SURE = 3
 """Standard deviations by which a distance is taken to be shorter than measured."""
 
@@ -79,12 +77,12 @@ def _distance(codebook: Codebook, release: Released[LocalModel]) -> tuple[int, i
     judged = np.flatnonzero(known if known.any() else ~known)
     values, inverse = release.value.values[judged], inverse_count_weight(codebook)
     public = posterior(codebook, ()).means[judged].astype(np.int64) >> (POSTERIOR_BITS - _PUBLIC_BITS)
-    squares = _squares(values[:, :-1] - (inverse * values[:, -1:] * public >> _PUBLIC_BITS))
+    squares = squared_lengths(values[:, :-1] - (inverse * values[:, -1:] * public >> _PUBLIC_BITS))
     noise, rank, farthest = release.receipt.variance, codebook.rank, 0
     squared = release.receipt.variance_of_square * rank * noise**2
     energies = [
         square - noise * (rank + (inverse**2 * length >> 2 * _PUBLIC_BITS))
-        for square, length in zip(squares, _squares(public), strict=True)
+        for square, length in zip(squares, squared_lengths(public), strict=True)
     ]
     for own, count in zip(energies, released_counts(codebook, release)[judged].tolist(), strict=True):
         if count and own > 0:
@@ -99,15 +97,9 @@ def _excess(codebook: Codebook, release: Released[LocalModel]) -> int:
     noise, rank = release.receipt.variance, codebook.rank
     squared = release.receipt.variance_of_square * noise**2
     excesses, variances = [], []
-    for square, count in zip(_squares(values[:, :-1]), values[:, -1].tolist(), strict=True):
+    for square, count in zip(squared_lengths(values[:, :-1]), values[:, -1].tolist(), strict=True):
         bound = inverse**2 * (count**2 - noise)
         excesses.append(square - rank * noise - bound)
         variances.append(squared * (rank + inverse**4) + 4 * noise * (1 + inverse**2) * max(0, bound))
     pairs = zip([*excesses, sum(excesses)], [*variances, sum(variances)], strict=True)
     return max(ratio_micro(excess, variance) for excess, variance in pairs)
-
-
-def _squares(rows: NDArray[np.int64]) -> list[int]:
-    """Squared length of each row. Rows with an element beyond 2**26 are taken a little coarser, to fit 64 bits."""
-    shift = max(0, int(np.abs(rows).max()).bit_length() - _ELEMENT_BITS)
-    return [int(square) << 2 * shift for square in ((rows >> shift) ** 2).sum(axis=1)]

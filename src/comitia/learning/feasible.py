@@ -34,7 +34,7 @@ def require_noise(learner: Learner, codebook: Codebook, terms: PrivacyTerms) -> 
         `not-pure`, or as the mechanisms: `noise-too-large`.
     """
     require_pure(learner, terms)
-    if terms.pure:
-        laplace_scale(learner.l1_sensitivity(codebook), terms)
-    else:
+    if not terms.pure:
         gaussian_sigma_squared(learner.sensitivity_squared(codebook), terms)
+    elif (bound := learner.l1_sensitivity(codebook)) is not None:
+        laplace_scale(bound, terms)

@@ -166,7 +166,7 @@ class GlobalModel:
 
     def predict_proba(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
         """How much each query belongs to each category, shape (n, C), rows sum to 1; as `log_scores`."""
-        return np.exp(logistic.log_softmax(self.log_scores(queries)))
+        return logistic.softmax(self.log_scores(queries))
 
     def predict_values(self, queries: Sequence[str] | NDArray[np.int32]) -> FloatArray:
         """The predicted number for each query, shape (n,): the median over the bins; as `log_scores`.

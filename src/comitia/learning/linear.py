@@ -61,11 +61,12 @@ class Linear:
             )
         )
 
-    def products(self, vectors: NDArray[np.int32]) -> IntArray:
-        """Exact scores, shape (n, C), in the unit of the intercepts."""
+    def products(self, vectors: NDArray[np.int32] | FloatArray) -> IntArray:
+        """Exact scores of whole-numbered vectors, shape (n, C), in the unit of the intercepts."""
         # A vector is at most 2^14 long and a row of weights below 2^37 for 2^12 coordinates: below 2^53 as doubles.
         return np.asarray(
-            (vectors.astype(np.float64) @ self.weights.T.astype(np.float64)).astype(np.int64) + self.intercepts
+            (vectors.astype(np.float64, copy=False) @ self.weights.T.astype(np.float64)).astype(np.int64)
+            + self.intercepts
         )
 
     def logits(self, codebook: Codebook, scores: Linear, vectors: NDArray[np.int32]) -> FloatArray:

@@ -31,6 +31,12 @@ def log_softmax(scores: FloatArray) -> FloatArray:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
+def softmax(scores: FloatArray) -> FloatArray:
+    """Probabilities, shape (n, C), of scores of that shape; each row sums to 1."""
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
 def fit(
     rows: FloatArray, labels: NDArray[np.int64], weights: FloatArray, *, classes: int, inverse_penalty: float
 ) -> tuple[FloatArray, FloatArray]:

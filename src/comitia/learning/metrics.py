@@ -57,7 +57,7 @@ def auc_by_class(true_labels: ArrayLike, scores: ArrayLike) -> NDArray[np.float6
     _require_pairs(true, columns)
     if columns.ndim != 2:
         raise InputError("AUC needs one column of scores a class", code="bad-shape", shape=list(columns.shape))
-    return np.array([_auc(true == label, column) for label, column in enumerate(columns.T)])
+    return np.array([auc(true == label, column) for label, column in enumerate(columns.T)])
 
 
 def macro_auc(true_labels: ArrayLike, scores: ArrayLike) -> float:
@@ -67,8 +67,11 @@ def macro_auc(true_labels: ArrayLike, scores: ArrayLike) -> float:
     return float(areas.mean()) if areas.size else float("nan")
 
 
-def _auc(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
-    """Mann-Whitney: the chance that a positive outranks a negative, from the positives' average ranks."""
+def auc(positive: NDArray[np.bool_], scores: NDArray[np.float64]) -> float:
+    """Area under the ROC curve of one class, both of shape (n,); NaN without a positive or a negative.
+
+    Mann-Whitney: the chance that a positive outranks a negative, from the positives' average ranks.
+    """
     positives = int(positive.sum())
     negatives = positive.size - positives
     if not positives or not negatives:

@@ -27,6 +27,7 @@ from comitia.learning.linear import WEIGHT_BITS, WEIGHT_LIMIT, Linear, prototype
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.learning.reference import wrong_references_ppm
+from comitia.learning.squares import squared_lengths
 from comitia.learning.training_set import declared_rows, require_training_set
 from comitia.privacy.mechanisms import gaussian
 from comitia.privacy.noise import Noise
@@ -74,9 +75,8 @@ class Softmax:
         entries = len(codebook.categories) * codebook.rank
         return (2 * isqrt(codebook.norm_bound_squared) + isqrt(entries - 1) + 1) ** 2
 
-    def l1_sensitivity(self, codebook: Codebook) -> int:
+    def l1_sensitivity(self, codebook: Codebook) -> None:
         """There is none: a gradient's L1 norm is twice a vector's, and each round would pay for it anew."""
-        raise NotImplementedError
 
     def statistic(
         self,
@@ -90,9 +90,10 @@ class Softmax:
         gradient[0, -1] = len(labels) << codebook.grid_bits
         for first in range(0, len(labels), _BLOCK):
             block = slice(first, first + _BLOCK)
-            residuals = _residuals(model.products(vectors[block]), labels[block], codebook)
             # Whole numbers below 2^53 in doubles: exact in whatever order they are added.
-            products = residuals.T.astype(np.float64) @ vectors[block].astype(np.float64)
+            documents = vectors[block].astype(np.float64)
+            residuals = _residuals(model.products(documents), labels[block], codebook)
+            products = residuals.T.astype(np.float64) @ documents
             gradient[:, :-1] += products.astype(np.int64)
         gradient[:, :-1] >>= RESIDUAL_BITS
         return gradient
@@ -173,7 +174,7 @@ def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook
     """y - p of each document, shape (n, C), in units of 2**-`RESIDUAL_BITS`; no row longer than 1, exactly."""
     one = 1 << RESIDUAL_BITS
     logits = products / float(1 << (WEIGHT_BITS + codebook.grid_bits))
-    exact = -np.exp(logistic.log_softmax(logits))
+    exact = -logistic.softmax(logits)
     exact[np.arange(len(labels)), labels] += 1.0
     lengths = np.sqrt((exact**2).sum(axis=1, keepdims=True))
     residuals = np.trunc(exact * (one / np.maximum(lengths, 1.0))).astype(np.int64)
@@ -185,7 +186,7 @@ def _residuals(products: IntArray, labels: NDArray[np.int64], codebook: Codebook
 
 def _signal_share(release: Released[LocalModel]) -> NDArray[np.float64]:
     """Of each row of a release, how much is not noise: 1 - width sigma² / |row|², at least 0; shape (C,)."""
-    rows = release.value.values[:, :-1].tolist()
-    noise = len(rows[0]) * release.receipt.sigma_squared
-    energies = [sum(value * value for value in row) for row in rows]
+    rows = release.value.values[:, :-1]
+    noise = rows.shape[1] * release.receipt.sigma_squared
+    energies = squared_lengths(rows)
     return np.array([max(0, energy - noise) / energy if energy else 0.0 for energy in energies], dtype=np.float64)

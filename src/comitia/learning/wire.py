@@ -115,7 +115,8 @@ def _sensitivity(learner: Learner, codebook: Codebook, receipt: Receipt) -> int 
     """What a receipt of this mechanism has to name; None where the learner makes no such release."""
     if receipt.mechanism == Mechanism.GAUSSIAN:
         return learner.sensitivity_squared(codebook) * receipt.records_per_user**2
-    return learner.l1_sensitivity(codebook) * receipt.records_per_user if learner.pure else None
+    bound = learner.l1_sensitivity(codebook)
+    return None if bound is None else bound * receipt.records_per_user
 
 
 def _check_lengths(values: IntArray, rows: int, grid_bits: int, variance: int) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from comitia.learning.class_sums import sensitivity_squared
 from comitia.learning.contract import Learner
-from comitia.learning.metrics import auc_by_class
+from comitia.learning.metrics import macro_auc
 from comitia.learning.posterior import NAME_WEIGHT, SCATTER_TENTHS
 from comitia.learning.prototype import Prototype
 from comitia.learning.pure_sums import l1_sensitivity
@@ -141,8 +141,7 @@ def public_auc(codebook: Codebook, learner: Learner) -> float | None:
         if out.any():
             known = replace(codebook, references=codebook.references[~out], reference_labels=labels[~out])
             scores[out] = learner.combine(known, ()).log_scores(codebook.references[out])
-    areas = auc_by_class(labels, scores)
-    return float(areas[~np.isnan(areas)].mean())
+    return macro_auc(labels, scores)
 
 
 def _folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,6 +3,20 @@
 Gaussian releases compose by adding the squares of their mu (`comitia.privacy.gdp`), pure ones by adding
 their epsilons. The two totals are kept apart; `Total.epsilon_micro` adds them, which is valid (basic
 composition) but not tight.
+
+A cap is another matter than a sum: whoever asks chooses the next release by what the earlier ones said, its kind too,
+and stops where it suits. Of one kind, a cap on the total holds nevertheless, at the same epsilon E and delta d
+(Smith and Thakurta, *Fully Adaptive Composition for Gaussian Differential Privacy*, 2022). Of two kinds the sum
+e(mu²) + p <= E does not: it offers a choice of divisions of E, and the best one can be picked afterwards. So where both
+kinds are there, the pure part is rounded up to tenths of E, and the Gaussian part is held to the rest at d / 10.
+
+Proof. Let P_j, 1 <= j <= 9, be the interaction cut off before pure releases pass jE/10 or mu² passes that of
+((10 - j) E/10, d/10). The logarithm of the ratio of the two likelihoods then moves by at most jE/10 in all pure
+releases together, whatever happens between them, and the Gaussian ones alone are ((10 - j) E/10, d/10)-private however
+they are chosen: at worst all pure ones push one way, so P_j is (E, d/10)-private. P_0, of Gaussian releases alone, is
+(E, d)-private, of pure ones alone (E, 0). Totals only grow, so an interaction that keeps to the cap is one of these
+from beginning to end; the least j that holds at its end sorts what can be seen into disjoint parts, whose deltas add
+up. Together (E, 1.9 d): what a cap promises is E at 2 d, and at d to whoever stays with one kind.
 """
 
 from __future__ import annotations
@@ -11,6 +25,9 @@ from dataclasses import dataclass
 
 from comitia.privacy.gdp import epsilon_from, mu_from
 from comitia.privacy.terms import Slots
+
+PARTS = 10
+"""A cap is divided between the two kinds in so many parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +56,19 @@ class Total:
         one's."""
         return epsilon_from(self.mu_squared, delta_pico) + self.pure_micro
 
+    def room(self, cap_micro: int, delta_pico: int) -> int:
+        """How large `mu_squared` may be under a cap, beside the pure total; see this module."""
+        if cap_micro == 0:
+            return 0
+        if self.pure_micro == 0:
+            return mu_from(cap_micro, delta_pico) ** 2
+        taken = -(-self.pure_micro * PARTS // cap_micro)
+        left_micro, part_pico = cap_micro * (PARTS - taken) // PARTS, delta_pico // PARTS
+        return mu_from(left_micro, part_pico) ** 2 if left_micro > 0 and part_pico else 0
+
     def within(self, cap_micro: int, delta_pico: int) -> bool:
-        """Whether `epsilon_micro(delta_pico) <= cap_micro`, decided in exact integers."""
-        left = cap_micro - self.pure_micro
-        if self.mu_squared == 0 or left <= 0:
-            return left >= 0 and self.mu_squared == 0
-        return self.mu_squared <= mu_from(left, delta_pico) ** 2
+        """Whether a cap is kept, decided in exact integers."""
+        return self.pure_micro <= cap_micro and self.mu_squared <= self.room(cap_micro, delta_pico)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +98,13 @@ class Totals:
         """Return the epsilon guaranteed for any one document at delta."""
         return max(self.training.epsilon_micro(delta_pico), self.hold_out.epsilon_micro(delta_pico))
 
+    @property
+    def mixed(self) -> bool:
+        """Whether Gaussian and pure releases read the same slots."""
+        return any(total.mu_squared and total.pure_micro for total in (self.training, self.hold_out))
+
     def within(self, cap_micro: int, delta_pico: int) -> bool:
-        """Whether any one document's epsilon stays at or under a cap."""
+        """Whether a cap is kept for any one document."""
         return self.training.within(cap_micro, delta_pico) and self.hold_out.within(cap_micro, delta_pico)
 
 

@@ -25,7 +25,7 @@ from types import MappingProxyType
 
 from comitia.core.errors import ConfigurationError, RefusedError
 from comitia.privacy.accountant import Totals, cost_of
-from comitia.privacy.gdp import epsilon_from, mu_from
+from comitia.privacy.gdp import largest_epsilon
 from comitia.privacy.receipt import Receipt
 from comitia.privacy.terms import MAX_EPSILON_MICRO, PICO, PrivacyTerms, Slots, Unit, in_units
 
@@ -279,7 +279,8 @@ def spend(book: Book, reservation: bytes, receipt: Receipt) -> tuple[Movement, .
     ------
     RefusedError
         `not-reserved`: there is no open reservation of this name; `over-reservation`: the receipt claims
-        more than was reserved, or another unit or slots.
+        more than was reserved, another unit or slots, or is pure where a Gaussian release was reserved: what
+        is pure at an epsilon is not Gaussian private at the mu of that epsilon and a delta, which was priced.
     """
     entry = _entry(book, reservation)
     if entry.standing == Standing.SPENT and entry.release == receipt.digest:
@@ -290,10 +291,12 @@ def spend(book: Book, reservation: bytes, receipt: Receipt) -> tuple[Movement, .
         receipt.epsilon_micro > ask.epsilon_micro
         or receipt.delta_pico > ask.delta_pico
         or (receipt.unit, receipt.slots) != (ask.unit, ask.slots)
+        or receipt.terms.pure != (ask.delta_pico == 0)
     ):
         raise RefusedError(
             f"epsilon {in_units(ask.epsilon_micro)} was reserved per {ask.unit} on {ask.slots} slots, the "
-            f"release took {in_units(receipt.epsilon_micro)} per {receipt.unit} on {receipt.slots} slots",
+            f"release took {in_units(receipt.epsilon_micro)} per {receipt.unit} on {receipt.slots} slots, "
+            f"delta {in_units(ask.delta_pico, PICO)} and {in_units(receipt.delta_pico, PICO)}",
             code="over-reservation",
         )
     return (Movement(reservation=reservation, standing=Standing.SPENT, release=receipt.digest),)
@@ -461,6 +464,7 @@ def _hold(book: Book, limits: Limits, cap: Cap, ask: Ask) -> None:
         f"at delta {in_units(limits.delta_pico, PICO)}",
         code="over-budget",
         hint=(f"ask for epsilon {in_units(left)} at most" if left else "nothing is left under this cap")
+        + ("; where both kinds are released, pure ones count in tenths of the cap" if after.mixed else "")
         + (", wait for the period to pass" if cap.span == Span.PERIOD else "")
         + ", or have the provider's owner raise the cap",
         cap=str(cap),
@@ -474,25 +478,9 @@ def _hold(book: Book, limits: Limits, cap: Cap, ask: Ask) -> None:
 def _left(totals: Totals, cap: Cap, limits: Limits) -> int:
     """Return the largest epsilon of one more Gaussian release on all slots that a cap allows."""
     return min(
-        _affordable(cap.epsilon_micro - total.pure_micro, total.mu_squared, limits.delta_pico)
+        largest_epsilon(total.room(cap.epsilon_micro, limits.delta_pico) - total.mu_squared, limits.delta_pico)
         for total in (totals.training, totals.hold_out)
     )
-
-
-def _affordable(epsilon_micro: int, mu_squared: int, delta_pico: int) -> int:
-    """Return the largest epsilon whose mu^2, with what is taken, stays within that of `epsilon_micro`.
-
-    `epsilon_from` returns the smallest epsilon that mu guarantees, so one millionth less has a smaller mu.
-    """
-    if epsilon_micro <= 0:
-        return 0
-    room = mu_from(epsilon_micro, delta_pico) ** 2 - mu_squared
-    if room <= 0:
-        return 0
-    epsilon = epsilon_from(room, delta_pico)
-    if epsilon >= 1 and mu_from(epsilon, delta_pico) ** 2 <= room:
-        return epsilon
-    return epsilon - 1
 
 
 def _is_repeat(book: Book, ask: Ask, standing: Standing) -> bool:

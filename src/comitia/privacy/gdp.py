@@ -126,6 +126,17 @@ def mu_from(epsilon_micro: int, delta_pico: int) -> int:
         return _largest(holds, low, high)
 
 
+def largest_epsilon(mu_squared: int, delta_pico: int) -> int:
+    """Return the largest epsilon whose `mu_from` squared is at most this, in millionths; 0 where none is.
+
+    `epsilon_from` is the smallest epsilon that mu guarantees: itself if its own mu fits, else one millionth less.
+    """
+    if mu_squared <= 0:
+        return 0
+    epsilon = epsilon_from(mu_squared, delta_pico)
+    return epsilon if mu_from(epsilon, delta_pico) ** 2 <= mu_squared else epsilon - 1
+
+
 @lru_cache(maxsize=4096)
 def epsilon_from(mu_squared: int, delta_pico: int) -> int:
     """Return the smallest epsilon that a composition of Gaussian releases guarantees at a delta, rounded up.

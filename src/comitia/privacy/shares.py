@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from comitia.core.errors import InputError
-from comitia.privacy.gdp import epsilon_from, mu_from
+from comitia.privacy.gdp import largest_epsilon, mu_from
 from comitia.privacy.terms import PrivacyTerms
 
 
@@ -25,10 +25,7 @@ def shared_out(terms: PrivacyTerms, releases: int) -> PrivacyTerms:
     if terms.delta_pico == 0:
         return replace(terms, epsilon_micro=terms.epsilon_micro // releases)
     room = mu_from(terms.epsilon_micro, terms.delta_pico) ** 2 // releases
-    # The smallest epsilon that mu guarantees: itself if it fits, else one millionth less has a smaller mu.
-    epsilon = epsilon_from(room, terms.delta_pico)
-    if mu_from(max(1, epsilon), terms.delta_pico) ** 2 > room:
-        epsilon -= 1
+    epsilon = largest_epsilon(room, terms.delta_pico)
     if epsilon < 1:
         raise InputError(
             f"epsilon {terms.epsilon_micro} millionths is too little for {releases} releases", code="bad-epsilon"

@@ -104,6 +104,12 @@ class PrivacyTerms:
         """Whether there is no delta."""
         return self.delta_pico == 0
 
+    @property
+    def record_epsilon_micro(self) -> int:
+        """What pure terms keep for one document, in millionths, at least 1: noise for a user's c documents is c times
+        as wide."""
+        return max(1, self.epsilon_micro // self.records_per_user)
+
     @classmethod
     def of(
         cls,

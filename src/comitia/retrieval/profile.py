@@ -19,11 +19,10 @@ from comitia.core.ids import NodeId
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
-from comitia.privacy.terms import PrivacyTerms
+from comitia.privacy.terms import MICRO, PrivacyTerms, in_units
 from comitia.retrieval.logarithm import PICO, ln_pico
 from comitia.retrieval.unmixing import unmix
 
-MICRO: Final = 1_000_000
 MAX_LEAVES: Final = 4096
 MOST_PUBLISHED: Final = 6
 LEAST_TOTAL: Final = 8
@@ -45,7 +44,8 @@ class RetrievalRecord:
 
     provider : who.
     codebook : digest of the codebook whose leaves are counted, 32 bytes.
-    epsilon_micro : what the histogram cost, millionths, pure; neighbours replace one document.
+    epsilon_micro : what the histogram keeps for one document, millionths, pure: all that it cost, or, of who protects
+        users, that over a user's documents. How wide the noise is follows from it.
     histogram : estimated number of documents by leaf; may be negative.
     data_types : what the documents are, in the provider's words.
     """
@@ -145,22 +145,22 @@ def make_profile(
         raise InputError("the codebook has no leaves", code="no-leaves", hint="build it with a pool or references")
     indices = np.asarray(leaves, dtype=np.int64)
     counts = np.bincount(indices[indices >= 0], minlength=leaf_count).astype(np.int64)
-    require_visible(len(indices), leaf_count, terms.epsilon_micro)
+    require_visible(len(indices), leaf_count, terms)
     released = laplace(counts, l1_sensitivity=HISTOGRAM_SENSITIVITY, terms=terms, noise=noise)
     if confusion is not None:
-        least = least_standing(leaf_count, terms.epsilon_micro)
+        least = least_standing(leaf_count, terms.record_epsilon_micro)
         released = released.map(lambda noisy: unmix(noisy[None], confusion, least)[0])
     return released.map(
         lambda noisy: RetrievalRecord(
             provider=provider,
             codebook=codebook,
-            epsilon_micro=terms.epsilon_micro,
+            epsilon_micro=terms.record_epsilon_micro,
             histogram=tuple(int(count) for count in noisy),
         )
     )
 
 
-def require_visible(documents: int, leaf_count: int, epsilon_micro: int) -> None:
+def require_visible(documents: int, leaf_count: int, terms: PrivacyTerms) -> None:
     """Say before any budget is spent that so few documents cannot be found.
 
     The check may look at the number of all documents, which neighbours by replacement share; how many fall into a
@@ -171,11 +171,11 @@ def require_visible(documents: int, leaf_count: int, epsilon_micro: int) -> None
     InputError
         Code ``too-few-documents``.
     """
-    needed = max(LEAST_TOTAL, _noise_pico(leaf_count, epsilon_micro, MICRO) // PICO)
+    needed = max(LEAST_TOTAL, _noise_pico(leaf_count, terms.record_epsilon_micro, MICRO) // PICO)
     if documents < needed:
         raise InputError(
             f"{documents} documents would drown in the noise of the profile: at least {needed} are needed at "
-            f"epsilon {epsilon_micro / MICRO:g} over {leaf_count} leaves",
+            f"epsilon {in_units(terms.epsilon_micro)} per {terms.unit} over {leaf_count} leaves",
             code="too-few-documents",
             hint="take part with more documents; nothing was spent",
             documents=documents,

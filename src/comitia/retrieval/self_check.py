@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
-from comitia.privacy.terms import PrivacyTerms
-from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, MICRO
+from comitia.privacy.terms import MICRO, PrivacyTerms
+from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY
 
 RELATED_PPM: Final = 250_000
 """Share of its documents, in millionths, from which on a provider is related to a category: it should be found for it.

@@ -47,7 +47,7 @@ class CodebookChange:
         Old id, new id, words of a category that kept its name and description under another id.
     terms_shared, terms_added, terms_removed : int
     vocabulary_overlap : float
-        Shared terms over all terms of either, 0 to 1.
+        Shared terms over all terms of either, 0 to 1; 0 where neither has any.
     moves : tuple of LeafMove
         One for each old leaf.
     """
@@ -84,7 +84,7 @@ def compare(old: Codebook, new: Codebook) -> CodebookChange:
         terms_shared=len(shared),
         terms_added=len(new.vocabulary) - len(shared),
         terms_removed=len(old.vocabulary) - len(shared),
-        vocabulary_overlap=len(shared) / (len(old.vocabulary) + len(new.vocabulary) - len(shared)),
+        vocabulary_overlap=len(shared) / max(1, len(old.vocabulary) + len(new.vocabulary) - len(shared)),
         moves=_moves(old, new, shared, {label: other for label, other, _ in recoded}),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +66,9 @@ def common_graph(
     alone: Counter[str] = Counter()
     together: Counter[Edge] = Counter()
     for text in texts:
-        places = [(place, word) for place, word in enumerate(tokenize(text)) if word in nodes]
+        places = _places(text, nodes)
         alone.update({word for _, word in places})
-        together.update(_near_pairs(places, window))
+        together.update(set(_near_pairs(places, window)))
     weights = {edge: count / (alone[edge[0]] * alone[edge[1]]) ** 0.5 for edge, count in together.items()}
     strongest = sorted(weights, key=lambda edge: (-weights[edge], edge))[:most_edges]
     return ContextGraph(nodes=dict(nodes), edges={edge: weights[edge] for edge in strongest})
@@ -143,9 +143,10 @@ class ContextGraphVectorizer(Parameters):
 
     def graph(self, text: str) -> ContextGraph:
         """The context graph of one text over the representative vertices."""
-        words = [word for word in tokenize(text) if word in self.idf_]
-        nodes = {term: (1.0 + float(np.log(count))) * self.idf_[term] for term, count in Counter(words).items()}
-        return ContextGraph(nodes=nodes, edges=dict(_edges(words, self.window)) if self.edges else {})
+        places = _places(text, self.idf_)
+        counts = Counter(word for _, word in places)
+        nodes = {term: (1.0 + float(np.log(count))) * self.idf_[term] for term, count in counts.items()}
+        return ContextGraph(nodes=nodes, edges=_edges(places, self.window) if self.edges else {})
 
     def transform(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Vectors of some texts, scaled to length 1 (zero for a text without a known word).
@@ -166,8 +167,7 @@ class ContextGraphVectorizer(Parameters):
         k = len(self.terms_)
         weights = np.zeros((len(texts), k * (k - 1) // 2))
         for row, text in enumerate(texts):
-            words = [word for word in tokenize(text) if word in place]
-            for (left, right), weight in _edges(words, self.window):
+            for (left, right), weight in _edges(_places(text, place), self.window).items():
                 weights[row, _edge_place(place[left], place[right], k)] = weight
         return weights
 
@@ -194,27 +194,26 @@ class ContextGraphVectorizer(Parameters):
         )
 
 
-def _near_pairs(places: Sequence[tuple[int, str]], window: int) -> set[Edge]:
-    """Different words that stand at most `window` apart somewhere; the places ascend."""
-    near: set[Edge] = set()
+def _places(text: str, known: Container[str]) -> list[tuple[int, str]]:
+    """The known words of a text, each with its place among all of them."""
+    return [(place, word) for place, word in enumerate(tokenize(text)) if word in known]
+
+
+def _near_pairs(places: Sequence[tuple[int, str]], window: int) -> Counter[Edge]:
+    """How often two different words stand at most `window` apart; the places ascend."""
+    near: Counter[Edge] = Counter()
     for index, (place, left) in enumerate(places):
         for other, right in places[index + 1 :]:
             if other - place > window:
                 break
             if left != right:
-                near.add((min(left, right), max(left, right)))
+                near[min(left, right), max(left, right)] += 1
     return near
 
 
-def _edges(words: Sequence[str], window: int) -> Iterator[tuple[Edge, float]]:
+def _edges(places: Sequence[tuple[int, str]], window: int) -> dict[Edge, float]:
     """1 + ln of how often two different words stand at most `window` apart, for each pair that does."""
-    together: Counter[Edge] = Counter()
-    for index, left in enumerate(words):
-        for right in words[index + 1 : index + 1 + window]:
-            if left != right:
-                together[min(left, right), max(left, right)] += 1
-    for edge, count in together.items():
-        yield edge, 1.0 + float(np.log(count))
+    return {edge: 1.0 + float(np.log(count)) for edge, count in _near_pairs(places, window).items()}
 
 
 def _edge_place(left: int, right: int, k: int) -> int:

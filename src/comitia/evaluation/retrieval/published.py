@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.privacy.terms import MICRO
 from comitia.retrieval.profile import (
     BANDS_PPM,
     LEAST_TOTAL,
-    MICRO,
     MOST_PUBLISHED,
     PUBLISHED_PPM,
     least_clear,
