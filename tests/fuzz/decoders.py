@@ -30,6 +30,7 @@ from comitia.learning.local_model import LocalModel
 from comitia.learning.prototype import Prototype
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.ledger.block import Block
+from comitia.ledger.fork import ForkProof, verify_fork
 from comitia.ledger.genesis import SignedGenesis
 from comitia.ledger.proof import Proof, verify_proof
 from comitia.ledger.transactions import Transaction, parse
@@ -180,6 +181,15 @@ def _read_proof(data: bytes) -> Proof:
     return proof
 
 
+def _read_fork(data: bytes) -> ForkProof:
+    proof = ForkProof.from_bytes(data)
+    try:
+        verify_fork(proof, _GENESIS)
+    except ComitiaError:
+        pass
+    return proof
+
+
 def _from_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes], Any]:
     """Read from a file of this name; what an earlier reader left beside its own is gone."""
     folder = Path(_FOLDER.name)
@@ -266,6 +276,7 @@ DECODERS: Final[dict[str, Decoder]] = {
         read=Codebook.from_bytes, write=Codebook.to_bytes, samples=_codebook_contents, dress=_codebook_around
     ),
     "proof": Decoder(read=_read_proof, write=Proof.to_bytes, samples=samples.proofs),
+    "fork-proof": Decoder(read=_read_fork, write=ForkProof.to_bytes, samples=lambda: (samples.fork().to_bytes(),)),
     "model-file": Decoder(read=_from_file("m.comitia", read_model), write=encode, samples=samples.model_files),
     "memory": Decoder(read=lambda data: decode(Memory, data), write=encode, samples=samples.memories),
     "genesis": Decoder(

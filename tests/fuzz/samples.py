@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from world import ADMIN, LIBERAL, SEALING, START_MS, World, genesis, key, node
 from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Score
 from comitia.core.codec import digest, encode
-from comitia.core.envelope import VERSION, Envelope, Header
-from comitia.core.ids import SessionId, TransactionId, key_id
+from comitia.core.ids import SessionId, TransactionId
 from comitia.learning.kept_back import KeptBack, kept_back_bytes
 from comitia.learning.prototype import Prototype
 from comitia.learning.wire import release_bytes
 from comitia.ledger.application import Applied
+from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.fork import ForkProof
 from comitia.ledger.genesis import Role, SignedGenesis, revocation_digest, sign_as_admin
 from comitia.ledger.session import Phase
 from comitia.ledger.transactions import (
@@ -52,13 +54,14 @@ from comitia.roles.messages import (
     Blocks,
     Deliver,
     Follow,
+    Forked,
     Message,
-    Packet,
     References,
     Reveal,
     Submit,
     Submitted,
     Vote,
+    pack,
 )
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeSettings
@@ -178,35 +181,40 @@ def messages() -> tuple[Message, ...]:
         Found(bucket=Bucket(prefix="01", members=bytes(60), siblings=(bytes(32),)), contacts=bytes(60)),
         Probe(nonce=bytes(16)),
         Alive(nonce=bytes(16)),
+        Forked(proof=fork()),
     )
+
+
+def head() -> SignedHeader:
+    """A block that the super node signed."""
+    return Block.from_bytes(blocks()[0]).signed_header
+
+
+def fork() -> ForkProof:
+    """Two blocks of one height that the super node signed."""
+    other = replace(head().header, state_root=bytes(32))
+    signed = SignedHeader(header=other, signature=key("super").sign(other.digest))
+    return ForkProof.of(head(), signed, World().application.member)
 
 
 @cache
 def packets() -> tuple[bytes, ...]:
-    """A packet to "b", in the clear: sealed ones are noise to whoever does not hold the key."""
-    header = Header(
-        version=VERSION,
-        chain=genesis().chain,
-        epoch=0,
-        session=b"",
-        stage="follow",
-        sender=node("a"),
-        key_id=key_id(key("a").public),
-        type="follow",
-        audience=node("b"),
+    """Packets to "b", in the clear: sealed ones are noise to whoever does not hold the key."""
+    told = [(Follow(height=3, nonce=bytes(16)), None), (AskReveal(authors=(node("a"),)), head())]
+    return tuple(
+        pack(
+            message,
+            chain=genesis().chain,
+            epoch=0,
+            session=b"",
+            sender=node("a"),
+            recipient=node("b"),
+            key=key("a"),
+            recipient_keys=None,
+            head=stands,
+        )
+        for message, stands in told
     )
-    payload = encode({"message": encode(Follow(height=3, nonce=bytes(16))), "head": None})
-    body = Envelope.sign(header, payload, key("a")).to_bytes()
-    packet = Packet(
-        sender=node("a"),
-        recipient=node("b"),
-        key=key("a").public,
-        session=b"",
-        stage="follow",
-        sealed=False,
-        body=body,
-    )
-    return (encode(packet),)
 
 
 @cache

@@ -19,7 +19,8 @@ from pytest import MonkeyPatch
 from comitia.consensus import committee as seats
 from comitia.consensus import quality
 from comitia.core.errors import ProtocolError
-from comitia.driver import node, workbench
+from comitia.driver import histories, node, workbench
+from comitia.driver.histories import Histories
 from comitia.driver.provider import Provider
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.wire import release_bytes
@@ -30,8 +31,8 @@ from comitia.ledger.session import Phase
 from comitia.ledger.state import State
 from comitia.privacy import budget
 from comitia.roles import member, super_node
-from comitia.roles.messages import References, Reveal
-from comitia.simulator import founding, surroundings
+from comitia.roles.messages import Blocks, Received, References, Reveal
+from comitia.simulator import founding, replica, surroundings
 from comitia.simulator.campaign import run
 from comitia.simulator.crash_points import CRASH_POINTS
 from comitia.simulator.faults import Fault
@@ -289,6 +290,47 @@ def who_catches_up_begins_anew(patch: MonkeyPatch) -> None:
     patch.setattr(node.Node, "is_behind", property(lambda self: False))
 
 
+def forks_go_unnoticed(patch: MonkeyPatch) -> None:
+    patch.setattr(Histories, "hear", lambda *_: None)
+
+
+def proof_of_a_fork_unchecked(patch: MonkeyPatch) -> None:
+    patch.setattr(histories, "verify_fork", lambda *_: None)
+
+
+def second_block_accepted(patch: MonkeyPatch) -> None:
+    forks_go_unnoticed(patch)
+    real = replica.verify_block
+
+    def verify_block(*block: Any, **place: Any) -> None:
+        try:
+            real(*block, **place)
+        except ProtocolError as error:
+            if error.code != "wrong-link":
+                raise
+
+    patch.setattr(replica, "verify_block", verify_block)
+
+
+def goes_on_after_a_fork(patch: MonkeyPatch) -> None:
+    patch.setattr(Histories, "fork", property(lambda self: None, lambda self, proof: None))
+
+
+def answer_to_an_earlier_run_taken(patch: MonkeyPatch) -> None:
+    """Where it matters whether blocks are missing: as for who catches up."""
+    patch.setattr(founding, "fact_of", lambda name, version: name)
+    patch.setattr(surroundings, "found", cache(founding.found.__wrapped__))
+    real = node.Node.on_received
+
+    def on_received(self: node.Node, received: Received) -> None:
+        message = received.message
+        if isinstance(message, Blocks):
+            received = replace(received, message=replace(message, nonce=self.run_nonce))
+        real(self, received)
+
+    patch.setattr(node.Node, "on_received", on_received)
+
+
 CRASHES = frozenset({Fault.CRASH, Fault.TORN_WRITE})
 SLOW = frozenset({Fault.PAUSE, Fault.DELAY, Fault.CLOCK_SKEW, Fault.CLOCK_JUMP, Fault.LOSS, Fault.ONE_WAY})
 
@@ -361,6 +403,16 @@ PLANTED = (
         plant=who_catches_up_begins_anew,
         found_by="i3",
         faults=frozenset({Fault.LOST_WRITES, Fault.CRASH, Fault.LOSS, Fault.DELAY}),
+    ),
+    Planted(name="forks go unnoticed", plant=forks_go_unnoticed, found_by="a_fork", adversary="fork"),
+    Planted(name="proof of a fork unchecked", plant=proof_of_a_fork_unchecked, found_by="a_fork", adversary="frame"),
+    Planted(name="second block accepted", plant=second_block_accepted, found_by="i1_no_fork", adversary="fork"),
+    Planted(name="goes on after a fork", plant=goes_on_after_a_fork, found_by="nothing_rests", adversary="fork"),
+    Planted(
+        name="answer to an earlier run taken",
+        plant=answer_to_an_earlier_run_taken,
+        found_by="i3",
+        faults=frozenset({Fault.LOST_WRITES, Fault.CRASH, Fault.DELAY}),
     ),
 )
 

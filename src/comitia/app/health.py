@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from comitia.app.audit import Chronicle
+from comitia.app.forks import kept_fork
 from comitia.app.node.opening import is_running
 from comitia.core.errors import ComitiaError, InputError
 from comitia.driver.clocks import disagreement
+from comitia.driver.histories import forked_error
 from comitia.driver.node import STOP_FACT
 from comitia.ledger.genesis import Role
 from comitia.storage.budget import BudgetFile
@@ -34,6 +36,7 @@ class NodeState:
 
     name, folder, up : which, and whether it runs.
     height : of its ledger; None where it has none.
+    fork : the proof that its ledger is forked, in words; empty where it knows of none.
     references_left : sets that it keeps back for sessions on the newest codebook; None where it never kept any.
     """
 
@@ -41,6 +44,7 @@ class NodeState:
     folder: Path
     up: bool
     height: int | None
+    fork: str
     references_left: int | None
 
 
@@ -105,6 +109,7 @@ def _state(node: NodeFolder) -> NodeState:
         folder=node.path,
         up=is_running(node),
         height=chronicle.height if chronicle is not None else None,
+        fork="" if (fork := kept_fork(node)) is None else fork.sentence,
         references_left=left,
     )
 
@@ -122,6 +127,7 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
             "ledger",
             lambda: f"{Chronicle(node.path).height} blocks, all verified" if node.ledger.exists() else "none yet",
         ),
+        ("one history", lambda: _one_history(node)),
         ("budget", lambda: _budget(node)),
         ("super node", lambda: _reach(node)),
         ("clock", lambda: _clock(node)),
@@ -168,6 +174,13 @@ def _budget(node: NodeFolder) -> str:
     if not node.budget.exists() and not node.vectors.exists():
         return "none yet"
     return f"{len(BudgetFile.read(node.budget).entries)} entries, chain whole"
+
+
+def _one_history(node: NodeFolder) -> str:
+    fork = kept_fork(node)
+    if fork is not None:
+        raise forked_error(fork)
+    return "nobody has shown another"
 
 
 def _clock(node: NodeFolder) -> str:

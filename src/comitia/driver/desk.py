@@ -69,6 +69,7 @@ class Desk:
         self._revoking: set[NodeId] = set()
         self._accused: set[NodeId] = set()
         self._quota = Quota()
+        self._old = False
         node.on_membership(self._revoke)
         for session in node.application.sessions():
             if session.phase is Phase.SEALED:
@@ -156,7 +157,7 @@ class Desk:
 
         Who waits for a cached model gets it first: nothing that followers do with the block delays it.
         """
-        if self._node.is_forked:
+        if self._node.is_forked or self._has_lost_blocks():
             return
         block = self._node.engine.produce(self._node.now_ms())
         if block is None:
@@ -169,6 +170,14 @@ class Desk:
         self._node.send_out()
         self._node.publish_block(block)
         self._node.block_applied(block, applied)
+
+    def _has_lost_blocks(self) -> bool:
+        """Whether this ledger is older than what followers hold, for instance restored from a backup."""
+        lost = self._node.histories.lags
+        if lost and not self._old:
+            log.error("a follower holds blocks of this super node that are not here: it makes no others in their place")
+        self._old = lost
+        return lost
 
     # --- what the role wants done -------------------------------------------------------------------
 

@@ -56,6 +56,12 @@ class Histories:
             self._recent[height] = self._engine.block(height).signed_header
         return self._recent.get(height)
 
+    @property
+    def lags(self) -> bool:
+        """Whether a super node has signed blocks that are not here. One that orders has lost them, and must not sign
+        others in their place."""
+        return bool(self._ahead)
+
     def hear(self, sender: NodeId, told: SignedHeader) -> None:
         """Hold a block that somebody stands by against what this node knows.
 

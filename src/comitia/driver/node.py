@@ -32,8 +32,8 @@ from comitia.ledger.transactions import (
     type_name,
 )
 from comitia.roles.messages import (
-    AMONG_MEMBERS,
     BUSY,
+    WITH_HEAD,
     Blocks,
     Follow,
     Forked,
@@ -225,8 +225,8 @@ class Node:
         return not self.is_forked or isinstance(message, Forked)
 
     def _head_for(self, to: NodeId, message: Message) -> SignedHeader | None:
-        """The block that a message to another member names."""
-        return self.histories.head if isinstance(message, AMONG_MEMBERS) else None
+        """The block that a message names as its sender's."""
+        return self.histories.head if isinstance(message, WITH_HEAD) else None
 
     def publish_block(self, block: Block) -> None:
         """Tell the followers of a new block."""

@@ -273,7 +273,7 @@ _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
 _SEALED: Final = frozenset({"reveal", "references", "deliver", "find", "found", "probe", "alive"})
 
-AMONG_MEMBERS: Final = (Reveal, References, AskReveal, Vote, Deliver, AskModel, Find, Found, Probe, Alive)
+WITH_HEAD: Final = (Follow, Reveal, References, AskReveal, Vote, Deliver, AskModel, Find, Found, Probe, Alive)
 """Kinds that name the block at which their sender stands, so that two histories do not stay unnoticed."""
 
 
@@ -329,7 +329,7 @@ def pack(
     """Sign a message and, where it is confidential, seal it to its recipient.
 
     `recipient_keys` may be missing for messages that are not confidential; `head` is the block at which the sender
-    stands, for `AMONG_MEMBERS`.
+    stands, for `WITH_HEAD`.
     """
     stage = _NAMES[type(message)]
     header = Header(

@@ -27,6 +27,7 @@ def status(folder: Path, output: str) -> None:
             "folder": str(state.folder),
             "up": state.up,
             "height": state.height,
+            "fork": state.fork,
             "references_left": state.references_left,
         }
         for state in states
@@ -35,7 +36,7 @@ def status(folder: Path, output: str) -> None:
         (
             state.name,
             "up" if state.up else "down",
-            "" if state.height is None else state.height,
+            "" if state.height is None else f"{state.height}, FORKED" if state.fork else state.height,
             "" if state.references_left is None else state.references_left,
             str(state.folder),
         )

@@ -1,4 +1,4 @@
-"""`comitia ledger blocks | show | audit | export`: who used whose data, for what, when, at what epsilon."""
+"""`comitia ledger`: who used whose data, for what, when, at what epsilon; and whether there is one history."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from comitia.app.output import emit, format_option, table
 
 if TYPE_CHECKING:
     from comitia.app.audit import Chronicle
+    from comitia.ledger.fork import ForkProof
 
 _FOLDER = click.argument(
     "folder", metavar="[DIR]", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
@@ -87,6 +88,68 @@ def export(folder: Path, target: Path, output: str) -> None:
             file.write(len(data).to_bytes(8, "big") + data)
     value = {"blocks": chronicle.height, "file": str(target)}
     emit(value, output, lambda: click.echo(f"{chronicle.height} blocks are in {target}"))
+
+
+@ledger.command()
+@_FOLDER
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the proof here.")
+@format_option
+def fork(folder: Path, target: Path | None, output: str) -> None:
+    """Say whether the node knows that its super node has told two histories, and show the proof."""
+    from comitia.app.forks import facts, kept_fork
+    from comitia.storage.folder import node_folder, write_record
+
+    proof = kept_fork(node_folder(folder))
+    if proof is not None and target is not None:
+        write_record(target, proof)
+
+    def render() -> None:
+        if proof is None:
+            click.echo("this node knows of one history only")
+            return
+        _tell_fork(proof)
+        if target is not None:
+            click.echo(f"the proof is in {target}")
+
+    emit({"forked": False} if proof is None else {"forked": True, **facts(proof)}, output, render)
+
+
+@ledger.command("verify-fork")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--genesis", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@format_option
+def verify_fork(file: Path, genesis: Path, output: str) -> None:
+    """Check the proof of a fork in FILE with the genesis alone. Offline."""
+    from comitia.app.forks import facts, read_proof
+    from comitia.storage.folder import load_genesis
+
+    proof = read_proof(file, load_genesis(genesis).genesis)
+    emit({"forked": True, **facts(proof)}, output, lambda: _tell_fork(proof))
+
+
+@ledger.command()
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@_FOLDER
+@format_option
+def compare(file: Path, folder: Path, output: str) -> None:
+    """Hold another node's `ledger export` in FILE against the ledger of the node in DIR; keep the proof of a fork.
+
+    For members who fear that the super node lets nothing pass between them. Ends with status 10 if there are two
+    histories.
+    """
+    from comitia.app.forks import hold_against
+    from comitia.storage.folder import node_folder
+
+    blocks = hold_against(file, node_folder(folder), _open(folder))
+    emit({"forked": False, "blocks": blocks}, output, lambda: click.echo(f"{blocks} blocks, the same in both"))
+
+
+def _tell_fork(proof: ForkProof) -> None:
+    from comitia.app.forks import facts
+
+    click.echo(click.style("forked", fg="red", bold=True) + f": {proof.sentence}")
+    for block in facts(proof)["blocks"]:
+        click.echo(f"  block {block['height']} of {_when(block['time_ms'])}  {block['hash']}")
 
 
 def _tell_uses(events: list[dict[str, Any]]) -> None:
