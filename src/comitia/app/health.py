@@ -13,6 +13,7 @@ from typing import Final
 from comitia.app.audit import Chronicle
 from comitia.app.forks import kept_fork
 from comitia.app.node.opening import is_running
+from comitia.core.counting import counted
 from comitia.core.errors import ComitiaError, InputError
 from comitia.driver.clocks import disagreement
 from comitia.driver.histories import forked_error
@@ -125,7 +126,9 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
         ("disk", lambda: _disk(node)),
         (
             "ledger",
-            lambda: f"{Chronicle(node.path).height} blocks, all verified" if node.ledger.exists() else "none yet",
+            lambda: (
+                f"{counted(Chronicle(node.path).height, 'block')}, all verified" if node.ledger.exists() else "none yet"
+            ),
         ),
         ("one history", lambda: _one_history(node)),
         ("budget", lambda: _budget(node)),
@@ -154,8 +157,10 @@ def _certificate(node: NodeFolder) -> str:
     now = datetime.now(UTC)
     left = check_identity(_identity(node), now=now).days_left(now)
     if left < SOON_DAYS:
-        raise InputError(f"it ends in {left} days", code="certificate-ends", hint="join again with the same keys")
-    return f"good for {left} days"
+        raise InputError(
+            f"it ends in {counted(left, 'day')}", code="certificate-ends", hint="join again with the same keys"
+        )
+    return f"good for {counted(left, 'day')}"
 
 
 def _folder(node: NodeFolder) -> str:
@@ -173,7 +178,7 @@ def _disk(node: NodeFolder) -> str:
 def _budget(node: NodeFolder) -> str:
     if not node.budget.exists() and not node.vectors.exists():
         return "none yet"
-    return f"{len(BudgetFile.read(node.budget).entries)} entries, chain whole"
+    return f"{counted(len(BudgetFile.read(node.budget).entries), 'entry', 'entries')}, chain whole"
 
 
 def _one_history(node: NodeFolder) -> str:

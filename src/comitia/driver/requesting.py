@@ -16,6 +16,7 @@ from comitia.core.errors import (
     RefusedError,
     UnavailableError,
 )
+from comitia.core.counting import counted
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.histories import FORK_HINT
 from comitia.driver.node import Node
@@ -207,7 +208,8 @@ def _unverified_hint(record: Session) -> str:
     if record.task.accept_unverified or Verdict.UNVERIFIABLE not in verdicts:
         return ""
     return (
-        f"{verdicts.count(Verdict.UNVERIFIABLE)} of {len(verdicts)} models could not be judged on what is public: "
+        f"{verdicts.count(Verdict.UNVERIFIABLE)} of {counted(len(verdicts), 'model')} could not be judged on what is "
+        "public: "
         "--accept-unverified uses them, marked in the block; a larger epsilon lets more be judged"
     )
 

@@ -109,7 +109,7 @@ def questions(ctx: click.Context, output: str) -> None:
         store.close()
     value = [{"session": question.session.hex(), "request": question.request} for question in waiting]
     rows = [(question.session.hex()[:16], question.request) for question in waiting]
-    emit(value, output, lambda: table("", ("session", "request"), rows))
+    emit(value, output, lambda: table("", ("session", "request"), rows, empty="No request waits."))
 
 
 @policy.command()

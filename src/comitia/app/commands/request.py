@@ -1,4 +1,4 @@
-"""`comitia request`, `ask`, `verify`."""
+"""`comitia request`, `ask`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import BLOCK_SHOWN, console, emit, format_option, say, table
+from comitia.core.counting import counted
 
 if TYPE_CHECKING:
     from comitia.app.tasks import Wish
@@ -113,13 +114,14 @@ def request(
         if texts:
             asked = ", ".join(f"leaf {item}" if isinstance(item, int) else item for item in answer.asked)
             click.echo(f"Asked for: {asked}.")
-        click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.height}, {how}.")
+        providers, block = counted(len(answer.verified.accepted), "provider"), answer.verified.block_hash.hex()
+        click.echo(f"{target}: {providers}, block {block[:BLOCK_SHOWN]}, {how}.")
         verdicts = list(answer.verified.verdicts.values())
         if set(verdicts) != {Verdict.ACCEPT}:
             click.echo(f"Verdicts on the models: {tally(verdicts)}.")
         left_out = len(verdicts) - len(answer.verified.accepted)
         if left_out and Verdict.UNVERIFIABLE in verdicts and not accept_unverified:
-            click.echo("--accept-unverified uses those that nobody can judge, marked in the block, too.")
+            say("--accept-unverified uses those that nobody can judge, marked in the block, too.")
         click.echo(f'Next: comitia ask {target} "some text"')
 
     emit(value, output, render)
@@ -152,8 +154,8 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
             ("category", "public knowledge", "providers' releases", ""),
             rows,
         )
-        click.echo(worth.sentence)
-        click.echo("Counted by profiles: documents of categories without a name or reference are not seen in them.")
+        say(worth.sentence)
+        say("Counted by profiles: documents of categories without a name or reference are not seen in them.")
 
     emit(value, output, render)
 
@@ -200,38 +202,9 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
     )
 
 
-@click.command()
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--genesis", type=click.Path(path_type=Path, dir_okay=False), required=True)
-@format_option
-def verify(model: Path, genesis: Path, output: str) -> None:
-    """Check MODEL against its block, its committee's signatures and the genesis. Offline."""
-    from comitia.core.codec import to_plain
-    from comitia.storage.folder import load_genesis
-    from comitia.storage.model_file import read_model
-
-    verified = read_model(model).verify(load_genesis(genesis).genesis)
-
-    def render() -> None:
-        click.echo(click.style("verified", fg="green", bold=True) + f": {model}")
-        for name, fact in to_plain(verified).items():
-            click.echo(f"  {name.replace('_', ' '):<16} {_plain_fact(fact)}")
-
-    emit({"verified": True, **to_plain(verified)}, output, render)
-
-
-def _plain_fact(fact: object) -> str:
-    if isinstance(fact, bytes):
-        return fact.hex()
-    if isinstance(fact, dict):
-        return ", ".join(f"{name}: {_plain_fact(item)}" for name, item in fact.items())
-    if isinstance(fact, list):
-        return ", ".join(_plain_fact(item) for item in fact)
-    return str(fact)
-
-
 def _stage(session: Session) -> str:
     where = session.phase.value
     if session.task.rounds > 1:
         where += f", round {session.round} of {session.task.rounds}"
-    return f"{where}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"
+    asked, committed = counted(len(session.drawn), "provider"), counted(len(session.commits), "model")
+    return f"{where}: {asked} asked, {committed} committed"
