@@ -41,6 +41,7 @@ class Chronicle:
 
     def __init__(self, folder: Path) -> None:
         node = node_folder(folder)
+        node.settings()
         approval = node.load_approval(node.load_keys().node)
         if not node.ledger.exists():
             raise InputError(

@@ -101,7 +101,7 @@ def column_widths(cells: Sequence[Sequence[str]], room: int) -> list[int] | None
     columns = list(zip(*cells, strict=True))
     wanted = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
     least = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in columns]
-    for widest in range(max(wanted), 0, -1):
+    for widest in range(max(wanted), -1, -1):
         widths = [max(low, min(high, widest)) for low, high in zip(least, wanted, strict=True)]
         if sum(widths) <= room:
             return widths

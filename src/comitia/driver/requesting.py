@@ -221,5 +221,5 @@ _REFUSALS: Final = {
     "no-provider": "ask for other categories, another purpose, a smaller epsilon or fewer providers",
     "unknown-member": "wait until the ledger has this node's membership, and try again",
     "already-there": "ask again: the model that answered it cannot be had any more",
-    "not-allowed": "join again with the role of a requester",
+    "not-allowed": "join anew with the role of a requester, in another folder",
 }

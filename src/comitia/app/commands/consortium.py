@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from comitia.app.output import emit, format_option
+from comitia.app.output import emit, format_option, warn
 
 _CONSORTIUM = click.option(
     "--consortium",
@@ -102,18 +102,23 @@ def approve(request: Path, consortium: Path, target: Path | None, trusted: tuple
     from comitia.app import consortium as founding
     from comitia.storage.folder import ConsortiumFolder, JoinRequest, read_record
 
+    folder = ConsortiumFolder(consortium)
     asked = read_record(request, JoinRequest)
-    written = founding.approve(ConsortiumFolder(consortium), request, output=target, trusted=trusted)
+    written = founding.approve(folder, request, output=target, trusted=trusted)
+    warnings = founding.doubts(folder, asked)
     value = {
         "node": asked.node,
         "name": asked.name,
         "organisation": asked.organisation,
         "roles": asked.roles,
         "approval": str(written),
+        "warnings": warnings,
     }
 
     def render() -> None:
         click.echo(f"{asked.name!r} of {asked.organisation!r} ({asked.node}) may join as {', '.join(asked.roles)}.")
+        for warning in warnings:
+            warn(warning)
         click.echo(f"Next: give {written} back to it.")
 
     emit(value, output, render)

@@ -71,7 +71,9 @@ def provider(
     from comitia.app.node.holdings import protected
     from comitia.app.node.running import run_provider
     from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.folder import NodeFolder
 
+    NodeFolder(folder).settings()
     what = _unit(unit, user_column, records_per_user)
     columns = Columns(text=text_column, label=label_column, user=user_column)
     documents = protected(read_documents(data, columns), what, records_per_user)
