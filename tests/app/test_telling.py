@@ -12,8 +12,12 @@ import pytest
 
 from comitia.app.cli import main
 from comitia.app.health import Finding, examine
+from comitia.learning.registry import learner
 from comitia.storage.folder import ConsortiumFolder, NodeFolder
+from comitia.storage.model_file import write_model
 from comitia.storage.node import NodeStore
+from comitia.text.build import build_codebook
+from comitia.text.categories import Category
 
 
 @pytest.fixture
@@ -150,6 +154,21 @@ def test_a_node_runs_as_what_it_was_admitted_as(
         status, error = refused(capsys, *words)
         assert (status, error["error"]) == (4, "wrong-role"), words
     assert not plant.budget.exists()
+
+
+def test_a_text_without_a_known_word_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    categories = (Category(label="hyd", name="hose leak"), Category(label="eng", name="engine smoke"))
+    parts = ("hose leak", "engine smoke", "track roller", "lamp wire", "bucket tooth", "cab door", "seat belt", "horn")
+    pool = [f"{part} shift{number % 9}" for number in range(20) for part in parts]
+    codebook = build_codebook(pool, categories)
+    model = learner("prototype").combine(codebook, ())
+    write_model(tmp_path / "m", model=model.to_bytes(), proof=b"", codebook=codebook.to_bytes())
+    assert main(["ask", str(tmp_path / "m"), "hose leak", "zzz"]) == 0
+    assert "1 of 2 texts" in capsys.readouterr().err
+    assert main(["ask", str(tmp_path / "m"), "hose leak", "zzz", "--format", "json"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["known_words"] for answer in answers] == [True, False]
+    assert answers[0]["label"] == "hyd"
 
 
 def test_doctor_tells_of_a_revocation_that_waits(consortium: ConsortiumFolder) -> None:

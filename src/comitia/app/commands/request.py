@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import BLOCK_SHOWN, console, emit, format_option, say, table
+from comitia.app.output import BLOCK_SHOWN, console, emit, format_option, say, table, warn
 from comitia.core.counting import counted
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
 @click.argument("texts", metavar="TEXT", nargs=-1)
 @click.option("--file", "source", type=click.Path(path_type=Path), help="Ask every document of this file.")
 @click.option("--text-column", default="text", show_default=True)
-@click.option("--top", default=3, show_default=True, help="How many categories to show.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many categories to show.")
 @format_option
 def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: str, top: int, output: str) -> None:
     """Ask MODEL what category each TEXT belongs to. Offline: no node is needed, nothing is sent."""
@@ -179,10 +179,13 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
     codebook, ready = read_model(model).load()
     names = {category.label: category.name or category.label for category in codebook.categories}
     answers: list[dict[str, Any]] = []
-    values = ready.predict_values(queries).tolist() if codebook.edges else [None] * len(queries)
-    for text, row, value in zip(queries, ready.predict_proba(queries), values, strict=True):
-        best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[: max(1, top)]
-        answer = {"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}}
+    vectors = codebook.vectorize(queries)
+    known = [bool(vector.any()) for vector in vectors]
+    values = ready.predict_values(vectors).tolist() if codebook.edges else [None] * len(queries)
+    for text, row, value, is_known in zip(queries, ready.predict_proba(vectors), values, known, strict=True):
+        best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[:top]
+        likely = {label: round(p, 6) for label, p in best}
+        answer: dict[str, Any] = {"text": text, "label": best[0][0], "probabilities": likely, "known_words": is_known}
         answers.append(answer if value is None else {**answer, "value": round(value, 3)})
     if output == "json":
         for answer in answers:
@@ -190,7 +193,7 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
         return
     table(
         "",
-        ("text", "answer", "others"),
+        ("text", "answer", "most likely"),
         [
             (
                 str(answer["text"])[:60],
@@ -200,6 +203,11 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
             for answer in answers
         ],
     )
+    if not all(known):
+        warn(
+            f"{known.count(False)} of {counted(len(known), 'text')} have no word that the model knows: "
+            "what it answers to them says nothing of the text"
+        )
 
 
 def _stage(session: Session) -> str:
