@@ -164,7 +164,7 @@ def test_a_text_without_a_known_word_is_told(capsys: pytest.CaptureFixture[str],
     model = learner("prototype").combine(codebook, ())
     write_model(tmp_path / "m", model=model.to_bytes(), proof=b"", codebook=codebook.to_bytes())
     assert main(["ask", str(tmp_path / "m"), "hose leak", "zzz"]) == 0
-    assert "1 of 2 texts" in capsys.readouterr().err
+    assert "no word of 1 of 2 texts" in capsys.readouterr().err
     assert main(["ask", str(tmp_path / "m"), "hose leak", "zzz", "--format", "json"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["known_words"] for answer in answers] == [True, False]

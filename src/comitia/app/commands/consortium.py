@@ -22,7 +22,7 @@ _CONSORTIUM = click.option(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", default="consortium", show_default=True, help="Name of the consortium.")
 @click.option("--organisation", default="operator", show_default=True, help="Who runs the super node.")
-@click.option("--listen", default="127.0.0.1:7447", show_default=True, metavar="HOST:PORT")
+@click.option("--listen", default="127.0.0.1:7447", show_default=True, metavar="HOST:PORT", help="Where members dial.")
 @click.option("--quorum-rule", type=click.Choice(["bft", "unanimous"]), default="bft", show_default=True)
 @format_option
 def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: str, output: str) -> None:
@@ -38,7 +38,7 @@ def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: s
         folder,
         name=name,
         organisation=organisation,
-        endpoint=f"tls/{listen}",
+        endpoint=listen if "/" in listen else f"tls/{listen}",
         parameters=Parameters(quorum_rule=QuorumRule(quorum_rule)),
     )
     chain = made.load_genesis().genesis.chain

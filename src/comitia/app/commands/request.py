@@ -205,8 +205,8 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
     )
     if not all(known):
         warn(
-            f"{known.count(False)} of {counted(len(known), 'text')} have no word that the model knows: "
-            "what it answers to them says nothing of the text"
+            f"the model knows no word of {known.count(False)} of {counted(len(known), 'text')}: "
+            "what it answers there says nothing about them"
         )
 
 
