@@ -8,6 +8,7 @@ from typing import Final
 
 from comitia.consensus.quality import Verdict
 from comitia.core.codec import digest
+from comitia.core.counting import counted
 from comitia.core.errors import (
     AbortedError,
     ComitiaError,
@@ -16,7 +17,6 @@ from comitia.core.errors import (
     RefusedError,
     UnavailableError,
 )
-from comitia.core.counting import counted
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.histories import FORK_HINT
 from comitia.driver.node import Node
