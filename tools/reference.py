@@ -32,7 +32,7 @@ is one JSON object on standard error: `{"error": code, "message": ..., "hint": .
 |---|---|
 | 0 | done |
 | 1 | a mistake in Comitia; please report it |
-| 2 | the command line was not understood |
+| 2 | the command line was not understood (`bad-usage`) |
 | 3 | the data, arguments or files given cannot be used |
 | 4 | configuration, keys, genesis or membership do not fit; an extra is missing; `comitia doctor` found something |
 | 5 | refused by a policy or by the privacy budget; nothing was released |

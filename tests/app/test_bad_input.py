@@ -314,6 +314,28 @@ def test_a_budget_that_is_not_there_counts_as_exhausted(capsys: pytest.CaptureFi
     fails(capsys, 9, "budget-missing", "budget", node)
 
 
+@pytest.mark.parametrize(
+    ("words", "named", "verb"),
+    [
+        (["dance"], "dance", "comitia"),
+        (["bench", "dance"], "dance", "comitia bench"),
+        (["init"], "DIR", "comitia init"),
+        (["init", "x", "--colour"], "--colour", "comitia init"),
+        (["request", "nowhere", "-o", "m"], "nowhere", "comitia request"),
+        (["verify", "m"], "--genesis", "comitia verify"),
+        (["simulate", "--witnesses", "many"], "--witnesses", "comitia simulate"),
+    ],
+)
+def test_a_command_line_that_is_not_understood_is_an_error_like_any(
+    capsys: pytest.CaptureFixture[str], words: list[str], named: str, verb: str
+) -> None:
+    assert named in fails(capsys, 2, "bad-usage", *words)
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert f"`{verb} --help`" in told
+    assert "(bad-usage)" in told
+
+
 def test_the_command_line_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dance"]) == 2
     assert main(["init"]) == 2

@@ -134,6 +134,28 @@ def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_pat
     assert all(word in card for word in ("| epsilon |", "hydraulics", "## Limits"))
 
 
+def test_a_block_is_shown_by_the_hash_that_verify_prints(
+    local: LocalConsortium, wish: Wish, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "model.comitia"
+    with Client(local.requester) as client:
+        ask_with(client, wish, target)
+    verify = ["verify", str(target), "--genesis", str(local.consortium.genesis)]
+    capsys.readouterr()
+    assert main([*verify, "--format", "json"]) == 0
+    verified = json.loads(capsys.readouterr().out)
+    assert any("members alone" in gap for gap in verified["not_checked"])
+    assert set(verified["names"]) == set(verified["members"])
+    assert main(verify) == 0
+    told = capsys.readouterr().out
+    assert all(f"Not checked: {gap}." in told for gap in verified["not_checked"])
+    assert all(verified["names"][node] in told for node in verified["accepted"])
+    for name in (verified["block_hash"][:16], verified["session"]):
+        assert main(["ledger", "show", name, str(local.requester), "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["block"] == verified["block_hash"]
+    assert main(["ledger", "show", "0" * 16, str(local.requester)]) == 3
+
+
 def test_default_deny(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
     """A provider without a rule is not asked; a policy that changes is taken up while the node runs."""
     write_settings(NodeFolder(own.directory / "plant-1"), policy=Policy(version=1), total_epsilon="60")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from comitia.core.counting import counted
 from comitia.core.errors import DamagedError, InputError
-from comitia.core.ids import NodeId
+from comitia.core.ids import NodeId, SessionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.application import Application
 from comitia.ledger.genesis import Genesis
@@ -18,6 +19,8 @@ from comitia.ledger.session import Phase, Session
 from comitia.storage.folder import node_folder
 
 COPIES: Final = 3
+LEAST_OF_HASH: Final = 8
+"""So many digits of a block's hash or a session's id name a block; fewer are its number."""
 
 
 class Chronicle:
@@ -38,9 +41,14 @@ class Chronicle:
 
     def __init__(self, folder: Path) -> None:
         node = node_folder(folder)
+        node.settings()
         approval = node.load_approval(node.load_keys().node)
         if not node.ledger.exists():
-            raise InputError(f"there is no ledger in {node.path} yet", code="no-ledger", hint="start the node once")
+            raise InputError(
+                f"there is no ledger in {node.path} yet",
+                code="no-ledger",
+                hint="start the node once; a requester gets it with its first `comitia request` or `comitia find`",
+            )
         self._application, self._blocks = _read_copy(node.ledger, approval.genesis.genesis)
 
     @property
@@ -80,22 +88,30 @@ class Chronicle:
         done = [s for s in self._application.sessions() if s.phase is Phase.SEALED]
         return [self._sealed(session) for session in sorted(done, key=lambda s: s.poq_height)]
 
-    def show(self, height: int) -> dict[str, Any]:
+    def show(self, which: str) -> dict[str, Any]:
         """A sealed block with all that is on the ledger about it.
+
+        Parameters
+        ----------
+        which : str
+            Its number among the sealed blocks, or how its hash or its session's id begins.
 
         Raises
         ------
         InputError
-            If there is no such block.
+            If there is no such block, or several begin so.
         """
-        for session in self._application.sessions():
-            if session.poq_height == height and session.block is not None:
-                return self._whole(session)
-        raise InputError(
-            f"there is no sealed block {height}",
-            code="no-block",
-            hint=f"there are {self._application.poq_height}: `comitia ledger blocks DIR` lists them",
-        )
+        fitting = [block for block in self.sealed() if _is_called(block, which)]
+        if len(fitting) != 1:
+            there = counted(self._application.poq_height, "sealed block")
+            raise InputError(
+                f"{len(fitting) or 'no'} sealed blocks are called {which!r}",
+                code="no-block",
+                hint=f"the ledger has {there}: `comitia ledger blocks DIR` lists them",
+            )
+        session = self._application.session(SessionId(bytes.fromhex(fitting[0]["session"])))
+        assert session is not None
+        return self._whole(session)
 
     def events(self) -> list[dict[str, Any]]:
         """Every use of a provider's data, by time; `session` made the model, `reason` is why it made none."""
@@ -177,6 +193,11 @@ class Chronicle:
     def _name(self, node: NodeId) -> str:
         member = self._application.member(node)
         return member.name if member else node
+
+
+def _is_called(block: Mapping[str, Any], which: str) -> bool:
+    begins = len(which) >= LEAST_OF_HASH and any(block[name].startswith(which.lower()) for name in ("block", "session"))
+    return begins or which == str(block["height"])
 
 
 def _read_copy(ledger: Path, genesis: Genesis) -> tuple[Application, list[bytes]]:

@@ -14,7 +14,7 @@ import click
 from comitia import __version__
 from comitia.app.lazy import LazyGroup, Verbs
 from comitia.app.output import fail
-from comitia.core.errors import ComitiaError, StorageError
+from comitia.core.errors import ComitiaError, StorageError, UsageError
 
 _SECTIONS: Final[dict[str, Verbs]] = {
     "See it work": {
@@ -40,7 +40,7 @@ _SECTIONS: Final[dict[str, Verbs]] = {
         "find": ("comitia.app.commands.network", "Who is found under a category; nothing is asked of them."),
         "request": ("comitia.app.commands.request", "Ask for a model over many providers' documents."),
         "ask": ("comitia.app.commands.request", "Ask a model; offline."),
-        "verify": ("comitia.app.commands.request", "Check a model's proof; offline."),
+        "verify": ("comitia.app.commands.verify", "Check a model's proof; offline."),
         "export": ("comitia.app.commands.export", "A model as ONNX, with a card that says where it comes from."),
     },
     "Watch": {
@@ -80,9 +80,11 @@ def main(arguments: list[str] | None = None) -> Any:
         return fail(_file_trouble(error), as_json=_wants_json(words))
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return 2
+    except click.ClickException as error:
+        return fail(_usage_trouble(error), as_json=_wants_json(words))
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         return 130
@@ -97,6 +99,13 @@ def _file_trouble(error: OSError) -> StorageError:
         hint="check that the folder exists, its permissions and the disk",
         path=path,
     )
+
+
+def _usage_trouble(error: click.ClickException) -> UsageError:
+    """What is wrong with the command line, in the form of all errors."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    verb = context.command_path if context is not None else "comitia"
+    return UsageError(error.format_message(), code="bad-usage", hint=f"see `{verb} --help`", command=verb)
 
 
 def _wants_json(words: list[str]) -> bool:

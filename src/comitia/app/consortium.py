@@ -130,14 +130,19 @@ def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: 
     ------
     InputError
         For a name that is empty or too long.
+    ConfigurationError
+        `already-there`: the node was admitted, and under another name, organisation or role; nothing is touched then.
     """
     for text in (name, organisation):
         _check_name(text)
+    settings = NodeSettings(name=name, organisation=organisation, roles=roles)
+    if folder.approval.exists():
+        _require_same(folder, settings)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.keep_private()
     keys = create_keys(folder.keys)
-    settings = NodeSettings(name=name, organisation=organisation, roles=roles)
-    write_toml(folder.settings_file, settings, comment="This node. Its keys are in keys/ and stay there.")
+    if not folder.approval.exists():
+        write_toml(folder.settings_file, settings, comment="This node. Its keys are in keys/ and stay there.")
     request = JoinRequest(
         name=name,
         organisation=organisation,
@@ -149,6 +154,40 @@ def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: 
     request = replace(request, proof=keys.signing.sign(request.digest))
     write_record(folder.join_request, request)
     return request
+
+
+def _require_same(folder: NodeFolder, settings: NodeSettings) -> None:
+    """Let an admitted node ask for a new certificate; as anything else the ledger would not know it."""
+    there = folder.settings()
+    if replace(there, connect="") != settings:
+        raise ConfigurationError(
+            f"{folder.path} is the node {there.name!r} of {there.organisation!r} already, "
+            f"admitted as {', '.join(there.roles)}",
+            code="already-there",
+            hint="a new certificate takes the same name, organisation and roles; another node takes another folder",
+        )
+
+
+def doubts(consortium: ConsortiumFolder, request: JoinRequest) -> tuple[str, ...]:
+    """What an administrator should know before admitting a node, by the ledger of the super node, if it is here."""
+    if not consortium.super_node.ledger.exists():
+        return ()
+    found = []
+    for member in Chronicle(consortium.super_node.path).members().values():
+        who = f"{member.name!r} of {member.organisation!r} ({', '.join(member.roles)})"
+        same = (member.name, member.organisation, set(member.roles)) == (
+            request.name,
+            request.organisation,
+            set(request.roles),
+        )
+        if member.node == request.node and not same:
+            found.append(f"this node is on the ledger as {who} and stays so; only its certificate is new")
+        elif member.node != request.node and member.name == request.name and member.revoked_from == NEVER:
+            found.append(
+                f"the name is taken: node {member.node} is {who}. People cannot tell the two apart by name, "
+                "and `comitia revoke` needs the id"
+            )
+    return tuple(found)
 
 
 def approve(

@@ -5,19 +5,24 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from comitia.app.audit import Chronicle
 from comitia.app.forks import kept_fork
 from comitia.app.node.opening import is_running
-from comitia.core.errors import ComitiaError, InputError
+from comitia.core.counting import counted
+from comitia.core.errors import ComitiaError, ConfigurationError, DamagedError, InputError, UnavailableError
 from comitia.driver.clocks import disagreement
 from comitia.driver.histories import forked_error
 from comitia.driver.node import STOP_FACT
+from comitia.driver.revocations import pending
 from comitia.ledger.genesis import Role
+from comitia.ledger.records import NEVER
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
@@ -116,27 +121,107 @@ def _state(node: NodeFolder) -> NodeState:
 
 def _examine(node: NodeFolder) -> Iterator[Finding]:
     name = node.path.name
+
+    @cache
+    def chronicle() -> Chronicle | None:
+        return Chronicle(node.path) if node.ledger.exists() else None
+
     checks: list[tuple[str, Callable[[], str]]] = [
         ("settings", lambda: f"{node.settings().name}, {', '.join(node.settings().roles)}"),
         ("keys", lambda: f"node {node.load_keys().node}"),
-        ("membership", lambda: f"chain {node.load_approval(node.load_keys().node).genesis.genesis.chain}"),
+        ("membership", lambda: _membership(node)),
         ("certificate", lambda: _certificate(node)),
         ("folder", lambda: _folder(node)),
         ("disk", lambda: _disk(node)),
-        (
-            "ledger",
-            lambda: f"{Chronicle(node.path).height} blocks, all verified" if node.ledger.exists() else "none yet",
-        ),
+        ("ledger", lambda: _ledger(chronicle())),
         ("one history", lambda: _one_history(node)),
         ("budget", lambda: _budget(node)),
+        ("store", lambda: _store(node, chronicle())),
+        ("revocations", lambda: _revocations(node, chronicle())),
         ("super node", lambda: _reach(node)),
         ("clock", lambda: _clock(node)),
     ]
     for check, look in checks:
         try:
-            yield Finding(node=name, check=check, ok=True, found=look())
+            found = look()
         except ComitiaError as error:
             yield Finding(node=name, check=check, ok=False, found=error.message, mend=error.hint)
+        else:
+            if found:
+                yield Finding(node=name, check=check, ok=True, found=found)
+
+
+def _membership(node: NodeFolder) -> str:
+    approval = node.load_approval(node.load_keys().node)
+    admitted, settings = approval.membership.credential, node.settings()
+    if (admitted.name, admitted.organisation, admitted.roles) != (settings.name, settings.organisation, settings.roles):
+        raise ConfigurationError(
+            f"it was admitted as {admitted.name!r} of {admitted.organisation!r}, {', '.join(admitted.roles)}, "
+            f"which is not what {node.settings_file} says",
+            code="other-settings",
+            hint="put that into the file; to be something else, join anew in another folder",
+        )
+    return f"chain {approval.genesis.genesis.chain}"
+
+
+def _ledger(chronicle: Chronicle | None) -> str:
+    return "none yet" if chronicle is None else f"{counted(chronicle.height, 'block')}, all verified"
+
+
+def _store(node: NodeFolder, chronicle: Chronicle | None) -> str:
+    """What the node remembers; opening it looks at every row but the artefacts."""
+    if not node.store.exists():
+        return "none yet"
+    with closing(NodeStore(node.store)) as store:
+        whole = store.artefacts_whole()
+    damaged = [digest for digest, is_whole in whole.items() if not is_whole]
+    if damaged:
+        named = ", ".join(_artefact(digest, chronicle) for digest in damaged)
+        raise DamagedError(
+            f"{len(damaged)} of {counted(len(whole), 'kept model or codebook', 'kept models and codebooks')} "
+            f"cannot be served any more: {named}",
+            code="artefact-damaged",
+            hint="start the node again: it drops what is damaged. A codebook is fetched again; a model is made anew "
+            "when it is asked for next, from the providers' budgets",
+        )
+    return f"whole; {counted(len(whole), 'model or codebook', 'models and codebooks')} kept"
+
+
+def _artefact(digest: bytes, chronicle: Chronicle | None) -> str:
+    """What an artefact is, by the ledger."""
+    application = chronicle.application if chronicle is not None else None
+    if application is not None and application.codebook(digest) is not None:
+        return f"the codebook {digest.hex()[:12]}"
+    for session in application.sessions() if application is not None else ():
+        if session.block is not None and session.block.model == digest:
+            return f"the model of session {session.id.hex()[:16]}"
+    return f"the model {digest.hex()[:12]}"
+
+
+def _revocations(node: NodeFolder, chronicle: Chronicle | None) -> str:
+    """Who is being excluded: signed and waiting, or on the ledger and in force from the next epoch; empty for nobody.
+
+    Raises
+    ------
+    UnavailableError
+        `revocation-waits`: the super node, which brings it to the ledger, is down.
+    """
+    if chronicle is None or not node.store.exists():
+        return ""
+    members = chronicle.members()
+    with closing(NodeStore(node.store)) as store:
+        signed = [body.node for body in pending(store)]
+    waiting = [members[who].name for who in signed if who in members and members[who].revoked_from == NEVER]
+    epoch = chronicle.application.genesis.epoch_at(time.time_ns() // 1_000_000)
+    coming = [member.name for member in members.values() if member.revoked_from > epoch]
+    if waiting and not is_running(node):
+        raise UnavailableError(
+            f"signed, but not on the ledger while this node is down, and so members still: {', '.join(waiting)}",
+            code="revocation-waits",
+            hint="start this super node: it brings the revocation to the ledger",
+        )
+    told = [("on the way to the ledger", waiting), ("excluded when the next epoch begins", coming)]
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in told if names)
 
 
 def _identity(node: NodeFolder) -> TlsIdentity:
@@ -154,8 +239,10 @@ def _certificate(node: NodeFolder) -> str:
     now = datetime.now(UTC)
     left = check_identity(_identity(node), now=now).days_left(now)
     if left < SOON_DAYS:
-        raise InputError(f"it ends in {left} days", code="certificate-ends", hint="join again with the same keys")
-    return f"good for {left} days"
+        raise InputError(
+            f"it ends in {counted(left, 'day')}", code="certificate-ends", hint="join again with the same keys"
+        )
+    return f"good for {counted(left, 'day')}"
 
 
 def _folder(node: NodeFolder) -> str:
@@ -173,7 +260,7 @@ def _disk(node: NodeFolder) -> str:
 def _budget(node: NodeFolder) -> str:
     if not node.budget.exists() and not node.vectors.exists():
         return "none yet"
-    return f"{len(BudgetFile.read(node.budget).entries)} entries, chain whole"
+    return f"{counted(len(BudgetFile.read(node.budget).entries), 'entry', 'entries')}, chain whole"
 
 
 def _one_history(node: NodeFolder) -> str:
@@ -186,11 +273,8 @@ def _one_history(node: NodeFolder) -> str:
 def _clock(node: NodeFolder) -> str:
     if not node.store.exists():
         return "not compared yet"
-    store = NodeStore(node.store)
-    try:
+    with closing(NodeStore(node.store)) as store:
         found = disagreement(store)
-    finally:
-        store.close()
     if found:
         raise InputError(found, code="wrong-time", hint="set this machine's clock; if it is right, the super node's")
     return "nothing heard against it"

@@ -119,11 +119,14 @@ def spending(folder: NodeFolder, *, now_ms: int) -> Spending:
 
     Raises
     ------
+    ConfigurationError
+        It is not a node's folder.
     StorageError
         The budget is missing or damaged, which counts as exhausted.
     DamagedError
         The ledger, which tells the requesters' names and organisations, is damaged.
     """
+    folder.settings()
     book = BudgetFile.read(folder.budget)
     store = NodeStore(folder.store)
     try:

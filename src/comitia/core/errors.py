@@ -51,6 +51,12 @@ class LocalError(ComitiaError):
     """Something on this side: input, configuration, files, limits."""
 
 
+class UsageError(LocalError):
+    """The command line was not understood."""
+
+    exit_status = 2
+
+
 class InputError(LocalError):
     """The user's data, arguments or files are not usable."""
 

@@ -338,11 +338,13 @@ class Provider:
         for question in store.questions():
             if question.session == session.id:
                 return question.answer
-        task = session.task
+        task, requester = session.task, self._node.application.member(session.requester)
+        who = f"{requester.name!r} of {requester.organisation!r} " if requester else ""
+        wanted = ", ".join([*task.categories, *(f"leaf {leaf}" for leaf in task.leaves)]) or "all categories"
         store.ask_owner(
             session.id,
-            f"{session.requester} asks for {', '.join(task.categories) or 'all categories'} at epsilon "
-            f"{in_units(task.epsilon_micro)}, for {task.purpose!r}",
+            f"{who}({session.requester}) asks for {wanted} at epsilon {in_units(task.epsilon_micro)}, "
+            f"for {task.purpose!r}",
         )
         return None
 

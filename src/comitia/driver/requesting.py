@@ -8,6 +8,7 @@ from typing import Final
 
 from comitia.consensus.quality import Verdict
 from comitia.core.codec import digest
+from comitia.core.counting import counted
 from comitia.core.errors import (
     AbortedError,
     ComitiaError,
@@ -207,7 +208,8 @@ def _unverified_hint(record: Session) -> str:
     if record.task.accept_unverified or Verdict.UNVERIFIABLE not in verdicts:
         return ""
     return (
-        f"{verdicts.count(Verdict.UNVERIFIABLE)} of {len(verdicts)} models could not be judged on what is public: "
+        f"{verdicts.count(Verdict.UNVERIFIABLE)} of {counted(len(verdicts), 'model')} could not be judged on what is "
+        "public: "
         "--accept-unverified uses them, marked in the block; a larger epsilon lets more be judged"
     )
 
@@ -219,5 +221,5 @@ _REFUSALS: Final = {
     "no-provider": "ask for other categories, another purpose, a smaller epsilon or fewer providers",
     "unknown-member": "wait until the ledger has this node's membership, and try again",
     "already-there": "ask again: the model that answered it cannot be had any more",
-    "not-allowed": "join again with the role of a requester",
+    "not-allowed": "join anew with the role of a requester, in another folder",
 }

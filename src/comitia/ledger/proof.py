@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from comitia.consensus.committee import quorum
 from comitia.core.codec import decode, digest, encode
@@ -23,6 +24,12 @@ from comitia.ledger.tables import Tables
 from comitia.ledger.transactions import PoqBlock, RotateKey, SealBlock, block_digest, parse
 
 PROOF_LIMIT = 1 << 20
+
+NOT_CHECKED: Final = (
+    "the figures that the verdicts rest on, since releases and opened references went to the committee's members alone",
+    "that the verdicts follow from these figures: every copy of the ledger is checked for that when it is opened",
+)
+"""What no proof shows, and where it is shown, if anywhere: for those who read "verified"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +109,7 @@ class Verified:
     ----------
     session, requester, purpose, codebook, learner : what was asked, by whom.
     accepted, leader, members, quorum, signed : who contributed, led, sat in the committee, signed.
+    names : what the administrators admitted the members as, by id.
     verdicts : what the committee said of every committed model (`consensus.quality.Verdict`), by author.
     epsilon_micro : epsilon of each contributor's release, millionths.
     references : commitments to the documents kept back that judged the releases, by witness.
@@ -121,6 +129,7 @@ class Verified:
     members: tuple[NodeId, ...]
     quorum: int
     signed: tuple[NodeId, ...]
+    names: dict[NodeId, str]
     epsilon_micro: dict[NodeId, int]
     references: dict[NodeId, bytes]
     model: bytes
@@ -236,6 +245,7 @@ def _verify(proof: Proof, genesis: Genesis, model: bytes) -> Verified:
         members=block.members,
         quorum=block.quorum,
         signed=tuple(signer for signer, _ in seal.certificate),
+        names={node: parties[node].membership.credential.name for node in block.members},
         epsilon_micro={t.author: t.epsilon_micro for t in block.transactions if t.author in block.accepted},
         references=dict(block.references),
         model=block.model,

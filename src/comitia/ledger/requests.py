@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from comitia.consensus import committee
+from comitia.core.counting import counted
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
 from comitia.learning.registry import LEARNERS, why_no_rounds
@@ -122,8 +123,8 @@ def _draw(tables: Tables, body: OpenRequest, context: Context, beacon: bytes) ->
     if len(seats) < task.providers_min:
         wanted = ", ".join([*task.categories, *(f"leaf {leaf}" for leaf in task.leaves)]) or "any category"
         raise ProtocolError(
-            f"{len(fitting)} providers hold data on {wanted}, {len(seats)} organisations' policies allow this "
-            f"request, {task.providers_min} are needed",
+            f"{counted(len(fitting), 'provider')} with data on {wanted}, of these "
+            f"{counted(len(seats), 'organisation')} whose policy allows this request; needed: {task.providers_min}",
             code="no-provider",
             hint="ask for other categories, another purpose, a smaller epsilon or fewer providers",
         )

@@ -173,7 +173,7 @@ class Tables:
             raise ProtocolError(
                 f"{member.name!r} was not admitted as {role.value}",
                 code="not-allowed",
-                hint="join again with that role",
+                hint="join anew with that role, in another folder",
             )
 
     def require_session(self, session: SessionId) -> Session:

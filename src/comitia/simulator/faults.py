@@ -45,9 +45,10 @@ def parse_faults(text: str) -> frozenset[Fault]:
     """
     if text in ("all", "none"):
         return ALL if text == "all" else frozenset()
-    try:
-        return frozenset(Fault(name.strip()) for name in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"there is no such fault: {error}", code="unknown-fault", hint=f"all, none, or some of: {', '.join(Fault)}"
-        ) from None
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in list(Fault):
+            raise InputError(
+                f"there is no fault {name!r}", code="unknown-fault", hint=f"all, none, or some of: {', '.join(Fault)}"
+            )
+    return frozenset(map(Fault, names))

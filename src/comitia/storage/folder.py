@@ -124,7 +124,21 @@ class NodeFolder:
         keep_private(self.path)
 
     def settings(self) -> NodeSettings:
-        """Read `node.toml`; errors as `read_toml`."""
+        """Read `node.toml`.
+
+        Raises
+        ------
+        ConfigurationError
+            `not-a-node`: there is none, so this is not a node's folder; others as `read_toml`.
+        """
+        if not self.settings_file.exists():
+            below = [str(file.parent) for file in sorted(self.path.glob("*/node.toml"))]
+            raise ConfigurationError(
+                f"{self.path} is not a node's folder: there is no {self.settings_file.name} in it",
+                code="not-a-node",
+                hint=f"nodes below it: {', '.join(below)}" if below else "`comitia join DIR --name NAME` makes one",
+                path=str(self.path),
+            )
         return read_toml(self.settings_file, NodeSettings)
 
     def require_writable(self) -> None:
@@ -186,6 +200,20 @@ class ConsortiumFolder:
         self.super_node = NodeFolder(path / "super-node")
 
     def load_genesis(self) -> SignedGenesis:
+        """The consortium's rules.
+
+        Raises
+        ------
+        ConfigurationError
+            `not-a-consortium`: there are none, so this is not a consortium's folder; others as `load_genesis`.
+        """
+        if not self.genesis.exists():
+            raise ConfigurationError(
+                f"{self.path} is not a consortium's folder: there is no {self.genesis.name} in it",
+                code="not-a-consortium",
+                hint="name the folder that `comitia init` made with --consortium",
+                path=str(self.path),
+            )
         return load_genesis(self.genesis)
 
 

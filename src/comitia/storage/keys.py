@@ -105,7 +105,7 @@ def read_secret(path: Path) -> bytes:
         raise ConfigurationError(
             f"the key {path} cannot be read: {error.strerror}",
             code="key-missing",
-            hint="is this a node's folder? `comitia join` makes one"
+            hint="restore it from a backup; a node that has lost its keys joins anew, in another folder"
             if isinstance(error, FileNotFoundError)
             else "run the node as the user who owns its folder",
             path=str(path),

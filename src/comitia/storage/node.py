@@ -173,6 +173,12 @@ class NodeStore:
     def artefact(self, digest: bytes) -> bytes | None:
         return self._value("artefact", "digest", digest)
 
+    def artefacts_whole(self) -> dict[bytes, bool]:
+        """Whether each artefact is as it was written, by its digest. Nothing is dropped."""
+        with self._guard():
+            rows = self._db.execute("SELECT * FROM artefact")
+            return {bytes(key): _checksum("artefact", (key, value)) == checksum for key, value, checksum in rows}
+
     def keep_release(self, key: bytes, value: bytes) -> None:
         """Keep a release, to be served again for the same question at no cost."""
         self._put("release", key, value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from comitia.app.output import emit, format_option, table
+from comitia.app.output import emit, format_option, say, table
 
 if TYPE_CHECKING:
     from comitia.app.spending import Limit, Spending
@@ -84,9 +84,9 @@ def _tell(found: Spending) -> None:
             for limit in found.limits
         ],
     )
-    click.echo(
-        "What is left is the largest epsilon of one more release. Releases add up to less than their sum.\n"
-        "Whoever sees everything this provider ever released learns almost the same whether or not any one\n"
+    say("What is left is the largest epsilon of one more release. Releases add up to less than their sum.")
+    say(
+        "Whoever sees everything this provider ever released learns almost the same whether or not any one "
         "record was different: no conclusion becomes more than e^epsilon times as likely (up to delta)."
     )
 

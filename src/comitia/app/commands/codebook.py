@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import console, emit, format_option, say, table
+from comitia.core.counting import counted
 from comitia.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def versions(folder: Path, output: str) -> None:
         )
         for version in found[:-1]:
             for provider in version["providers"]:
-                click.echo(f"{provider} is still on version {version['version']}: newer requests do not find it.")
+                say(f"{provider} is still on version {version['version']}: newer requests do not find it.")
 
     emit(value, output, render)
 
@@ -206,8 +207,8 @@ def _assess(book: Codebook, data: str, text_column: str, label_column: str) -> L
 
 
 def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None = None) -> None:
-    counted = book.reference_labels.tolist()
-    references = [counted.count(number) for number in range(len(book.categories))]
+    labels = book.reference_labels.tolist()
+    references = [labels.count(number) for number in range(len(book.categories))]
     value = {
         "codebook": str(file),
         "digest": book.digest,
@@ -239,10 +240,10 @@ def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None =
                 for category, number in zip(book.categories, references, strict=True)
             ],
         )
-        click.echo(
-            f"{len(book.vocabulary)} terms, {book.kind} vectors of rank {book.rank} (basis: {book.source}), "
-            f"{len(book.leaves)} leaves, "
-            f"from {book.pool_documents} public documents"
+        say(
+            f"{counted(len(book.vocabulary), 'term')}, {book.kind} vectors of rank {book.rank} (basis: {book.source}), "
+            f"{counted(len(book.leaves), 'leaf', 'leaves')}, "
+            f"from {counted(book.pool_documents, 'public document')}"
         )
         sizes = quality.sizes if quality else [leaf.documents for leaf in book.leaves]
         table(
@@ -254,11 +255,11 @@ def _show(book: Codebook, file: Path, output: str, quality: LeafQuality | None =
             ],
         )
         if quality:
-            click.echo(
-                f"{quality.documents} documents: {_percent(quality.coverage)} have a known word; of these "
+            say(
+                f"{counted(quality.documents, 'document')}: {_percent(quality.coverage)} have a known word; of these "
                 f"{_percent(quality.named)} are nearest to a category's leaf"
             )
-            click.echo(
+            say(
                 f"{quality.labelled} labelled: the nearest category is the right one for {_percent(quality.purity)}; "
                 f"{_percent(quality.recall)} are found under their own category"
             )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from comitia.app.output import emit, format_option
+from comitia.app.output import emit, format_option, warn
 
 _CONSORTIUM = click.option(
     "--consortium",
@@ -22,7 +22,7 @@ _CONSORTIUM = click.option(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--name", default="consortium", show_default=True, help="Name of the consortium.")
 @click.option("--organisation", default="operator", show_default=True, help="Who runs the super node.")
-@click.option("--listen", default="127.0.0.1:7447", show_default=True, metavar="HOST:PORT")
+@click.option("--listen", default="127.0.0.1:7447", show_default=True, metavar="HOST:PORT", help="Where members dial.")
 @click.option("--quorum-rule", type=click.Choice(["bft", "unanimous"]), default="bft", show_default=True)
 @format_option
 def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: str, output: str) -> None:
@@ -38,7 +38,7 @@ def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: s
         folder,
         name=name,
         organisation=organisation,
-        endpoint=f"tls/{listen}",
+        endpoint=listen if "/" in listen else f"tls/{listen}",
         parameters=Parameters(quorum_rule=QuorumRule(quorum_rule)),
     )
     chain = made.load_genesis().genesis.chain
@@ -102,18 +102,23 @@ def approve(request: Path, consortium: Path, target: Path | None, trusted: tuple
     from comitia.app import consortium as founding
     from comitia.storage.folder import ConsortiumFolder, JoinRequest, read_record
 
+    folder = ConsortiumFolder(consortium)
     asked = read_record(request, JoinRequest)
-    written = founding.approve(ConsortiumFolder(consortium), request, output=target, trusted=trusted)
+    written = founding.approve(folder, request, output=target, trusted=trusted)
+    warnings = founding.doubts(folder, asked)
     value = {
         "node": asked.node,
         "name": asked.name,
         "organisation": asked.organisation,
         "roles": asked.roles,
         "approval": str(written),
+        "warnings": warnings,
     }
 
     def render() -> None:
         click.echo(f"{asked.name!r} of {asked.organisation!r} ({asked.node}) may join as {', '.join(asked.roles)}.")
+        for warning in warnings:
+            warn(warning)
         click.echo(f"Next: give {written} back to it.")
 
     emit(value, output, render)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from comitia.app.output import console, emit, format_option, table
+from comitia.core.counting import counted
 
 if TYPE_CHECKING:
     from comitia.app.demo.story import Outcome
@@ -143,14 +144,14 @@ def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
     if outcome.shared.auc_new is not None and outcome.public_only.auc_new is not None:
         quality.append(("the new codes", outcome.public_only.auc_new, outcome.shared.auc_new))
     table(
-        f"AUC on {len(outcome.split.held_out)} documents that no provider trained on",
+        f"AUC on {counted(len(outcome.split.held_out), 'document')} that no provider trained on",
         ("", "public knowledge alone", "shared model"),
         [(name, f"{before:.3f}", f"{after:.3f}") for name, before, after in quality],
     )
     table("Examples", ("work order", "the model says", "it is"), outcome.examples)
     table("Stages", ("stage", "seconds"), [(name, f"{s:.3f}") for name, s in outcome.stage_s.items()])
     click.echo(
-        f"block {verified.height} {verified.block_hash.hex()}\n"
+        f"block {verified.block_hash.hex()}\n"
         f"model {verified.model.hex()}, proof verified offline\n"
         f"{outcome.answer.latency_s:.2f} s for the model, {outcome.again.latency_s * 1000:.0f} ms when asked again "
         f"(from the cache, at no privacy cost, recorded)\n"

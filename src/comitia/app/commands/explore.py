@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import console, emit, format_option, say, table
+from comitia.core.counting import counted
 
 if TYPE_CHECKING:
     from comitia.text.documents import Document
@@ -72,7 +73,8 @@ def explore(
         )
     if picture is not None:
         panels = [
-            Panel(title=group.name, note=f"{len(group.members)} documents", graph=group.graph) for group in found.groups
+            Panel(title=group.name, note=counted(len(group.members), "document"), graph=group.graph)
+            for group in found.groups
         ]
         write_picture(picture, draw(panels))
     if labels_to is not None:
@@ -102,7 +104,7 @@ def _described(documents: Sequence[Document], found: Groups, examples: int) -> d
 def _show(value: dict[str, Any], labels_to: Path | None, picture: Path | None, output: str) -> None:
     def render() -> None:
         table(
-            f"{value['documents']} documents in {len(value['groups'])} groups",
+            f"{counted(value['documents'], 'document')} in {counted(len(value['groups']), 'group')}",
             ("documents", "key terms", "typical"),
             [
                 (group["documents"], ", ".join(group["terms"]), "\n".join(group["examples"]))
@@ -110,11 +112,11 @@ def _show(value: dict[str, Any], labels_to: Path | None, picture: Path | None, o
             ],
         )
         if value["without_group"]:
-            click.echo(f"{value['without_group']} documents have no word that tells them apart, and no group.")
+            say(f"In no group, without a word that tells them apart: {counted(value['without_group'], 'document')}.")
         for file in (labels_to, picture):
             if file is not None:
                 click.echo(f"wrote {file}")
-        click.echo("Nothing was sent. Groups, terms and examples come from your text: keep them to yourself.")
+        say("Nothing was sent. Groups, terms and examples come from your text: keep them to yourself.")
 
     emit(value, output, render)
 

@@ -44,7 +44,7 @@ def export(model: Path, target: Path, takes: str, card: Path | None, genesis: Pa
     value = {"onnx": str(target), "card": str(beside), "input": takes, "bytes": len(graph), "verified": bool(verified)}
 
     def render() -> None:
-        click.echo(f"{target}: {len(graph) / 1e6:.1f} MB, takes {takes}; {beside} says where it comes from.")
+        click.echo(f"{target}: {len(graph) / 1e3:,.0f} kB, takes {takes}; {beside} says where it comes from.")
         if not verified:
             click.echo("Not checked: give --genesis FILE to have the card say that it was.")
 

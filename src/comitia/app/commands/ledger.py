@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import emit, format_option, table
+from comitia.app.output import BLOCK_SHOWN, emit, format_option, table
+from comitia.core.counting import counted
 
 if TYPE_CHECKING:
     from comitia.app.audit import Chronicle
@@ -49,7 +50,7 @@ def blocks(folder: Path, last: int, output: str) -> None:
                     row["purpose"],
                     ", ".join(row["contributors"]),
                     row["epsilon"],
-                    row["block"][:16],
+                    row["block"][:BLOCK_SHOWN],
                 )
                 for row in value
             ],
@@ -58,12 +59,12 @@ def blocks(folder: Path, last: int, output: str) -> None:
 
 
 @ledger.command()
-@click.argument("height", type=int)
+@click.argument("block", metavar="BLOCK")
 @_FOLDER
 @format_option
-def show(height: int, folder: Path, output: str) -> None:
-    """Show one sealed block whole."""
-    value = _open(folder).show(height)
+def show(block: str, folder: Path, output: str) -> None:
+    """Show one sealed block whole. BLOCK is its number, or how its hash or its session's id begins."""
+    value = _open(folder).show(block)
     emit(value, output, lambda: click.echo(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
@@ -87,7 +88,7 @@ def export(folder: Path, target: Path, output: str) -> None:
         for data in chronicle.blocks():
             file.write(len(data).to_bytes(8, "big") + data)
     value = {"blocks": chronicle.height, "file": str(target)}
-    emit(value, output, lambda: click.echo(f"{chronicle.height} blocks are in {target}"))
+    emit(value, output, lambda: click.echo(f"{target}: {counted(chronicle.height, 'block')}"))
 
 
 @ledger.command()

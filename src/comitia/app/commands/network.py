@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from comitia.app.output import console, emit, format_option, table
+from comitia.core.counting import counted
 
-_STANDING = {True: "yes", False: "no", None: "not asked"}
+_STANDING = {True: "yes", False: "no", None: ""}
 
 
 @click.command()
@@ -45,7 +46,7 @@ def network(folder: Path, probe: bool, picture: Path | None, output: str) -> Non
             for number, resident in enumerate(district.residents)
         ]
         headings = ("categories", "this epoch", "provider", "of its documents", "is there")
-        table(f"{len(districts)} communities", headings, rows)
+        table(counted(len(districts), "community", "communities"), headings, rows)
 
     emit([asdict(district) for district in districts], output, render)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from comitia.app.output import emit, format_option, table
+from comitia.app.output import emit, format_option, table, warn
 
 if TYPE_CHECKING:
     from comitia.driver.owner_settings import OwnerSettings
@@ -65,6 +66,7 @@ def set_(
     """Set one rule, in place of those that there are; a running node takes it up within a second."""
     from dataclasses import replace
 
+    from comitia.app.owner_settings import doubts
     from comitia.app.tasks import whole_ms
     from comitia.core.errors import InputError
     from comitia.driver.owner_settings import change_settings, read_settings
@@ -85,6 +87,7 @@ def set_(
         epsilon_life_micro=PrivacyTerms.of(epsilon_life).epsilon_micro,
         consent=ConsentMode(consent),
     )
+    warnings = () if deny_all else doubts(ctx.obj, rule)
     store = _store(ctx)
     try:
         settings = read_settings(store)
@@ -94,7 +97,7 @@ def set_(
         changed = change_settings(store, replace(settings, policy=Policy(version=1, rules=rules)))
     finally:
         store.close()
-    _show(changed, output)
+    _show(changed, output, warnings)
 
 
 @policy.command()
@@ -109,7 +112,7 @@ def questions(ctx: click.Context, output: str) -> None:
         store.close()
     value = [{"session": question.session.hex(), "request": question.request} for question in waiting]
     rows = [(question.session.hex()[:16], question.request) for question in waiting]
-    emit(value, output, lambda: table("", ("session", "request"), rows))
+    emit(value, output, lambda: table("", ("session", "request"), rows, empty="No request waits."))
 
 
 @policy.command()
@@ -173,7 +176,7 @@ def _read(ctx: click.Context) -> OwnerSettings:
         store.close()
 
 
-def _show(settings: OwnerSettings, output: str) -> None:
+def _show(settings: OwnerSettings, output: str, warnings: Sequence[str] | None = None) -> None:
     from comitia.core.codec import to_plain
     from comitia.privacy.terms import in_units
 
@@ -198,5 +201,8 @@ def _show(settings: OwnerSettings, output: str) -> None:
             names = ("requesters", "categories", "purposes", "a session", "a period", "ever", "consent")
             table(f"Policy, version {settings.policy.version}", names, rows)
         click.echo(f"Epsilon of all requesters together, ever: at most {in_units(settings.total_epsilon_micro)}")
+        for warning in warnings or ():
+            warn(warning)
 
-    emit(to_plain(settings), output, render)
+    value = to_plain(settings) if warnings is None else {**to_plain(settings), "warnings": warnings}
+    emit(value, output, render)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from comitia.app.output import console, emit, format_option, table
+from comitia.core.counting import counted
 
 
 @click.group()
@@ -44,7 +45,7 @@ def keep(
     documents = list(read_documents(data, Columns(text=text_column, label=label_column)))
     if not agree:
         raise RefusedError(
-            f"the vectors and labels of {len(documents)} documents would become known to members, without noise",
+            f"vectors and labels of {counted(len(documents), 'document')} would become known to members, without noise",
             code="not-agreed",
             hint="say with --agree that they may",
         )
@@ -52,7 +53,9 @@ def keep(
         kept = put_by(ctx.obj, documents, each=each)
 
     def render() -> None:
-        click.echo(f"Kept back: {kept.sets} sets of {kept.documents // kept.sets} documents, one for each session.")
+        click.echo(
+            f"Kept back: {counted(kept.sets, 'set')} of {kept.documents // kept.sets} documents, one for each session."
+        )
         click.echo(f"Categories in each: {', '.join(kept.categories)}")
         if kept.left_out:
             click.echo(f"Fewer than {each} documents: {', '.join(kept.left_out)}")

@@ -1,4 +1,4 @@
-"""`comitia request`, `ask`, `verify`."""
+"""`comitia request`, `ask`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import BLOCK_SHOWN, console, emit, format_option, say, table, warn
+from comitia.core.counting import counted
 
 if TYPE_CHECKING:
     from comitia.app.tasks import Wish
@@ -113,13 +114,14 @@ def request(
         if texts:
             asked = ", ".join(f"leaf {item}" if isinstance(item, int) else item for item in answer.asked)
             click.echo(f"Asked for: {asked}.")
-        click.echo(f"{target}: {len(answer.verified.accepted)} providers, block {answer.verified.height}, {how}.")
+        providers, block = counted(len(answer.verified.accepted), "provider"), answer.verified.block_hash.hex()
+        click.echo(f"{target}: {providers}, block {block[:BLOCK_SHOWN]}, {how}.")
         verdicts = list(answer.verified.verdicts.values())
         if set(verdicts) != {Verdict.ACCEPT}:
             click.echo(f"Verdicts on the models: {tally(verdicts)}.")
         left_out = len(verdicts) - len(answer.verified.accepted)
         if left_out and Verdict.UNVERIFIABLE in verdicts and not accept_unverified:
-            click.echo("--accept-unverified uses those that nobody can judge, marked in the block, too.")
+            say("--accept-unverified uses those that nobody can judge, marked in the block, too.")
         click.echo(f'Next: comitia ask {target} "some text"')
 
     emit(value, output, render)
@@ -152,8 +154,8 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
             ("category", "public knowledge", "providers' releases", ""),
             rows,
         )
-        click.echo(worth.sentence)
-        click.echo("Counted by profiles: documents of categories without a name or reference are not seen in them.")
+        say(worth.sentence)
+        say("Counted by profiles: documents of categories without a name or reference are not seen in them.")
 
     emit(value, output, render)
 
@@ -163,7 +165,7 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
 @click.argument("texts", metavar="TEXT", nargs=-1)
 @click.option("--file", "source", type=click.Path(path_type=Path), help="Ask every document of this file.")
 @click.option("--text-column", default="text", show_default=True)
-@click.option("--top", default=3, show_default=True, help="How many categories to show.")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many categories to show.")
 @format_option
 def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: str, top: int, output: str) -> None:
     """Ask MODEL what category each TEXT belongs to. Offline: no node is needed, nothing is sent."""
@@ -177,10 +179,13 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
     codebook, ready = read_model(model).load()
     names = {category.label: category.name or category.label for category in codebook.categories}
     answers: list[dict[str, Any]] = []
-    values = ready.predict_values(queries).tolist() if codebook.edges else [None] * len(queries)
-    for text, row, value in zip(queries, ready.predict_proba(queries), values, strict=True):
-        best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[: max(1, top)]
-        answer = {"text": text, "label": best[0][0], "probabilities": {label: round(p, 6) for label, p in best}}
+    vectors = codebook.vectorize(queries)
+    known = [bool(vector.any()) for vector in vectors]
+    values = ready.predict_values(vectors).tolist() if codebook.edges else [None] * len(queries)
+    for text, row, value, is_known in zip(queries, ready.predict_proba(vectors), values, known, strict=True):
+        best = sorted(zip(codebook.labels, row.tolist(), strict=True), key=lambda pair: -pair[1])[:top]
+        likely = {label: round(p, 6) for label, p in best}
+        answer: dict[str, Any] = {"text": text, "label": best[0][0], "probabilities": likely, "known_words": is_known}
         answers.append(answer if value is None else {**answer, "value": round(value, 3)})
     if output == "json":
         for answer in answers:
@@ -188,7 +193,7 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
         return
     table(
         "",
-        ("text", "answer", "others"),
+        ("text", "answer", "most likely"),
         [
             (
                 str(answer["text"])[:60],
@@ -198,40 +203,16 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
             for answer in answers
         ],
     )
-
-
-@click.command()
-@click.argument("model", metavar="MODEL", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--genesis", type=click.Path(path_type=Path, dir_okay=False), required=True)
-@format_option
-def verify(model: Path, genesis: Path, output: str) -> None:
-    """Check MODEL against its block, its committee's signatures and the genesis. Offline."""
-    from comitia.core.codec import to_plain
-    from comitia.storage.folder import load_genesis
-    from comitia.storage.model_file import read_model
-
-    verified = read_model(model).verify(load_genesis(genesis).genesis)
-
-    def render() -> None:
-        click.echo(click.style("verified", fg="green", bold=True) + f": {model}")
-        for name, fact in to_plain(verified).items():
-            click.echo(f"  {name.replace('_', ' '):<16} {_plain_fact(fact)}")
-
-    emit({"verified": True, **to_plain(verified)}, output, render)
-
-
-def _plain_fact(fact: object) -> str:
-    if isinstance(fact, bytes):
-        return fact.hex()
-    if isinstance(fact, dict):
-        return ", ".join(f"{name}: {_plain_fact(item)}" for name, item in fact.items())
-    if isinstance(fact, list):
-        return ", ".join(_plain_fact(item) for item in fact)
-    return str(fact)
+    if not all(known):
+        warn(
+            f"the model knows no word of {known.count(False)} of {counted(len(known), 'text')}: "
+            "what it answers there says nothing about them"
+        )
 
 
 def _stage(session: Session) -> str:
     where = session.phase.value
     if session.task.rounds > 1:
         where += f", round {session.round} of {session.task.rounds}"
-    return f"{where}: {len(session.drawn)} providers asked, {len(session.commits)} models committed"
+    asked, committed = counted(len(session.drawn), "provider"), counted(len(session.commits), "model")
+    return f"{where}: {asked} asked, {committed} committed"

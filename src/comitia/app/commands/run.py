@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from comitia.app.output import format_option
+from comitia.app.output import format_option, warn
 
 if TYPE_CHECKING:
     from comitia.privacy.terms import Unit
@@ -71,10 +71,15 @@ def provider(
     from comitia.app.node.holdings import protected
     from comitia.app.node.running import run_provider
     from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.folder import NodeFolder
 
+    NodeFolder(folder).settings()
     what = _unit(unit, user_column, records_per_user)
     columns = Columns(text=text_column, label=label_column, user=user_column)
-    documents = protected(read_documents(data, columns), what, records_per_user)
+    read = list(read_documents(data, columns))
+    documents = protected(read, what, records_per_user)
+    if len(documents) < len(read):
+        warn(f"{len(read) - len(documents)} of {len(read)} documents are left out, as --records-per-user has it")
     run_provider(
         folder,
         documents,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from comitia.app.options import whole_numbers
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import console, emit, format_option, say, table
+from comitia.core.counting import counted
 from comitia.core.errors import InputError
 from comitia.simulator import campaign
+from comitia.simulator.adversaries import STRATEGIES
 from comitia.simulator.campaign import Halfway, Tally
 from comitia.simulator.crash_points import CRASH_POINTS
-from comitia.simulator.faults import parse_faults
+from comitia.simulator.faults import Fault, parse_faults
 from comitia.simulator.surroundings import Setting
 from comitia.simulator.world import Outcome
 from comitia.storage.folder import read_record, write_record
@@ -26,20 +29,33 @@ KEEP_SECONDS = 20
 """How often a run that can be resumed writes down where it stands."""
 
 
-@click.command()
-@click.option("--seeds", default="0:100", show_default=True, help="FIRST:LAST, the last one not included.")
-@click.option("--providers", default="9", show_default=True, help="How many; several with commas go round by seed.")
-@click.option("--witnesses", type=click.IntRange(0, LARGEST), default=1, show_default=True)
-@click.option("--super-nodes", type=click.IntRange(1, LARGEST), default=1, show_default=True)
-@click.option("--faults", default="all", show_default=True, help="all, none, or names with commas.")
-@click.option("--adversary", default="none", show_default=True, help="all, none, or names of strategies with commas.")
+def _listed(names: Iterable[str]) -> str:
+    """Names for the end of a help page, none of them broken at its hyphens."""
+    return textwrap.fill(", ".join(names), 76, break_on_hyphens=False)
+
+
+@click.command(epilog=f"\b\nFaults:\n{_listed(Fault)}\n\n\b\nLiars:\n{_listed(STRATEGIES)}")
+@click.option("--seeds", metavar="FIRST:LAST", default="0:100", show_default=True, help="LAST is not included.")
+@click.option(
+    "--providers", metavar="NUMBERS", default="9", show_default=True, help="How many; with commas: in turn, by seed."
+)
+@click.option(
+    "--witnesses", type=click.IntRange(0, LARGEST), default=1, show_default=True, help="They judge and train nothing."
+)
+@click.option(
+    "--super-nodes", type=click.IntRange(1, LARGEST), default=1, show_default=True, help="One orders the ledger."
+)
+@click.option("--faults", metavar="NAMES", default="all", show_default=True, help="all, none, or some of those below.")
+@click.option("--adversary", metavar="NAMES", default="none", show_default=True, help="Liars; the same.")
 @click.option("--requests", type=click.IntRange(1, 100), default=4, show_default=True, help="How many in each world.")
-@click.option("--seconds", type=int, help="Stop after so long, however many seeds are left.")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes to run them in.")
+@click.option("--seconds", type=click.IntRange(min=1), help="Stop after so long, however many seeds are left.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that share the seeds."
+)
 @click.option(
     "--resume", type=click.Path(dir_okay=False, path_type=Path), help="Keep there how far it has come; go on from it."
 )
-@click.option("--replay", type=int, help="Run this seed only, and tell its story message by message.")
+@click.option("--replay", metavar="SEED", type=int, help="Run only this seed, and tell its story message by message.")
 @format_option
 def simulate(
     seeds: str,
@@ -58,7 +74,7 @@ def simulate(
     """Run the protocol in simulated worlds, and look for a broken promise.
 
     Every world is made from its seed: the same seed gives the same run on every machine. The exit status is 1 if a
-    promise was broken, or if a kind of fault that was on never happened.
+    promise was broken, or if a kind of fault that was on never happened; --replay tells what led to a broken one.
     """
     logging.disable(logging.CRITICAL)
     click.get_current_context().call_on_close(lambda: logging.disable(logging.NOTSET))
@@ -92,7 +108,7 @@ def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> N
     def render() -> None:
         for line in outcome.story:
             click.echo(line)
-        click.echo(f"{len(outcome.violations)} promises broken; trace {outcome.trace_hash}")
+        click.echo(f"{counted(len(outcome.violations), 'promise')} broken; trace {outcome.trace_hash}")
 
     emit(found, output, render)
     if outcome.violations:
@@ -158,12 +174,11 @@ def _figures(tally: Tally, silent: tuple[str, ...]) -> dict[str, object]:
 
 
 def _render(tally: Tally, silent: tuple[str, ...]) -> None:
-    ends = f"{tally.sealed} sealed, {tally.aborted} aborted, {tally.served} requests served from the cache"
-    table(
-        f"{tally.runs} runs, {tally.sessions} sessions: {ends}", ("what happened", "times"), sorted(tally.fired.items())
-    )
+    ends = f"{tally.sealed} sealed, {tally.aborted} aborted, {counted(tally.served, 'request')} served from the cache"
+    title = f"{counted(tally.runs, 'run')}, {counted(tally.sessions, 'session')}: {ends}"
+    table(title, ("what happened", "times"), sorted(tally.fired.items()), empty="No fault happened.")
     for seed, texts in tally.violations.items():
         click.echo(f"seed {seed} breaks a promise: {texts[0]}  (see it with --replay {seed})")
     if silent:
-        click.echo(f"never happened, so nothing is shown about it: {', '.join(silent)}; run more seeds")
-    click.echo(f"{len(tally.violations)} runs broke a promise; trace {tally.trace}")
+        say(f"never happened, so nothing is shown about it: {', '.join(silent)}; run more seeds")
+    click.echo(f"{counted(len(tally.violations), 'run')} broke a promise; trace {tally.trace}")

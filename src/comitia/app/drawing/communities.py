@@ -7,6 +7,7 @@ from typing import Final
 
 from comitia.app.drawing.svg import document, plain
 from comitia.app.network import District, Resident
+from comitia.core.counting import counted
 
 _ROW: Final = 26
 _HEAD: Final = 34
@@ -29,7 +30,13 @@ def draw(districts: Sequence[District]) -> str:
         body += _box(district, left, top)
     body += _legend(height)
     width = left + _WIDTH + 20
-    return document(width, height + _ROW, body, title=f"{len(districts)} communities", style="text{font-size:13px}")
+    return document(
+        width,
+        height + _ROW,
+        body,
+        title=counted(len(districts), "community", "communities"),
+        style="text{font-size:13px}",
+    )
 
 
 def _tops(districts: Sequence[District]) -> list[int]:

@@ -12,7 +12,7 @@ import psutil
 from comitia.app.node.daemon import Daemon
 from comitia.core.errors import ConfigurationError
 from comitia.engines.embedded import EmbeddedEngine
-from comitia.ledger.genesis import Role
+from comitia.ledger.genesis import Credential, Role
 from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
 from comitia.transport.certificates import TlsIdentity, pem_from_der
@@ -23,15 +23,21 @@ CLOCK_STEP_MS: Final = 1_000
 """How exactly the system tells when a process began."""
 
 
-def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
+def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) -> Daemon:
     """A node, ready to run, from its folder.
 
-    `patient` nodes wait for a super node that is not there; a command that a person waits for does not.
+    Parameters
+    ----------
+    folder : NodeFolder
+    role : Role or None
+        What it is started as; None for one that only asks.
+    patient : bool
+        Whether it waits for a super node that is not there; a command that a person waits for does not.
 
     Raises
     ------
     ConfigurationError
-        If the folder is not that of an approved node, or a node already runs in it.
+        If the folder is not that of an approved node, it was not admitted in this role, or a node already runs in it.
     UnavailableError
         If the super node's port is taken, or it cannot be reached.
     StorageError, DamagedError
@@ -42,12 +48,13 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
     keys = folder.load_keys()
     approval = folder.load_approval(keys.node)
     genesis = approval.genesis.genesis
+    _require_role(approval.membership.credential, role)
     if is_running(folder):
         raise ConfigurationError(
             f"a node already runs in {folder.path}", code="already-running", hint="`comitia stop` ends it"
         )
     folder.require_writable()
-    leads = Role.SUPER_NODE.value in settings.roles
+    leads = role is Role.SUPER_NODE
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing if leads else None)
     identity = TlsIdentity(
         node=keys.node,
@@ -75,6 +82,18 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
         store=NodeStore(folder.store),
         transport=transport,
     )
+
+
+def _require_role(credential: Credential, role: Role | None) -> None:
+    """Refuse what the ledger would only refuse later, a super node in any other role, and anything else as one."""
+    leads = Role.SUPER_NODE.value in credential.roles
+    if leads != (role is Role.SUPER_NODE) or (role is not None and role.value not in credential.roles):
+        raise ConfigurationError(
+            f"{credential.name!r} was admitted as {', '.join(credential.roles)}, "
+            f"and cannot be started as {'requester' if role is None else role.value}",
+            code="wrong-role",
+            hint="start it as what it is; for another role join anew, in another folder",
+        )
 
 
 class RunningMark:

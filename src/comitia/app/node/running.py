@@ -28,6 +28,7 @@ from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
 from comitia.driver.workbench import Workbench
+from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import RegisterCodebook, require_acceptable
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -48,7 +49,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     """Run a super node; it publishes `codebook` first if the ledger does not have it."""
     folder = node_folder(path)
     published = read_codebook(codebook) if codebook is not None else None
-    daemon = open_daemon(folder, patient=True)
+    daemon = open_daemon(folder, role=Role.SUPER_NODE, patient=True)
     if daemon.engine.recovered:
         click.echo(daemon.engine.recovered, err=True)
     library = Library(daemon)
@@ -82,7 +83,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
 def run_witness(path: Path, *, output: str) -> None:
     """Run a witness that orders nothing. It fetches the newest codebook, which `comitia references` needs."""
     folder = NodeFolder(path)
-    daemon = open_daemon(folder, patient=True)
+    daemon = open_daemon(folder, role=Role.WITNESS, patient=True)
     library = Library(daemon)
     keeper = Keeper(daemon)
     committee = Committee(daemon, library, None, Workbench(), keeper)
@@ -104,7 +105,7 @@ def run_provider(
 ) -> None:
     """Run a provider on the documents that its unit of privacy leaves (`protected`)."""
     folder = NodeFolder(path)
-    daemon = open_daemon(folder, patient=True)
+    daemon = open_daemon(folder, role=Role.PROVIDER, patient=True)
     library = Library(daemon)
     budget = _open_budget(folder, daemon.store)
     owner = Provider(

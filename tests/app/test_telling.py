@@ -1,0 +1,202 @@
+"""What commands tell beside what was asked: warnings, doctor's findings, which folder is meant."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comitia.app.cli import main
+from comitia.app.health import Finding, examine
+from comitia.learning.registry import learner
+from comitia.storage.folder import ConsortiumFolder, NodeFolder
+from comitia.storage.model_file import write_model
+from comitia.storage.node import NodeStore
+from comitia.text.build import build_codebook
+from comitia.text.categories import Category
+
+
+@pytest.fixture
+def plant(consortium: ConsortiumFolder) -> NodeFolder:
+    """A provider that has the ledger."""
+    node = NodeFolder(consortium.path.parent / "plant-a")
+    shutil.copyfile(consortium.super_node.ledger, node.ledger)
+    return node
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str | Path) -> dict[str, Any]:
+    """What a command that goes well prints for machines."""
+    capsys.readouterr()
+    assert main([*map(str, words), "--format", "json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, dict[str, Any]]:
+    """Status and error of a command that does not."""
+    capsys.readouterr()
+    status = main([*map(str, words), "--format", "json"])
+    return status, json.loads(capsys.readouterr().err)
+
+
+def bad(folder: Path) -> dict[str, Finding]:
+    return {finding.check: finding for finding in examine(folder) if not finding.ok}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (["--requester", "nobody"], ["'nobody'", "join"]),
+        (["--requester", "plant-b"], ["'plant-b'", "Works"]),
+        (["--requester", "Works", "--requester", "nobody"], ["'nobody'"]),
+    ],
+)
+def test_a_rule_for_whom_the_ledger_does_not_know_is_set_with_a_warning(
+    capsys: pytest.CaptureFixture[str], plant: NodeFolder, rule: list[str], words: list[str]
+) -> None:
+    (warning,) = said(capsys, "policy", plant.path, "set", *rule)["warnings"]
+    assert all(word in warning for word in words)
+    assert main(["policy", str(plant.path), "set", *rule]) == 0
+    assert f"warning: {warning}" in capsys.readouterr().err
+    assert said(capsys, "policy", plant.path, "show")["policy"]["rules"][0]["requesters"] == rule[1::2]
+
+
+def test_a_rule_for_members_needs_no_warning(capsys: pytest.CaptureFixture[str], plant: NodeFolder) -> None:
+    for requester in ("*", "Works", plant.load_keys().node):
+        assert said(capsys, "policy", plant.path, "set", "--requester", requester)["warnings"] == []
+    assert said(capsys, "policy", plant.path, "set", "--deny-all")["warnings"] == []
+
+
+def test_an_administrator_is_told_of_a_name_that_is_taken(
+    capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder, tmp_path: Path
+) -> None:
+    assert main(["join", str(tmp_path / "other"), "--name", "plant-a", "--organisation", "Elsewhere"]) == 0
+    approve = ("approve", tmp_path / "other" / "join-request.comitia", "--consortium", consortium.path)
+    (warning,) = said(capsys, *approve)["warnings"]
+    assert "'plant-a' of 'Works'" in warning
+    assert (tmp_path / "other" / "membership.comitia").exists()
+
+
+def test_an_administrator_is_told_of_a_member_who_asks_as_somebody_else(
+    capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder, plant: NodeFolder
+) -> None:
+    approve = ("approve", plant.join_request, "--consortium", consortium.path)
+    assert said(capsys, *approve)["warnings"] == []
+    plant.approval.unlink()
+    assert main(["join", str(plant.path), "--name", "plant-z"]) == 0
+    (warning,) = said(capsys, *approve)["warnings"]
+    assert "'plant-a' of 'Works' (provider)" in warning
+
+
+def test_an_admitted_node_does_not_become_another_by_mistake(
+    capsys: pytest.CaptureFixture[str], plant: NodeFolder
+) -> None:
+    before = plant.settings_file.read_bytes(), plant.join_request.read_bytes()
+    status, error = refused(capsys, "join", plant.path, "--name", "plant-z")
+    assert (status, error["error"]) == (4, "already-there")
+    assert "'plant-a' of 'Works'" in error["message"]
+    assert (plant.settings_file.read_bytes(), plant.join_request.read_bytes()) == before
+    said(capsys, "join", plant.path, "--name", "plant-a", "--organisation", "Works", "--role", "provider")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("request", "{}", "-o", "m"),
+        ("find", "{}", "engine"),
+        ("provider", "{}", "--data", "nowhere.csv"),
+        ("super-node", "{}"),
+        ("witness", "{}"),
+        ("budget", "{}"),
+        ("policy", "{}", "show"),
+        ("references", "{}", "show"),
+        ("ledger", "blocks", "{}"),
+        ("network", "{}"),
+        ("codebook", "versions", "{}"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_folder_that_is_no_node_is_called_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    words = [word.format(tmp_path) for word in command]
+    status, error = refused(capsys, *words)
+    assert (status, error["error"]) == (4, "not-a-node")
+    assert "comitia join" in error["hint"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nodes_below_a_folder_are_named(
+    capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder, tmp_path: Path
+) -> None:
+    _, error = refused(capsys, "request", tmp_path, "-o", tmp_path / "m")
+    assert str(tmp_path / "plant-a") in error["hint"]
+    status, error = refused(capsys, "revoke", "plant-a", "--consortium", tmp_path, "--reason", "left")
+    assert (status, error["error"]) == (4, "not-a-consortium")
+    assert "comitia init" in error["hint"]
+
+
+def test_a_node_runs_as_what_it_was_admitted_as(
+    capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder, plant: NodeFolder, tmp_path: Path
+) -> None:
+    data = tmp_path / "orders.csv"
+    data.write_text("text,label\nhose leaks,hyd\n", encoding="utf-8")
+    for words in (
+        ("super-node", plant.path),
+        ("witness", plant.path),
+        ("provider", consortium.super_node.path, "--data", data),
+        ("request", consortium.super_node.path, "-o", tmp_path / "m"),
+    ):
+        status, error = refused(capsys, *words)
+        assert (status, error["error"]) == (4, "wrong-role"), words
+    assert not plant.budget.exists()
+
+
+def test_a_text_without_a_known_word_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    categories = (Category(label="hyd", name="hose leak"), Category(label="eng", name="engine smoke"))
+    parts = ("hose leak", "engine smoke", "track roller", "lamp wire", "bucket tooth", "cab door", "seat belt", "horn")
+    pool = [f"{part} shift{number % 9}" for number in range(20) for part in parts]
+    codebook = build_codebook(pool, categories)
+    model = learner("prototype").combine(codebook, ())
+    write_model(tmp_path / "m", model=model.to_bytes(), proof=b"", codebook=codebook.to_bytes())
+    assert main(["ask", str(tmp_path / "m"), "hose leak", "zzz"]) == 0
+    assert "no word of 1 of 2 texts" in capsys.readouterr().err
+    assert main(["ask", str(tmp_path / "m"), "hose leak", "zzz", "--format", "json"]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["known_words"] for answer in answers] == [True, False]
+    assert answers[0]["label"] == "hyd"
+
+
+def test_doctor_tells_of_a_revocation_that_waits(consortium: ConsortiumFolder) -> None:
+    node = consortium.super_node.path
+    assert "revocations" not in bad(node)
+    assert main(["revoke", "plant-a", "--consortium", str(consortium.path), "--reason", "left"]) == 0
+    finding = bad(node)["revocations"]
+    assert "plant-a" in finding.found
+    assert "start this super node" in finding.mend
+
+
+def test_doctor_tells_of_a_model_that_cannot_be_served(consortium: ConsortiumFolder) -> None:
+    node = consortium.super_node
+    store = NodeStore(node.store)
+    for number in range(2):
+        store.keep_artefact(bytes([number]) * 32, b"a model")
+    store.close()
+    assert "store" not in bad(node.path)
+    with sqlite3.connect(node.store) as database:
+        database.execute("UPDATE artefact SET value = ? WHERE digest = ?", (b"a modem", bytes([1]) * 32))
+    database.close()
+    for _ in range(2):  # looking changes nothing
+        finding = bad(node.path)["store"]
+        assert finding.found.startswith("1 of 2 ")
+        assert f"the model {(bytes([1]) * 32).hex()[:12]}" in finding.found
+
+
+def test_doctor_tells_of_settings_that_are_not_what_was_admitted(plant: NodeFolder) -> None:
+    settings = plant.settings_file
+    settings.write_text(settings.read_text(encoding="utf-8").replace('"Works"', '"Worms"'), encoding="utf-8")
+    assert "'plant-a' of 'Works'" in bad(plant.path)["membership"].found
