@@ -27,7 +27,8 @@ from comitia.driver.node import COMPLAINTS, Node
 from comitia.driver.requesting import Requesting
 from comitia.engines import embedded
 from comitia.ledger import authentication
-from comitia.ledger.genesis import Role
+from comitia.ledger.block import Block
+from comitia.ledger.genesis import DAY_MS, Role
 from comitia.ledger.transactions import (
     Consent,
     OpenRequest,
@@ -37,6 +38,7 @@ from comitia.ledger.transactions import (
     SetPolicy,
     sign_transaction,
 )
+from comitia.retrieval.lookup import Probe
 from comitia.roles.effects import Finish
 from comitia.roles.messages import (
     MOST_ITEMS,
@@ -298,6 +300,24 @@ def test_thousands_of_bad_packets_do_not_fill_the_log(super_node: Place, caplog:
         super_node.node.ordering = None
         super_node.node.take(super_node.node.heartbeat)
         assert caplog.records[-1].getMessage() == "dropped 30 more"
+
+
+def test_a_block_of_the_far_future_is_not_taken(world: EngineWorld, asker: Place) -> None:
+    """One block dated a century ahead, by malice or a bad clock, and no follower's ledger takes another for as long."""
+    block = world.engine.block(world.height)
+    later = replace(block.header, height=world.height + 1, previous=block.header.digest)
+    for days, taken in ((1, True), (3, False), (36_500, False)):
+        header = replace(later, time_ms=world.now_ms + days * DAY_MS)
+        signed = Block.sign(header, block.transactions, key("super"))
+        with pytest.raises(ProtocolError) as caught:
+            asker.node.on_block(signed.to_bytes())
+        assert (caught.value.code == "from-the-future") is not taken
+        told = Received(
+            sender=node("b"), registered=True, session=b"", message=Probe(nonce=bytes(16)), head=signed.signed_header
+        )
+        asker.node.take(lambda told=told: asker.node.on_received(told))  # type: ignore[misc]
+    assert not asker.node.is_forked
+    assert not asker.node.histories._ahead
 
 
 # --- requests ---------------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ from comitia.driver.clocks import Clocks
 from comitia.driver.histories import Histories
 from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
 from comitia.ledger.application import Application, Applied
-from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.block import Block, BlockHeader, SignedHeader
 from comitia.ledger.fork import ForkProof
-from comitia.ledger.genesis import Genesis, Membership
+from comitia.ledger.genesis import DAY_MS, Genesis, Membership
 from comitia.ledger.transactions import (
     ONCE_IN_SESSION,
     OpenRequest,
@@ -52,6 +52,8 @@ RESUBMIT_MS: Final = 1_000
 FOLLOW_MS: Final = 2_000
 HEARTBEAT_MS: Final = 500
 NONCE_BYTES: Final = 16
+FARTHEST_AHEAD_MS: Final = 2 * DAY_MS
+"""How far after this node's clock a block may be dated."""
 TOLD_AT_ONCE: Final = 8
 """How many members a node tells of a fork at each heartbeat, until it has told all."""
 _ON_LEDGER: Final = frozenset({"on-ledger", "already-posted"})
@@ -390,6 +392,7 @@ class Node:
             self.histories.accept(received.message.proof)
             return
         if received.head is not None:
+            self._require_present(received.head.header)
             self.histories.hear(received.sender, received.head)
         if self.histories.fork is not None:
             self.send(received.sender, b"", Forked(proof=self.histories.fork))
@@ -441,6 +444,7 @@ class Node:
         if self.is_forked:
             return
         block = self.read_block(data)
+        self._require_present(block.header)
         self.histories.hear(block.header.proposer, block.signed_header)
         if self.is_forked or block.header.height <= self.engine.height:
             return
@@ -449,6 +453,21 @@ class Node:
             return
         self._followed_ms = self.now_ms()
         self.block_applied(block, self.engine.append(block))
+
+    def _require_present(self, header: BlockHeader) -> None:
+        """Refuse a block of the far future: the ledger's time never runs back, so nothing would come after it for long.
+
+        Raises
+        ------
+        ProtocolError
+            Code ``from-the-future``.
+        """
+        ahead_ms = header.time_ms - self.now_ms()
+        if ahead_ms > FARTHEST_AHEAD_MS:
+            raise ProtocolError(
+                f"block {header.height} is dated {ahead_ms // DAY_MS} days after this node's clock",
+                code="from-the-future",
+            )
 
     @staticmethod
     def read_block(data: bytes) -> Block:
