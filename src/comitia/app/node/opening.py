@@ -38,6 +38,7 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
         If the ledger or the store is damaged, or cannot be written.
     """
     settings = folder.settings()
+    folder.require_writable()
     folder.keep_private()
     keys = folder.load_keys()
     approval = folder.load_approval(keys.node)
@@ -46,7 +47,6 @@ def open_daemon(folder: NodeFolder, *, patient: bool) -> Daemon:
         raise ConfigurationError(
             f"a node already runs in {folder.path}", code="already-running", hint="`comitia stop` ends it"
         )
-    folder.require_writable()
     leads = Role.SUPER_NODE.value in settings.roles
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing if leads else None)
     identity = TlsIdentity(
