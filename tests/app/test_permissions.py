@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import ordinary_user
 import pytest
 
 from comitia.app.bench import made_up
+from comitia.app.demo import work_orders
 from comitia.app.local import LocalConsortium
+from comitia.core.errors import StorageError
 from comitia.storage.folder import NodeFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file modes")
@@ -76,3 +79,16 @@ def test_a_join_where_nothing_can_be_made_is_refused(tmp_path: Path) -> None:
     status, said = locked(tmp_path, 0o555, "join", str(tmp_path / "new"), "--name", "a", "--organisation", "b")
     assert status == 9
     assert f"{tmp_path / 'new'}: Permission denied" in said
+
+
+def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a home that is read-only; here a file stands where the folder should."""
+    (tmp_path / "cache").touch()
+    monkeypatch.setattr(work_orders, "user_cache_path", lambda _: tmp_path / "cache")
+    monkeypatch.setattr(work_orders, "_download", lambda: b"orders")
+    monkeypatch.setattr(work_orders, "SHA256", hashlib.sha256(b"orders").hexdigest())
+    with pytest.raises(StorageError) as caught:
+        work_orders.work_orders()
+    assert caught.value.code == "cache-unwritable"
+    assert str(tmp_path / "cache") in caught.value.message
+    assert "XDG_CACHE_HOME" in caught.value.hint and "--data" in caught.value.hint

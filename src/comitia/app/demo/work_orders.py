@@ -20,7 +20,7 @@ from typing import Final
 
 from platformdirs import user_cache_path
 
-from comitia.core.errors import DamagedError, UnavailableError
+from comitia.core.errors import DamagedError, StorageError, UnavailableError
 from comitia.text.categories import Category
 from comitia.text.documents import Document
 
@@ -65,6 +65,8 @@ def work_orders() -> Path:
         If it is not cached and cannot be downloaded.
     DamagedError
         If what was downloaded is not the file that it should be.
+    StorageError
+        If it cannot be kept, in a home that is read-only for instance.
     """
     cached = user_cache_path("comitia") / "excavators-cleaned.csv"
     if cached.exists() and _sha256(cached.read_bytes()) == SHA256:
@@ -74,11 +76,23 @@ def work_orders() -> Path:
         raise DamagedError(
             f"{MEMBER} of {PACKAGE} is not the file that it should be", code="dataset-changed", hint=_ELSEWHERE
         )
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    partial = cached.with_suffix(".part")
-    partial.write_bytes(data)
-    partial.replace(cached)
+    _keep(cached, data)
     return cached
+
+
+def _keep(cached: Path, data: bytes) -> None:
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        partial = cached.with_suffix(".part")
+        partial.write_bytes(data)
+        partial.replace(cached)
+    except OSError as error:
+        raise StorageError(
+            f"the work orders cannot be kept in {cached.parent}: {error.strerror}",
+            code="cache-unwritable",
+            hint=f"set XDG_CACHE_HOME to a folder where files can be made, or {_ELSEWHERE}",
+            path=str(cached.parent),
+        ) from error
 
 
 def _download() -> bytes:

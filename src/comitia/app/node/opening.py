@@ -44,6 +44,7 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
         If the ledger or the store is damaged, or cannot be written.
     """
     settings = folder.settings()
+    folder.require_writable()
     folder.keep_private()
     keys = folder.load_keys()
     approval = folder.load_approval(keys.node)
@@ -53,7 +54,6 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
         raise ConfigurationError(
             f"a node already runs in {folder.path}", code="already-running", hint="`comitia stop` ends it"
         )
-    folder.require_writable()
     leads = role is Role.SUPER_NODE
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing if leads else None)
     identity = TlsIdentity(
