@@ -181,8 +181,9 @@ def _store(node: NodeFolder, chronicle: Chronicle | None) -> str:
             f"{len(damaged)} of {counted(len(whole), 'kept model or codebook', 'kept models and codebooks')} "
             f"cannot be served any more: {named}",
             code="artefact-damaged",
-            hint="start the node again: it drops what is damaged. A codebook is fetched again; a model is made anew "
-            "when it is asked for next, from the providers' budgets",
+            hint="nothing has to be done: what is damaged is dropped when it is needed. A codebook is fetched again "
+            "(give it to the super node with --codebook); a model is made anew for the next who asks for it, from the "
+            "providers' budgets. Look at the disk, though",
         )
     return f"whole; {counted(len(whole), 'model or codebook', 'models and codebooks')} kept"
 

@@ -17,6 +17,7 @@ NODE/                       made by `comitia join` (and by `init` for the super 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -241,7 +242,7 @@ def keep_private(folder: Path) -> None:
     if sys.platform == "win32":
         return
     try:
-        folder.chmod(0o700)
+        folder.chmod(folder.stat().st_mode & stat.S_IRWXU)  # what its owner may not do stays so
     except OSError as error:
         raise ConfigurationError(
             f"other users of this machine may look into {folder}: {error.strerror}",
