@@ -37,7 +37,7 @@ def asker(tmp_path: Path) -> Iterator[tuple[Node, list[Finish], OpenRequest]]:
     world.settle_in()
     store = NodeStore(tmp_path / "node.db")
     keys: Any = SimpleNamespace(node=node("asker"), signing=key("asker"), sealing=SealingKey.generate())
-    engine: Any = SimpleNamespace(application=world.application, height=world.height)
+    engine: Any = SimpleNamespace(application=world.application, height=0)
     made = Node(
         genesis=world.genesis,
         membership=world.membership("asker", ("requester",)),

@@ -32,11 +32,12 @@ from comitia.ledger.state import State
 from comitia.privacy import budget
 from comitia.roles import member, super_node
 from comitia.roles.messages import Blocks, Received, References, Reveal
-from comitia.simulator import founding, replica, surroundings
+from comitia.simulator import founding, surroundings
 from comitia.simulator.campaign import run
 from comitia.simulator.crash_points import CRASH_POINTS
 from comitia.simulator.faults import Fault
 from comitia.simulator.learning import RememberingBench, SummedModel
+from comitia.simulator.replica import Replica
 from comitia.simulator.surroundings import Setting
 
 WITHIN = 1_000
@@ -298,22 +299,23 @@ def proof_of_a_fork_unchecked(patch: MonkeyPatch) -> None:
     patch.setattr(histories, "verify_fork", lambda *_: None)
 
 
-def second_block_accepted(patch: MonkeyPatch) -> None:
+def block_of_another_history_accepted(patch: MonkeyPatch) -> None:
     forks_go_unnoticed(patch)
-    real = replica.verify_block
+    real = Replica.append
 
-    def verify_block(*block: Any, **place: Any) -> None:
-        try:
-            real(*block, **place)
-        except ProtocolError as error:
-            if error.code != "wrong-link":
-                raise
+    def append(self: Replica, block: Any) -> Any:
+        known = self._history.steps.get(block.header.digest)
+        if known is None or block.header.previous == self._kept[-1]:
+            return real(self, block)
+        self._kept.append(known.digest)
+        self.last_applied = known.applied
+        return known.applied
 
-    patch.setattr(replica, "verify_block", verify_block)
+    patch.setattr(Replica, "append", append)
 
 
 def goes_on_after_a_fork(patch: MonkeyPatch) -> None:
-    patch.setattr(Histories, "fork", property(lambda self: None, lambda self, proof: None))
+    patch.setattr(node.Node, "is_forked", property(lambda self: False))
 
 
 def answer_to_an_earlier_run_taken(patch: MonkeyPatch) -> None:
@@ -406,7 +408,12 @@ PLANTED = (
     ),
     Planted(name="forks go unnoticed", plant=forks_go_unnoticed, found_by="a_fork", adversary="fork"),
     Planted(name="proof of a fork unchecked", plant=proof_of_a_fork_unchecked, found_by="a_fork", adversary="frame"),
-    Planted(name="second block accepted", plant=second_block_accepted, found_by="i1_no_fork", adversary="fork"),
+    Planted(
+        name="block of another history accepted",
+        plant=block_of_another_history_accepted,
+        found_by="i1_no_fork",
+        adversary="fork",
+    ),
     Planted(name="goes on after a fork", plant=goes_on_after_a_fork, found_by="nothing_rests", adversary="fork"),
     Planted(
         name="answer to an earlier run taken",

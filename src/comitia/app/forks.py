@@ -74,8 +74,7 @@ def hold_against(export: Path, node: NodeFolder, chronicle: Chronicle) -> int:
     DamagedError
         Code ``proof-invalid``: it differs by a block that no super node signed.
     ProtocolError
-        Code ``ledger-forked``: a super node signed both; the node keeps the proof, and stands still from its next
-        start on.
+        Code ``ledger-forked``: a super node signed both; the node keeps the proof, and stands still.
     """
     same = 0
     for own, other in zip(chronicle.blocks(), _exported(export), strict=False):

@@ -125,6 +125,11 @@ class Histories:
             verify_fork(proof, self._genesis)
             self._keep(proof)
 
+    def look_at_store(self) -> None:
+        """See whether a command has found a fork."""
+        if self.fork is None and (proof := read_fork(self._store)) is not None:
+            self._keep(proof)
+
     def _judge(self, sender: NodeId, known: SignedHeader, told: SignedHeader) -> None:
         proof = ForkProof.of(known, told, self._engine.application.member)
         try:

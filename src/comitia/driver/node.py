@@ -341,6 +341,7 @@ class Node:
         if self.store.fact(STOP_FACT) is not None:
             self.store.erase(STOP_FACT)
             self.stop()
+        self.histories.look_at_store()
         for part in self._parts:
             part.on_store_changed()
 
@@ -403,8 +404,9 @@ class Node:
             case Blocks(blocks=blocks, head=head, sent_ms=sent_ms):
                 self._clocks.compare(self.now_ms(), sent_ms)
                 self._known_head = max(self._known_head, head)
+                before = self.engine.height
                 self._on_blocks(blocks)
-                if blocks and self.engine.height < head:
+                if before < self.engine.height < head:  # without progress the heartbeat asks again
                     self._follow()
                 self._register()
             case Submitted() if received.sender != self.super_node:
