@@ -107,7 +107,8 @@ def _described(documents: Sequence[Document], found: Groups, examples: int) -> d
 def _show(value: dict[str, Any], labels_to: Path | None, picture: Path | None, output: str) -> None:
     def render() -> None:
         table(
-            f"{counted(value['documents'], 'document')} in {counted(len(value['groups']), 'group')}, {value['seconds']} s",
+            f"{counted(value['documents'], 'document')} in {counted(len(value['groups']), 'group')}, "
+            f"{value['seconds']} s",
             ("documents", "key terms", "typical"),
             [
                 (group["documents"], ", ".join(group["terms"]), "\n".join(group["examples"]))
