@@ -16,8 +16,8 @@ from comitia.text.terms import tokenize
 
 MOST_PROBES = 2
 
-_SECOND_AS_NEAR = 0.6
-"""A second leaf is looked in from this part of the nearest one's likeness on; farther ones are seldom right."""
+_SECOND_AS_NEAR = 0.7
+"""A second leaf is looked in from this part of the nearest one's likeness on; farther are seldom right (ADR 41)."""
 
 LEAST_KNOWN = 0.25
 """Share of the query's words that a codebook must know. Of text in its language it knows half (the commonest and the

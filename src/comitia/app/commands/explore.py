@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ def explore(
 
     if picture is not None:
         require_picture(picture)
+    began = time.perf_counter()
     with console(stderr=True).status("reading documents") as status:
         documents = list(
             read_documents(
@@ -71,6 +73,7 @@ def explore(
             distance=Distance(distance),
             progress=lambda doing: status.update(f"{len(documents)} documents: {doing}"),
         )
+    seconds = round(time.perf_counter() - began, 1)
     if picture is not None:
         panels = [
             Panel(title=group.name, note=counted(len(group.members), "document"), graph=group.graph)
@@ -79,7 +82,7 @@ def explore(
         write_picture(picture, draw(panels))
     if labels_to is not None:
         _write_labels(labels_to, documents, found)
-    _show(_described(documents, found, examples), labels_to, picture, output)
+    _show({**_described(documents, found, examples), "seconds": seconds}, labels_to, picture, output)
 
 
 def _described(documents: Sequence[Document], found: Groups, examples: int) -> dict[str, Any]:
@@ -104,7 +107,8 @@ def _described(documents: Sequence[Document], found: Groups, examples: int) -> d
 def _show(value: dict[str, Any], labels_to: Path | None, picture: Path | None, output: str) -> None:
     def render() -> None:
         table(
-            f"{counted(value['documents'], 'document')} in {counted(len(value['groups']), 'group')}",
+            f"{counted(value['documents'], 'document')} in {counted(len(value['groups']), 'group')}, "
+            f"{value['seconds']} s",
             ("documents", "key terms", "typical"),
             [
                 (group["documents"], ", ".join(group["terms"]), "\n".join(group["examples"]))
