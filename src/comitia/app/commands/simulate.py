@@ -48,7 +48,7 @@ def _listed(names: Iterable[str]) -> str:
 @click.option("--faults", metavar="NAMES", default="all", show_default=True, help="all, none, or some of those below.")
 @click.option("--adversary", metavar="NAMES", default="none", show_default=True, help="Liars; the same.")
 @click.option("--requests", type=click.IntRange(1, 100), default=4, show_default=True, help="How many in each world.")
-@click.option("--seconds", type=click.IntRange(min=1), help="Stop after so long, however many seeds are left.")
+@click.option("--seconds", type=click.IntRange(min=0), help="Stop after so long, however many seeds are left.")
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes that share the seeds."
 )
