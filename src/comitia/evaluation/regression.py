@@ -9,6 +9,7 @@ import numpy as np
 
 from comitia.core.errors import InputError
 from comitia.evaluation.federation import federate
+from comitia.evaluation.learning import HELD_OUT
 from comitia.evaluation.partitions import share_out
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.metrics import mae
@@ -19,8 +20,6 @@ from comitia.text.codebook import EDGE_UNIT
 from comitia.text.documents import Document
 from comitia.text.target import bin_categories, classes_of
 
-HELD_OUT = 0.25
-"""Share of the documents that nobody trains on."""
 POOL = 0.25
 """Share of the documents whose texts, without their values, are the public pool."""
 

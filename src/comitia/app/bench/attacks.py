@@ -9,15 +9,12 @@ from typing import Any
 import click
 from rich.status import Status
 
-from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.bench.corpora import read_corpus
 from comitia.app.output import console, emit, format_option, table
-from comitia.evaluation import datasets
 from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
-from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import Prepared
 from comitia.evaluation.own_data import OwnData
 from comitia.privacy.noise import SystemNoise
-from comitia.storage.documents import Columns, read_documents
 
 SHOWN = {
     "attack": "attack",
@@ -42,7 +39,7 @@ SHOWN = {
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True, help="A list of several labels counts as none.")
 @click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
-@click.option("--categories", default=8, show_default=True, help="Of a file: the most frequent labels.")
+@click.option("--categories", default=8, show_default=True, help="The most frequent labels of each but 20news.")
 @click.option("--attack", "attacks", multiple=True, type=click.Choice(list(ATTACKS)), help="Several; else all.")
 @click.option(
     "--partition", "partitions", multiple=True, default=("sorted",), help="sorted, iid, dirichlet:A; several."
@@ -95,7 +92,7 @@ def attacks(
     ]
     own = OwnData(source=data, text=text_column, label=label_column, split=split_column)
     with console(stderr=True).status("reading documents") as status:
-        prepared = Prepared.of(_corpus(own, categories))
+        prepared = Prepared.of(read_corpus(own, categories))
         for battle in battles:
             found = _figures(prepared, battle, attacks or tuple(ATTACKS), seeds, status)
             if output == "json":
@@ -137,14 +134,3 @@ def _figures(
         }
         for attack in attacks
     ]
-
-
-def _corpus(own: OwnData, categories: int) -> Corpus:
-    if own.source == "20news":
-        return datasets.twenty_news()
-    if own.source == "reuters":
-        return datasets.reuters()
-    if own.source != "work-orders":
-        return own.read(most=categories, known=None)
-    columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
-    return datasets.work_orders(list(read_documents(work_orders(), columns)))

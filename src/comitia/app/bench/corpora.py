@@ -1,10 +1,10 @@
-"""Labelled data to measure retrieval on: the documentation's sets by name, or a user's own files."""
+"""Labelled data to measure on: the documentation's sets by name, or a user's own files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from comitia.app.demo.work_orders import LABEL_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.evaluation import datasets
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.own_data import OwnData
@@ -28,17 +28,23 @@ def read_corpora(names: Sequence[str], text: str, label: str, categories: int) -
     InputError
         For files as `OwnData.read`.
     """
-    corpora = [_read(OwnData(source=name, text=text, label=label), categories) for name in names]
+    corpora = [read_corpus(OwnData(source=name, text=text, label=label), categories) for name in names]
     return datasets.together(", ".join(corpus.name for corpus in corpora), corpora)
 
 
-def _read(own: OwnData, categories: int) -> Corpus:
+def read_corpus(own: OwnData, categories: int) -> Corpus:
+    """One data set, whose source is a name or a file as for `read_corpora`."""
     match own.source:
         case "20news":
             return datasets.twenty_news()
         case "reuters":
             return datasets.reuters(topics=categories)
         case "work-orders":
-            columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN)
-            return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=categories)
+            return read_work_orders(categories)
     return own.read(most=categories, known=None)
+
+
+def read_work_orders(categories: int) -> Corpus:
+    """NIST's excavators, each the provider of its own work orders."""
+    columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
+    return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=categories)

@@ -12,8 +12,9 @@ from typing import Any, Final
 import click
 import numpy as np
 
+from comitia.app.bench.corpora import read_work_orders
 from comitia.app.codebooks import read_categories
-from comitia.app.demo.work_orders import COST_COLUMN, LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
+from comitia.app.demo.work_orders import COST_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
@@ -399,8 +400,7 @@ def _corpus(data: OwnData | None, categories: int, known: tuple[Category, ...] |
         return data.read(most=categories, known=known)
     if known is not None:
         raise InputError("the work orders' names are their labels", code="bad-option", hint="--names labels or none")
-    columns = Columns(text=TEXT_COLUMN, label=LABEL_COLUMN, provider=PROVIDER_COLUMN)
-    return datasets.work_orders(list(read_documents(work_orders(), columns)), categories=categories)
+    return read_work_orders(categories)
 
 
 def _known(names: str) -> tuple[Category, ...] | None:
