@@ -147,7 +147,6 @@ def flare(folder: Path, arguments: argparse.Namespace, classes: int) -> Iterator
             subprocess.run([program, "poc", *command], stdout=log, stderr=log, check=True, timeout=LONGEST_S)
 
     run("prepare", "-n", str(arguments.clients))
-    run("start", "-ex", admin)
     environment = ProdEnv(startup_kit_location=str(next(workspace.rglob(admin))), login_timeout=LONGEST_S)
 
     def job() -> Model:
@@ -165,6 +164,7 @@ def flare(folder: Path, arguments: argparse.Namespace, classes: int) -> Iterator
         return found
 
     try:
+        run("start", "-ex", admin)
         yield job
     finally:
         run("stop", "-ex", admin)
