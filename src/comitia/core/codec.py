@@ -124,7 +124,7 @@ def _load(data: bytes, limit: int) -> Plain:
     except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise ProtocolError(f"not canonical CBOR: {error}", code="malformed") from error
     if again != data:
-        raise _Refused("the bytes are not in canonical form", code="not-canonical").told()
+        raise ProtocolError("the bytes are not in canonical form", code="not-canonical")
     return value
 
 

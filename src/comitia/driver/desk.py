@@ -250,9 +250,11 @@ class Desk:
         engine = self._node.engine
         last = min(engine.height, question.height + BLOCKS_AT_ONCE)
         blocks: list[bytes] = []
+        size = 0
         for number in range(question.height + 1, last + 1):
             blocks.append(engine.block(number).to_bytes())
-            if sum(map(len, blocks)) >= BYTES_AT_ONCE:
+            size += len(blocks[-1])
+            if size >= BYTES_AT_ONCE:
                 break
         now_ms = self._node.now_ms()
         answer = Blocks(blocks=tuple(blocks), head=engine.height, nonce=question.nonce, sent_ms=now_ms)
