@@ -17,7 +17,6 @@ from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
-from comitia.driver.histories import FORK_FACT
 from comitia.ledger.application import Application, Result
 from comitia.ledger.block import SignedHeader
 from comitia.ledger.fork import ForkProof
@@ -89,9 +88,21 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A machine was told of blocks, by the super node or by others; `machine.met` has their headers."""
+    """A machine was told of blocks that are not in its own chain, or that has grown since.
+
+    told : their headers.
+    """
 
     machine: Machine
+    told: list[SignedHeader]
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A machine has put the proof of a fork on its disk."""
+
+    machine: Machine
+    proof: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ class Moved:
     machine: Machine
 
 
-Fact = Sent | Ordered | Followed | Met | Moved
+Fact = Sent | Ordered | Followed | Met | Proven | Moved
 
 
 @lru_cache(maxsize=1 << 16)
@@ -166,17 +177,21 @@ def i1_one_result_in_all_histories(watch: Watch, fact: Followed) -> Iterator[str
 
 
 def a_fork_is_found(watch: Watch, fact: Met) -> Iterator[str]:
-    """A node that has met two histories keeps the proof for good; nobody has one of a super node that told one."""
+    """A node that has met two histories keeps the proof for good."""
+    machine = fact.machine
+    if machine.kept_fork is not None or not watch.is_honest(machine.node_id):
+        return
+    for signed in fact.told:
+        if _is_met_twice(watch, machine, signed, fact.told):
+            yield f"{machine.name} has met two blocks {signed.header.height} and keeps no proof of it"
+
+
+def a_fork_was_told(watch: Watch, fact: Proven) -> Iterator[str]:
+    """Nobody has the proof of a fork by a super node that told one history."""
     machine = fact.machine
     if not watch.is_honest(machine.node_id):
         return
-    kept = machine.rows.get(("fact", FORK_FACT))
-    if kept is None:
-        for signed in machine.met:
-            if _is_met_twice(watch, machine, signed):
-                yield f"{machine.name} has met two blocks {signed.header.height} and keeps no proof of it"
-        return
-    proof = decode(ForkProof, kept)
+    proof = decode(ForkProof, fact.proof)
     one, other = proof.lower.header, proof.higher.header
     if not all(_was_signed(watch, header.digest) for header in (one, other)):
         yield f"{machine.name} keeps a proof of a fork by a block that the super node never signed"
@@ -188,13 +203,13 @@ def _was_signed(watch: Watch, header: bytes) -> bool:
     return header in watch.twins or header in watch.chain
 
 
-def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader) -> bool:
+def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader, told: list[SignedHeader]) -> bool:
     """Whether a block that the super node has signed is beside, or does not follow, another that the machine knows."""
     height, header = signed.header.height, signed.header
     if not _was_signed(watch, header.digest):
         return False
-    known = [(each.header.height, each.header.digest) for each in machine.met if _was_signed(watch, each.header.digest)]
-    own = watch.chain if machine.is_super else machine.kept
+    known = [(each.header.height, each.header.digest) for each in told if _was_signed(watch, each.header.digest)]
+    own = machine.chain
     known += [(each, own[each - 1]) for each in (height - 1, height) if 1 <= each <= len(own)]
     beside = any(digest != header.digest for each, digest in known if each == height)
     return beside or any(digest != header.previous for each, digest in known if each == height - 1)
@@ -202,7 +217,7 @@ def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader) -> bool:
 
 def nothing_rests_on_a_fork(watch: Watch, fact: Sent) -> Iterator[str]:
     """Who keeps the proof of a fork sends that to others, and nothing else."""
-    if fact.machine.keeps_fork and not isinstance(fact.letter.received.message, Forked):
+    if fact.machine.kept_fork is not None and not isinstance(fact.letter.received.message, Forked):
         yield f"{fact.machine.name} goes on although it knows that the ledger is forked"
 
 
@@ -518,10 +533,12 @@ def _stage_of(kind: str) -> Phase:
 Checker = Callable[[Watch, Fact], Iterator[str]]
 
 CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
-    Sent: (
-        i2_reveal_after_commits_close, i2_references_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree,
-        i7_debit_before_release, i9_model_to_the_authorised, nothing_rests_on_a_fork,
-    ),
+    Sent: (nothing_rests_on_a_fork,),
+    Reveal: (i2_reveal_after_commits_close, i7_debit_before_release),
+    References: (i2_references_after_commits_close,),
+    Submit: (i3_one_value_a_stage,),
+    Vote: (i3_one_value_a_stage, i5_honest_votes_agree),
+    Deliver: (i9_model_to_the_authorised,),
     Ordered: (
         i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i4_references_were_bound,
         i5_block_from_its_inputs,
@@ -530,9 +547,10 @@ CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     ),
     Followed: (i1_no_fork, i1_one_result_in_all_histories),
     Met: (a_fork_is_found,),
+    Proven: (a_fork_was_told,),
     Moved: (i8_spent_never_falls,),
 }  # fmt: skip
-"""Which sentences each kind of fact could break."""
+"""Which sentences each kind of fact could break, and which a packet could, by its message."""
 
 
 def violations(watch: Watch, fact: Fact) -> Iterator[str]:
@@ -540,11 +558,14 @@ def violations(watch: Watch, fact: Fact) -> Iterator[str]:
 
     Byzantine nodes break what they like; only what they bring about at honest ones counts.
     """
-    if isinstance(fact, Sent) and not watch.is_honest(fact.machine.node_id):
+    checkers = CHECKERS[type(fact)]
+    if isinstance(fact, Sent):
         message = fact.letter.received.message
-        if isinstance(message, Reveal):
-            _show(watch, watch.session(fact.letter.received.session), message)
-        return
-    for checker in CHECKERS[type(fact)]:
+        if not watch.is_honest(fact.machine.node_id):
+            if isinstance(message, Reveal):
+                _show(watch, watch.session(fact.letter.received.session), message)
+            return
+        checkers += CHECKERS.get(type(message), ())
+    for checker in checkers:
         for text in checker(watch, fact):
             yield f"{checker.__name__}: {text}"
