@@ -64,18 +64,26 @@ class Ordered:
     step : the block and the state after it.
     before : the state before it.
     taken : the transactions that took effect, in their envelopes.
+    sessions : those that the block changed, as they were and as they are.
     """
 
     step: Step
     before: Application
     taken: tuple[tuple[Result, Envelope], ...]
+    sessions: tuple[tuple[Session | None, Session], ...]
 
-    def sessions(self) -> Iterator[tuple[Session | None, Session]]:
-        """Sessions that the block changed: as they were, and as they are."""
-        for session_id in self.step.applied.changed_sessions:
-            after = self.step.application.session(session_id)
-            if after is not None:
-                yield self.before.session(session_id), after
+    @classmethod
+    def of(cls, before: Step, step: Step) -> Ordered:
+        """What a block has brought after the one before it."""
+        results = zip(step.applied.results, step.block.transactions, strict=True)
+        changed = step.applied.changed_sessions
+        after = [session for each in changed if (session := step.application.session(each)) is not None]
+        return cls(
+            step=step,
+            before=before.application,
+            taken=tuple((result, read(data)) for result, data in results if not result.code),
+            sessions=tuple((before.application.session(session.id), session) for session in after),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,7 @@ class Moved:
 Fact = Sent | Ordered | Followed | Met | Proven | Moved
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def read(data: bytes) -> Envelope:
     """A transaction's envelope; raises `ProtocolError` where it is none."""
     return Envelope.from_bytes(data)
@@ -123,8 +131,12 @@ def read(data: bytes) -> Envelope:
 
 def stage_of(envelope: Envelope) -> str:
     """What a node signs one of: its consent, or in each round its commitment and its scores."""
-    kind = envelope.header.type
-    return f"{kind}/{round_of(decode(TYPES[kind], envelope.payload))}"
+    return _stage(envelope.header.type, envelope.payload)
+
+
+@lru_cache(maxsize=1 << 12)
+def _stage(kind: str, payload: bytes) -> str:
+    return f"{kind}/{round_of(decode(TYPES[kind], payload))}"
 
 
 # --- I1 - I12 ----------------------------------------------------------------------------------------------
@@ -135,7 +147,7 @@ def i1_one_sealed_block(watch: Watch, fact: Ordered) -> Iterator[str]:
 
     Any two quorums of the committee must share an honest member, or two blocks could be sealed.
     """
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         if session.members:
             size, faults = len(session.members), (len(session.members) - 1) // 3
             if 2 * session.quorum - size <= faults:
@@ -290,7 +302,7 @@ def i3_one_value_on_the_ledger(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Accepted is a subset of committed."""
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         for each in session.judged_rounds:
             if not each.commits.keys() >= set(each.judgement.accepted):
                 yield f"session {session.id.hex()[:8]} accepts a model that nobody committed to"
@@ -301,7 +313,7 @@ def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i4_references_were_bound(watch: Watch, fact: Ordered) -> Iterator[str]:
     """No block counts references that were not bound before the commits closed, or that judged before."""
-    for before, session in fact.sessions():
+    for before, session in fact.sessions:
         if session.phase is Phase.SCORE and (before is None or before.phase is not Phase.SCORE):
             shelves = fact.step.application.state.items("shelf")
             watch.bound[session.id] = frozenset(bound for _, shelf in shelves for bound in shelf.commitments)
@@ -315,7 +327,7 @@ def i4_references_were_bound(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: M is what the accepted releases combine to, nobody judged their own."""
-    for before, session in fact.sessions():
+    for before, session in fact.sessions:
         judged = len(before.judged_rounds) if before is not None else 0
         if any(each.judgement != _judged_by_others(session, each) for each in session.judged_rounds[judged:]):
             yield f"in session {session.id.hex()[:8]} somebody's line on its own model counted"
@@ -381,7 +393,7 @@ def i5_honest_votes_agree(watch: Watch, fact: Sent) -> Iterator[str]:
 
 def i6_one_end(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Exactly one end per session."""
-    for before, session in fact.sessions():
+    for before, session in fact.sessions:
         if before is not None and before.phase in ENDED:
             yield f"session {session.id.hex()[:8]} went on after its end"
         if session.phase in ENDED and watch.ended.setdefault(session.id, session.phase) is not session.phase:
@@ -411,7 +423,7 @@ def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
 
 def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Bytes released imply an earlier durable debit at least as large: what is declared is what was asked for."""
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         earlier = {author for each in session.earlier for author in each.commits}
         for author, commit in session.commits.items():
             free = (session.task.reuse or author in earlier) and commit.epsilon_micro == 0
@@ -422,7 +434,7 @@ def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
 def i7_accepted_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Bytes released imply an earlier durable debit at least as large: what counts says so."""
     bench, book = RememberingBench(), watch.founding.codebook
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         for author in session.judgement.accepted if session.judgement is not None else ():
             reveal = watch.revealed.get((session.id, session.round, author))
             release = None if reveal is None else bench.read(session, book, reveal)

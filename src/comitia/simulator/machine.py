@@ -18,7 +18,7 @@ from comitia.driver.histories import FORK_FACT
 from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
-from comitia.driver.node import Node, Packed
+from comitia.driver.node import HEARTBEAT_MS, Node, Packed
 from comitia.driver.provider import Provider
 from comitia.driver.requesting import Requesting
 from comitia.ledger.block import Block, BlockHeader, SignedHeader
@@ -35,8 +35,6 @@ from comitia.simulator.learning import ReadyPrototype, RememberingBench, Simulat
 from comitia.simulator.replica import Orderer, Replica, begin
 from comitia.simulator.surroundings import Letter, Surroundings
 from comitia.text.codebook import Codebook
-
-HEARTBEAT_MS: Final = 500
 
 _FORK: Final = ("fact", FORK_FACT)
 _WRITES: Final = ("write", "commit", "budget", "block", "append")

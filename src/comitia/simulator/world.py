@@ -377,15 +377,12 @@ class World(Surroundings):
     def _check_block(self) -> None:
         before, step = self.history.ordered[self._ordered - 1], self.history.ordered[self._ordered]
         self._ordered += 1
-        taken = []
-        for result, data in zip(step.applied.results, step.block.transactions, strict=True):
-            if not result.code:
-                taken.append((result, read(data)))
+        for result in step.applied.results:
             self.note(f"block {step.block.header.height}: {result.type} of {self._name(result.author)} {result.code}")
         self.note(f"block {step.block.header.height}: state {step.applied.state_root.hex()[:16]}")
         self.watch.now = step
-        fact = Ordered(step=step, before=before.application, taken=tuple(taken))
-        for _, session in fact.sessions():
+        fact = Ordered.of(before, step)
+        for _, session in fact.sessions:
             why = f": {session.abort_reason}" if session.abort_reason else ""
             self.note(f"session {session.id.hex()[:8]} is in {session.phase}{why}")
         self.hold(violations(self.watch, fact))
