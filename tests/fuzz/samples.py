@@ -68,7 +68,7 @@ from comitia.storage.folder import NodeSettings
 from comitia.storage.model_file import FORMAT, ModelFile
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import write_toml
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 
 class Recorder(World):

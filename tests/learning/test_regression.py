@@ -16,8 +16,9 @@ from comitia.learning.reference import PPM
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import build_codebook
-from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.codebook import Codebook
 from comitia.text.target import bin_categories, bin_references, classes_of, parse_edges
+from comitia.text.vectors import VectorKind
 
 EDGES = parse_edges("0:100:10")
 TERMS = PrivacyTerms.of("4", "1e-5")
