@@ -14,7 +14,7 @@ from made_up_consortium import Consortium, make
 from world import ADMIN, LIBERAL, SEALING, START_MS, World, genesis, key, node
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode
 from comitia.core.ids import SessionId, TransactionId
 from comitia.learning.kept_back import KeptBack, kept_back_bytes

@@ -9,10 +9,10 @@ import pytest
 from made_up_consortium import WORDS, make, write
 
 from comitia.core.errors import InputError
+from comitia.core.units import PPM
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import mae
-from comitia.learning.reference import PPM
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import build_codebook
