@@ -15,7 +15,8 @@ from comitia.core.errors import ComitiaError
 from comitia.storage.budget import BudgetFile
 from comitia.storage.model_file import ModelFile, read_model, write_model
 from comitia.storage.node import NodeStore
-from comitia.text.codebook import VERSION, Codebook
+from comitia.text.codebook import Codebook
+from comitia.text.codebook_format import VERSION
 
 
 def make_ledger(path: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from comitia.consensus.quality import Verdict
+from comitia.consensus.verdicts import Verdict
 from comitia.core.codec import digest
 from comitia.core.counting import counted
 from comitia.core.errors import (
