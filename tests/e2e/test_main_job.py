@@ -19,7 +19,7 @@ from comitia.app.owner_settings import write_settings
 from comitia.app.tasks import Wish
 from comitia.core.errors import AbortedError, DamagedError, InputError, RefusedError, UnavailableError
 from comitia.ledger.transactions import Policy
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, load_genesis
 from comitia.storage.model_file import read_model

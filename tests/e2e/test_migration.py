@@ -11,7 +11,7 @@ from plants import WORDS, texts
 from comitia.app.audit import Chronicle
 from comitia.app.local import LocalConsortium, await_ready
 from comitia.app.network import find_providers
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 from comitia.text.build import build_codebook
