@@ -115,8 +115,8 @@ def test_nobody_can_write_to_a_proven_basis(book: Codebook) -> None:
     mine = book.basis.copy()
     seen = mine.view()
     seen.flags.writeable = False
-    for given in (mine, seen):
-        held = replace(book, basis=given)
+    for handed in (mine, seen):
+        held = replace(book, basis=handed)
         mine[0, 0] += 1
         assert not held.basis.flags.writeable
         assert held.basis[0, 0] == mine[0, 0] - 1
