@@ -12,8 +12,8 @@ from rich.status import Status
 from comitia.app.bench.corpora import read_corpus
 from comitia.app.output import console, emit, format_option, table
 from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
-from comitia.evaluation.learning import Prepared
 from comitia.evaluation.own_data import OwnData
+from comitia.evaluation.prepared import Prepared
 from comitia.privacy.noise import SystemNoise
 
 SHOWN = {

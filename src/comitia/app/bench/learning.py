@@ -20,8 +20,9 @@ from comitia.app.output import console, emit, format_option, table
 from comitia.core.errors import InputError
 from comitia.evaluation import baselines, datasets
 from comitia.evaluation.datasets import Corpus
-from comitia.evaluation.learning import NO_NOISE, Prepared, Setting, Summary, run_learning, summarise
+from comitia.evaluation.learning import NO_NOISE, Setting, Summary, run_learning, summarise
 from comitia.evaluation.own_data import PARTS, OwnData
+from comitia.evaluation.prepared import Prepared
 from comitia.evaluation.regression import Errors, run_regression
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.contract import Learner
