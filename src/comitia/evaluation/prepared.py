@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.counting import counted
 from comitia.core.errors import InputError
 from comitia.evaluation.datasets import Corpus
 from comitia.text.build import BuildSettings, build_codebook
@@ -49,7 +50,8 @@ class Prepared:
         Raises
         ------
         InputError
-            `no-pool`: every document has one of the categories, and the basis is the pool; others as `build_codebook`.
+            `no-pool`: every document has one of the categories, and the basis is the pool; `too-few-categories`: there
+            is nothing to tell apart; others as `build_codebook`.
         """
         if not corpus.pool and (build or BuildSettings()).source == Source.POOL:
             raise InputError(
@@ -57,6 +59,12 @@ class Prepared:
                 f"{len(corpus.categories)} categories",
                 code="no-pool",
                 hint="the pool is what has another label or none: add such rows, or take fewer --categories",
+            )
+        if len(corpus.categories) < 2:
+            raise InputError(
+                f"{corpus.name} has {counted(len(corpus.categories), 'category', 'categories')}, fewer than two",
+                code="too-few-categories",
+                hint="check --label-column and --categories",
             )
         nameless = [opaque(category) for category in corpus.categories]
         codebook = build_codebook(corpus.pool, nameless, settings=build, encoder=encoder)
