@@ -65,7 +65,7 @@ from comitia.roles.messages import (
     pack,
 )
 from comitia.storage.budget import BudgetFile
-from comitia.storage.folder import NodeSettings
+from comitia.storage.folder import JOIN_REQUEST, GenesisFile, JoinRequest, NodeSettings
 from comitia.storage.model_file import FORMAT, ModelFile
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import write_toml
@@ -238,7 +238,25 @@ def memories() -> tuple[bytes, ...]:
 @cache
 def geneses() -> tuple[bytes, ...]:
     signed = SignedGenesis(genesis=genesis(), signatures=(sign_as_admin(ADMIN, genesis().digest),))
-    return (as_toml(signed),)
+    return (as_toml(GenesisFile(genesis=signed.genesis, signatures=signed.signatures)),)
+
+
+@cache
+def join_requests() -> tuple[bytes, ...]:
+    request = JoinRequest(
+        name="plant",
+        organisation="Works",
+        roles=(Role.PROVIDER.value,),
+        signing_key=bytes(32),
+        sealing_key=bytes(32),
+        tls_request=b"PEM",
+    )
+    return (as_join_request(request), encode(request))
+
+
+def as_join_request(request: JoinRequest) -> bytes:
+    """A join request as the bytes of its file."""
+    return _file("join-request.comitia", lambda path: JOIN_REQUEST.write(path, request))
 
 
 @cache

@@ -182,11 +182,6 @@ class Requesting:
                     self._done(effect)
 
 
-def broken(error: ComitiaError) -> Finish:
-    """The end of a request whose own node failed."""
-    return Finish(session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message)
-
-
 def failure(finish: Finish, record: Session | None = None) -> ComitiaError:
     """The error that stands for a request that failed; `record` is what the ledger has of its session."""
     if finish.code == "session-aborted":
