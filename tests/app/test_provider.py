@@ -20,7 +20,7 @@ from comitia.learning.registry import learner
 from comitia.ledger.genesis import Parameters
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule, RegisterProfile, Task
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import Unit
 from comitia.storage.budget import BudgetFile
@@ -28,8 +28,9 @@ from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
+from comitia.text.vectors import VectorKind
 
 DAY_MS = 86_400_000
 ASKER = NodeId("b" * 32)

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.consensus.prospect import HALF_TRUE, RARE, chance_of_no_model, enough_epsilon
-from comitia.consensus.quality import QualityRules, Score, judge
+from comitia.consensus.quality import judge
+from comitia.consensus.rules import QualityRules
+from comitia.consensus.score_sheet import Score
 from comitia.core.ids import NodeId
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.terms import PrivacyTerms

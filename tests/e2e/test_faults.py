@@ -19,7 +19,7 @@ from comitia.app.node.client import Client
 from comitia.app.tasks import Wish
 from comitia.core.errors import AbortedError, ComitiaError
 from comitia.ledger.session import Session
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 from comitia.text.codebook import Codebook

@@ -32,7 +32,7 @@ from comitia.core.ids import SessionId
 from comitia.learning.registry import learner
 from comitia.ledger.block import Block
 from comitia.ledger.transactions import OpenRequest, Policy, SealBlock, type_name
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, load_genesis
 from comitia.storage.model_file import read_model

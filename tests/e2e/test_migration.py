@@ -10,7 +10,7 @@ from plants import PATIENCE_S, described, specialised, wait_for
 from comitia.app.audit import Chronicle
 from comitia.app.local import await_ready
 from comitia.app.network import find_providers
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 from comitia.text.categories import Category

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from world import World, node
 
-from comitia.consensus.quality import Figures, Verdict
+from comitia.consensus.figures import Figures
+from comitia.consensus.verdicts import Verdict
 from comitia.core.envelope import Envelope
 from comitia.core.errors import AbortedError
 from comitia.core.ids import SessionId, TransactionId

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
-from comitia.core.errors import ComitiaError
+from comitia.core.errors import ComitiaError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +24,7 @@ _GAP: Final = 2
 """Spaces between the columns of a table."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V")
 
 
 def format_option(command: F) -> F:
@@ -53,6 +54,15 @@ def emit(value: object, output: str, render: Callable[[], None]) -> None:
         render()
 
 
+def emit_each(values: Iterable[V], output: str) -> list[V]:
+    """Collect values; for machines each is printed as soon as it is there, one JSON object a line."""
+    collected = []
+    for value in values:
+        collected.append(value)
+        emit(value, output, lambda: None)
+    return collected
+
+
 def say(text: str) -> None:
     """Print a sentence for people; on a terminal no word is broken at its edge."""
     click.echo(_folded(text, sys.stdout))
@@ -61,6 +71,23 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print on standard error what a person should know of a command that went well."""
     click.echo(click.style("warning: ", fg="yellow", bold=True) + _folded(text, sys.stderr, indent=9), err=True)
+
+
+def confirm(question: str, output: str) -> None:
+    """Have a person say yes, on a terminal.
+
+    Raises
+    ------
+    InputError
+        `not-confirmed`: the answer is no, or nobody is there to give one.
+    """
+    asked = output != "json" and sys.stdin.isatty()
+    if not (asked and click.confirm(question, err=True)):
+        raise InputError(
+            "nothing was done: the answer was no" if asked else "nothing was done: nobody is there to say yes",
+            code="not-confirmed",
+            hint="" if asked else "run it at a terminal, or give --yes once you have looked at what it asks about",
+        )
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:

@@ -1,7 +1,7 @@
 """How often the noise of releases alone leaves a session without a model; for people, nothing is decided by it.
 
 Honest work shows a signal of rho e standard deviations of its noise, and the noise: z is normal with variance 1, e
-being what public knowledge lets expect and rho how true that is. By check 6 of `quality`, where unverified work is
+being what public knowledge lets expect and rho how true that is. By check 6 of `verdicts`, where unverified work is
 accepted, no release is used if all z are below 0: if one is not, the one with the largest z / e is not below the
 median, and not rejected. Elsewhere none is used if all z are below 3, or so little is to be expected that nobody can
 tell. Checks of lengths, references and distance turn some honest work away besides: the chance is at least this.
@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from math import erfc, prod, sqrt
 from typing import Final
 
-from comitia.consensus.quality import QualityRules
+from comitia.consensus.rules import QualityRules
+from comitia.core.units import MICRO
 from comitia.privacy.gdp import mu_from
-from comitia.privacy.terms import MAX_EPSILON_MICRO, MICRO, PrivacyTerms
+from comitia.privacy.terms import MAX_EPSILON_MICRO, PrivacyTerms
 
 HALF_TRUE: Final = 0.5
 """The rho that is reckoned with where none is known: measured on made-up work orders, names of one word have .6, three

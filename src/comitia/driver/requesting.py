@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from comitia.consensus.prospect import enough_epsilon
-from comitia.consensus.quality import Verdict
+from comitia.consensus.verdicts import Verdict
 from comitia.core.codec import digest
 from comitia.core.counting import counted
 from comitia.core.errors import (
@@ -19,6 +19,7 @@ from comitia.core.errors import (
     UnavailableError,
 )
 from comitia.core.ids import SessionId, TransactionId
+from comitia.core.units import MICRO
 from comitia.driver.histories import FORK_HINT
 from comitia.driver.node import Node
 from comitia.ledger.application import Applied
@@ -27,7 +28,7 @@ from comitia.ledger.fork import FORKED
 from comitia.ledger.proof import Proof, Verified, verify_proof
 from comitia.ledger.session import Session, block_digest
 from comitia.ledger.transactions import OpenRequest, Task
-from comitia.privacy.terms import MICRO, PrivacyTerms, in_units
+from comitia.privacy.terms import PrivacyTerms, in_units
 from comitia.roles import requester
 from comitia.roles.effects import Finish, Send, WakeAt
 from comitia.roles.events import Delivered, Refused, RequesterEvent, SessionAdvanced, Woke

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import BLOCK_SHOWN, console, emit, format_option, say, table, warn
+from comitia.app.output import BLOCK_SHOWN, console, emit, emit_each, format_option, say, table, warn
 from comitia.core.counting import counted
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def request(
     from comitia.app.asking import ask_for_model
     from comitia.app.codebooks import read_texts
     from comitia.app.tasks import Wish, whole_ms
-    from comitia.consensus.quality import Verdict, tally
+    from comitia.consensus.verdicts import Verdict, tally
     from comitia.ledger.genesis import DAY_MS
 
     texts = [*([describe] if describe else []), *(read_texts(examples, text_column) if examples else [])]
@@ -215,8 +215,7 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
         answer: dict[str, Any] = {"text": text, "label": best[0][0], "probabilities": likely, "known_words": is_known}
         answers.append(answer if value is None else {**answer, "value": round(value, 3)})
     if output == "json":
-        for answer in answers:
-            emit(answer, output, lambda: None)
+        emit_each(answers, output)
         return
     table(
         "",
