@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.core import codec
@@ -317,7 +317,6 @@ STEPS = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_no_order_of_events_passes_a_cap_or_loses_a_debit(steps: list[tuple[str, int, float, Slots]]) -> None:
     """I8: spent never falls, never passes the cap."""
