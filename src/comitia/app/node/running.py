@@ -37,7 +37,8 @@ from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, node_folder
 from comitia.storage.node import NodeStore
 from comitia.text.documents import Document
-from comitia.transport.zenoh import ZenohClient, ZenohRouter
+from comitia.transport.zenoh_client import ZenohClient
+from comitia.transport.zenoh_router import ZenohRouter
 
 BUDGET_FACT: Final = "budget"
 PATIENCE_S: Final = 3.0
