@@ -111,6 +111,8 @@ class Committee:
         self._models: dict[tuple[SessionId, int], GlobalModel] = {}
         self._resumed = False
         self._changed: dict[SessionId, None] = {}
+        self._stepped: dict[SessionId, None] = {}
+        self._over: dict[SessionId, None] = {}
 
     def resume(self) -> None:
         """Begin to take part, first in the sessions that were open when this node last ran.
@@ -187,6 +189,7 @@ class Committee:
             return
         state, effects = member.step(state, event, self._node.keys.signing, self._node.now_ms())
         self._states[session_id] = state
+        self._stepped[session_id] = None
         for effect in effects:
             self._perform(effect)
 
@@ -336,13 +339,16 @@ class Committee:
         return self._node.node in session.drawn or self._node.node in session.witnesses
 
     def _tidy(self) -> None:
-        """Forget the oldest ended sessions, and what was kept for them."""
-        ended = [session for session, state in self._states.items() if member.is_over(state)]
-        for session in ended:
-            self._node.store.unqueue_session(session)
-            self._node.store.forget(session)
-        for session in ended[: max(0, len(ended) - SESSIONS_KEPT)]:
-            del self._states[session]
+        """Forget what was durable of sessions that are over, and the oldest of them altogether."""
+        stepped, self._stepped = self._stepped, {}
+        for session in stepped:
+            if member.is_over(self._states[session]):
+                self._node.store.unqueue_session(session)
+                self._node.store.forget(session)
+                self._over[session] = None
+        while len(self._over) > SESSIONS_KEPT:
+            session = next(iter(self._over))
+            del self._over[session], self._states[session]
             for key in [key for key in self._releases if key[0] == session]:
                 del self._releases[key]
             for place in [place for place in self._models if place[0] == session]:

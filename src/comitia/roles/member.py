@@ -267,10 +267,11 @@ def _score(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEf
     if state.memory.scores is not None:
         body = PostScores(scores=state.memory.scores, round=session.round)
         return _post_once(state, "post-scores", Post(session=session.id, body=body))
-    missing = _missing(state, session.round, session.commits) or _unopened(state)
-    earlier = _accepted(state)
     patience = session.deadline_ms - session.task.score_ms // 4
-    if "score" in state.begun or earlier is None or (missing and now_ms < patience):
+    if "score" in state.begun or (now_ms < patience and (_misses_one(state) or _unopened(state))):
+        return None
+    earlier = _accepted(state)
+    if earlier is None:
         return None
     held = sorted(author for number, author in state.reveals if number == session.round and author != state.node)
     scoring = ScoreReleases(
@@ -372,8 +373,8 @@ def _accepted(state: MemberState) -> tuple[Reveal, ...] | None:
 def _hold_own(state: MemberState) -> MemberState:
     """Count the own releases among the opened ones, where the ledger has their commitments."""
     for number in range(1, state.session.round + 1):
-        own = state.memory.own(number)
-        if own is not None and (number, state.node) not in state.reveals:
+        own = state.memory.own(number) if (number, state.node) not in state.reveals else None
+        if own is not None:
             reveal = Reveal(author=state.node, nonce=own.nonce, release=own.release, round=number)
             state = _keep_reveal(state, reveal)
     return state
@@ -415,6 +416,11 @@ def _others(state: MemberState) -> tuple[NodeId, ...]:
 
 def _missing(state: MemberState, number: int, authors: Iterable[NodeId]) -> tuple[NodeId, ...]:
     return tuple(author for author in authors if (number, author) not in state.reveals)
+
+
+def _misses_one(state: MemberState) -> bool:
+    """Whether a release that was committed to in the current round is not here."""
+    return any((state.session.round, author) not in state.reveals for author in state.session.commits)
 
 
 def _unopened(state: MemberState) -> tuple[NodeId, ...]:
