@@ -55,7 +55,9 @@ def test_who_could_have_had_a_model_of_unverified_work_is_told(world: World, wil
 def test_a_new_request_is_ordered(world: World) -> None:
     event = arrived(world)
     _, effects = step(world, DESK, event)
-    assert effects == [super_node.Order(transaction=event.transaction, data=event.data, author=event.author, reply_to=node("asker"))]
+    assert effects == [
+        super_node.Order(transaction=event.transaction, data=event.data, author=event.author, reply_to=node("asker"))
+    ]
 
 
 def test_a_hit_is_recorded_before_it_is_served(world: World) -> None:

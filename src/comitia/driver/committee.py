@@ -55,7 +55,7 @@ from comitia.roles.events import (
     Woke,
 )
 from comitia.roles.memory import Memory
-from comitia.roles.messages import AskModel, AskReveal, Deliver, Received, References, Reveal, Vote
+from comitia.roles.messages import AskModel, AskReveal, Deliver, Message, Received, References, Reveal, Vote
 from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.committee")
@@ -111,6 +111,7 @@ class Committee:
         self._models: dict[tuple[SessionId, int], GlobalModel] = {}
         self._resumed = False
         self._changed: dict[SessionId, None] = {}
+        self._early: dict[SessionId, dict[tuple[type[Message], NodeId], Received]] = {}
         self._stepped: dict[SessionId, None] = {}
         self._over: dict[SessionId, None] = {}
 
@@ -135,6 +136,9 @@ class Committee:
 
     def on_message(self, received: Received) -> None:
         session = SessionId(received.session)
+        if self._comes_early(received):
+            self._early.setdefault(session, {})[type(received.message), received.sender] = received
+            return
         match received.message:
             case Reveal() as reveal:
                 self._step(session, RevealReceived(reveal=reveal))
@@ -164,6 +168,9 @@ class Committee:
             if session_id not in self._states:
                 self._states[session_id] = member.MemberState(node=self._node.node, session=session)
             self._step(session_id, SessionAdvanced(session=session))
+            if session.phase is not Phase.COMMIT:
+                for received in self._early.pop(session_id, {}).values():
+                    self.on_message(received)
         self._tidy()
 
     def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
@@ -334,6 +341,24 @@ class Committee:
         node.send(session.requester, session.id, message)
 
     # --- keeping order ------------------------------------------------------------------------------
+
+    def _comes_early(self, received: Received) -> bool:
+        """Whether this is what a member opens once all have committed, and the block that says so is not here yet.
+
+        It is kept until that block comes: one of each kind from each who may be a member, and of its own only.
+        """
+        state = self._states.get(SessionId(received.session))
+        if state is None or state.session.phase is not Phase.COMMIT:
+            return False
+        match received.message:
+            case Reveal(author=author, round=number):
+                own, invited = author, state.session.drawn
+                current = number == state.session.round
+            case References(keeper=keeper):
+                own, invited, current = keeper, state.session.keepers, True
+            case _:
+                return False
+        return current and own == received.sender and own in invited
 
     def _takes_part(self, session: Session) -> bool:
         return self._node.node in session.drawn or self._node.node in session.witnesses
