@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comitia.app.cli import main
-from comitia.app.consortium import approve, request_to_join
+from comitia.app.consortium import approve, request_to_join, sound_request
 from comitia.core.ids import TransactionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.transactions import RegisterMember, sign_transaction
@@ -24,7 +24,7 @@ def consortium(tmp_path: Path) -> ConsortiumFolder:
     for name in ("plant-a", "plant-b"):
         nodes.append(NodeFolder(tmp_path / name))
         request_to_join(nodes[-1], name=name, organisation="Works", roles=("provider",))
-        approve(folder, nodes[-1].join_request)
+        approve(folder, sound_request(nodes[-1].join_request), nodes[-1].approval)
     engine = EmbeddedEngine.open(folder.super_node.ledger, genesis, signer=folder.super_node.load_keys().signing)
     for node in nodes:
         keys = node.load_keys()

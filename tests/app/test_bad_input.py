@@ -244,7 +244,7 @@ def test_a_genesis_that_was_changed_does_not_hold(
     text = genesis.read_text()
     assert old in text
     genesis.write_text(text.replace(old, new))
-    fails(capsys, 4, code, "approve", node / "join-request.comitia", "--consortium", tmp_path / "c")
+    fails(capsys, 4, code, "approve", node / "join-request.comitia", "--yes", "--consortium", tmp_path / "c")
     assert not (node / "membership.comitia").exists()
 
 
@@ -298,6 +298,14 @@ def test_a_place_that_cannot_hold_the_answer_is_refused_before_anyone_is_asked(
     fails(capsys, 3, "no-such-folder", "request", node, "-o", node / "nowhere" / "m")
     references = ["--references", str(orders)]
     fails(capsys, 9, "file-trouble", *build(orders, node / "nowhere" / "c", *references))
+
+
+def test_a_run_that_is_to_be_resumed_has_a_place_before_it_begins(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    fails(capsys, 3, "no-such-folder", "simulate", "--seeds", "1", "--resume", tmp_path / "nowhere" / "run")
+    (tmp_path / "run").write_bytes(b"rubbish")
+    assert "interrupted simulation" in fails(capsys, 4, "file-damaged", "simulate", "--resume", tmp_path / "run")
 
 
 def test_there_is_nothing_to_ask(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

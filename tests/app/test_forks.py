@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from comitia.app.cli import main
-from comitia.app.consortium import approve, request_to_join
+from comitia.app.consortium import approve, request_to_join, sound_request
 from comitia.core.crypto import SigningKey
 from comitia.core.ids import TransactionId
 from comitia.engines.embedded import EmbeddedEngine
@@ -28,7 +28,7 @@ def consortium(tmp_path: Path) -> Consortium:
     folder, provider = ConsortiumFolder(tmp_path / "consortium"), NodeFolder(tmp_path / "plant-a")
     assert main(["init", str(folder.path)]) == 0
     request_to_join(provider, name="plant-a", organisation="Works", roles=("provider",))
-    approve(folder, provider.join_request)
+    approve(folder, sound_request(provider.join_request), provider.approval)
     genesis, signer = folder.load_genesis().genesis, folder.super_node.load_keys().signing
     engine = EmbeddedEngine.open(folder.super_node.ledger, genesis, signer=signer)
     for number, node in enumerate((folder.super_node, provider)):

@@ -138,7 +138,7 @@ def test_refusals_keep_nothing(
 def test_only_a_witness_keeps_references_back(witness: NodeFolder, tmp_path: Path) -> None:
     other = NodeFolder(tmp_path / "plant")
     consortium.request_to_join(other, name="plant", organisation="plant", roles=("provider",))
-    consortium.approve(ConsortiumFolder(tmp_path / "c"), other.join_request)
+    consortium.approve(ConsortiumFolder(tmp_path / "c"), consortium.sound_request(other.join_request), other.approval)
     other.ledger.write_bytes(witness.ledger.read_bytes())
     for attempt in (lambda: stocks(other), lambda: keep(other, documents("pump", 9), each=3)):
         with pytest.raises(InputError) as caught:

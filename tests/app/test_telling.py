@@ -75,7 +75,7 @@ def test_an_administrator_is_told_of_a_name_that_is_taken(
     capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder, tmp_path: Path
 ) -> None:
     assert main(["join", str(tmp_path / "other"), "--name", "plant-a", "--organisation", "Elsewhere"]) == 0
-    approve = ("approve", tmp_path / "other" / "join-request.comitia", "--consortium", consortium.path)
+    approve = ("approve", tmp_path / "other" / "join-request.comitia", "--yes", "--consortium", consortium.path)
     (warning,) = said(capsys, *approve)["warnings"]
     assert "'plant-a' of 'Works'" in warning
     assert (tmp_path / "other" / "membership.comitia").exists()
@@ -84,7 +84,7 @@ def test_an_administrator_is_told_of_a_name_that_is_taken(
 def test_an_administrator_is_told_of_a_member_who_asks_as_somebody_else(
     capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder, plant: NodeFolder
 ) -> None:
-    approve = ("approve", plant.join_request, "--consortium", consortium.path)
+    approve = ("approve", plant.join_request, "--yes", "--consortium", consortium.path)
     assert said(capsys, *approve)["warnings"] == []
     plant.approval.unlink()
     assert main(["join", str(plant.path), "--name", "plant-z"]) == 0
@@ -186,12 +186,12 @@ def test_doctor_tells_of_a_model_that_cannot_be_served(consortium: ConsortiumFol
     for number in range(2):
         store.keep_artefact(bytes([number]) * 32, b"a model")
     store.close()
-    assert "store" not in bad(node.path)
+    assert "kept" not in bad(node.path)
     with sqlite3.connect(node.store) as database:
         database.execute("UPDATE artefact SET value = ? WHERE digest = ?", (b"a modem", bytes([1]) * 32))
     database.close()
     for _ in range(2):  # looking changes nothing
-        finding = bad(node.path)["store"]
+        finding = bad(node.path)["kept"]
         assert finding.found.startswith("1 of 2 ")
         assert f"the model {(bytes([1]) * 32).hex()[:12]}" in finding.found
 
@@ -200,3 +200,23 @@ def test_doctor_tells_of_settings_that_are_not_what_was_admitted(plant: NodeFold
     settings = plant.settings_file
     settings.write_text(settings.read_text(encoding="utf-8").replace('"Works"', '"Worms"'), encoding="utf-8")
     assert "'plant-a' of 'Works'" in bad(plant.path)["membership"].found
+
+
+@pytest.mark.parametrize("name", ["node.db", "ledger.db", "membership.comitia", "node.toml"])
+def test_one_cause_has_one_line(
+    capsys: pytest.CaptureFixture[str], plant: NodeFolder, consortium: ConsortiumFolder, name: str
+) -> None:
+    NodeStore(plant.store).close()
+    data = bytearray((plant.path / name).read_bytes())
+    data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
+    (plant.path / name).write_bytes(data)
+    found = bad(plant.path)
+    found.pop("super node", None)  # nobody runs one here
+    assert len(found) == 1, found
+    assert all(word not in str(found) for word in ("Approval", "JoinRequest", "NodeSettings"))
+    if name != "membership.comitia":
+        capsys.readouterr()
+        assert main(["status", str(plant.path.parent), "--format", "json"]) == 0
+        states = {state["node"]: state for state in json.loads(capsys.readouterr().out)}
+        assert states["plant-a"]["trouble"]
+        assert states["super-node"]["height"] == 1 and not states["super-node"]["trouble"]

@@ -39,12 +39,13 @@ from comitia.privacy.released import Released
 from comitia.roles.memory import Memory
 from comitia.roles.messages import TYPES, Message, Packet, PublicKeys, unpack
 from comitia.storage.budget import BudgetFile
-from comitia.storage.folder import NodeSettings
+from comitia.storage.folder import GENESIS_FORMAT, JOIN_REQUEST, GenesisFile, NodeSettings
 from comitia.storage.model_file import read_model
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import read_toml
 from comitia.text.categories import Category
-from comitia.text.codebook import FORMAT, VERSION, Codebook
+from comitia.text.codebook import Codebook
+from comitia.text.codebook_format import FORMAT, VERSION
 
 SLOWEST_S: Final = 1.0
 """Most CPU time that a decoder may take for one input."""
@@ -204,13 +205,13 @@ def _from_file(name: str, read: Callable[[Path], Any]) -> Callable[[bytes], Any]
     return through
 
 
-def _read_genesis(path: Path) -> SignedGenesis:
-    signed = read_toml(path, SignedGenesis)
+def _read_genesis(path: Path) -> GenesisFile:
+    file = read_toml(path, GenesisFile, name="genesis", newest=GENESIS_FORMAT)
     try:
-        signed.verify()
+        SignedGenesis(genesis=file.genesis, signatures=file.signatures).verify()
     except ComitiaError:
         pass
-    return signed
+    return file
 
 
 def _write_categories(categories: tuple[Category, ...]) -> bytes:
@@ -283,6 +284,12 @@ DECODERS: Final[dict[str, Decoder]] = {
         read=_from_file("genesis.toml", _read_genesis),
         write=samples.as_toml,
         samples=samples.geneses,
+        canonical=False,
+    ),
+    "join-request": Decoder(
+        read=_from_file("join-request.comitia", JOIN_REQUEST.read),
+        write=samples.as_join_request,
+        samples=samples.join_requests,
         canonical=False,
     ),
     "node-settings": Decoder(

@@ -14,7 +14,7 @@ from made_up_consortium import Consortium, make
 from world import ADMIN, LIBERAL, SEALING, START_MS, World, genesis, key, node
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode
 from comitia.core.ids import SessionId, TransactionId
 from comitia.learning.kept_back import KeptBack, kept_back_bytes
@@ -64,11 +64,11 @@ from comitia.roles.messages import (
     pack,
 )
 from comitia.storage.budget import BudgetFile
-from comitia.storage.folder import NodeSettings
+from comitia.storage.folder import JOIN_REQUEST, GenesisFile, JoinRequest, NodeSettings
 from comitia.storage.model_file import FORMAT, ModelFile
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import write_toml
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 
 class Recorder(World):
@@ -237,7 +237,25 @@ def memories() -> tuple[bytes, ...]:
 @cache
 def geneses() -> tuple[bytes, ...]:
     signed = SignedGenesis(genesis=genesis(), signatures=(sign_as_admin(ADMIN, genesis().digest),))
-    return (as_toml(signed),)
+    return (as_toml(GenesisFile(genesis=signed.genesis, signatures=signed.signatures)),)
+
+
+@cache
+def join_requests() -> tuple[bytes, ...]:
+    request = JoinRequest(
+        name="plant",
+        organisation="Works",
+        roles=(Role.PROVIDER.value,),
+        signing_key=bytes(32),
+        sealing_key=bytes(32),
+        tls_request=b"PEM",
+    )
+    return (as_join_request(request), encode(request))
+
+
+def as_join_request(request: JoinRequest) -> bytes:
+    """A join request as the bytes of its file."""
+    return _file("join-request.comitia", lambda path: JOIN_REQUEST.write(path, request))
 
 
 @cache

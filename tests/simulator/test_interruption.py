@@ -10,8 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from comitia.simulator.campaign import Halfway
-from comitia.storage.folder import read_record
+from comitia.app.commands.simulate import HALFWAY
 
 PATIENCE_S = 60.0
 
@@ -40,4 +39,4 @@ def test_no_worker_outlives_its_run(tmp_path: Path) -> None:
         assert len(workers) == 2
         assert psutil.wait_procs(workers, timeout=PATIENCE_S)[1] == []
     assert asked_to[0].returncode == 130
-    assert read_record(tmp_path / "asked", Halfway).runs >= 0
+    assert HALFWAY.read(tmp_path / "asked").runs >= 0

@@ -126,3 +126,46 @@ def test_progress_is_told(tmp_path: Path) -> None:
     assert sum(1 for _ in read_documents(path, progress=told.append)) == 600
     assert told[-1].documents == 600
     assert len(told) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "offset", "words"),
+    [
+        ("a.csv", 'text,label\nx,y\n"never closed,y\nz,y\n', 3, 15, ["line 3 and goes on to line 4", "not closed"]),
+        ("a.csv", 'text,label\nx,y\n"a "b" c",y\n', 3, 15, ["line 3", "expected after"]),
+        ("a.csv", 'text,label\n"open,y\nz,y\n"w",y\n', 2, 11, ["line 2 and goes on to line 4", "expected after"]),
+        ("a.csv", '\ufefftext,label\n"open,y\n' + "z,y\n" * 300, 2, 14, ["begins in line 2", "longer than 1000"]),
+        ("a.csv", 'text,label\n"two\nlines",y\nx,y,z\n', 4, 25, ["line 4 (from byte 25)", "3 values"]),
+    ],
+)
+def test_a_quotation_mark_that_is_missing_is_looked_for_where_the_row_begins(
+    tmp_path: Path, name: str, content: str, line: int, offset: int, words: list[str]
+) -> None:
+    """Readers find it out lines later, at the end of the file for instance."""
+    (tmp_path / name).write_bytes(content.encode())
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / name, largest=1000)
+    assert (caught.value.values["line"], caught.value.values["offset"]) == (line, offset)
+    assert all(word in caught.value.message for word in words), caught.value.message
+    assert "quotation mark" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        ('{"text": "x"}\n\n{"text": "y}\n', 3, ["line 3 (from byte 15)", "character 10"]),
+        ('[\n{"text": "x"},\n', 1, ["line 1 (from byte 0)", "not JSON"]),
+        ('{"text": "x"}\n{"text":\n"y"}\n', 2, ["line 2 (from byte 14)"]),
+        ('{"text": 1}\n3\n', 2, ["line 2 (from byte 12)", "not a JSON object"]),
+    ],
+)
+def test_a_line_that_is_not_json_is_named_with_what_to_do(
+    tmp_path: Path, content: str, line: int, words: list[str]
+) -> None:
+    (tmp_path / "a.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "a.jsonl", Columns(text="text"))
+    assert caught.value.values["line"] == line
+    assert all(word in caught.value.message for word in words), caught.value.message
+    assert "line 1 column" not in caught.value.message
+    assert "jq" in caught.value.hint

@@ -5,17 +5,25 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_world import EngineWorld
 
 from comitia.app.bench import made_up
+from comitia.app.cli import main
+from comitia.app.commands.simulate import HALFWAY
+from comitia.app.consortium import request_to_join
+from comitia.app.forks import FORK_PROOF
 from comitia.core.codec import decode_plain, encode
-from comitia.core.errors import ComitiaError
+from comitia.core.errors import ComitiaError, ConfigurationError
 from comitia.storage.budget import BudgetFile
+from comitia.storage.folder import JOIN_REQUEST, MEMBERSHIP, ConsortiumFolder, NodeFolder, load_genesis
 from comitia.storage.model_file import ModelFile, read_model, write_model
 from comitia.storage.node import NodeStore
-from comitia.text.codebook import VERSION, Codebook
+from comitia.storage.record_file import RecordKind
+from comitia.text.codebook import Codebook
+from comitia.text.codebook_format import VERSION
 
 
 def make_ledger(path: Path) -> None:
@@ -100,3 +108,58 @@ def test_a_codebook_of_another_version_is_refused() -> None:
         Codebook.from_bytes(encode({**outer, "version": VERSION - 1}))
     assert caught.value.code == "codebook-version"
     assert "version of Comitia" in caught.value.hint
+
+
+KINDS: tuple[RecordKind[Any], ...] = (JOIN_REQUEST, MEMBERSHIP, FORK_PROOF, HALFWAY)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_a_small_file_of_a_later_version_is_refused(tmp_path: Path, kind: RecordKind[Any]) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(encode({"content": b"whatever", "format": f"comitia {kind.name} {kind.format + 1}"}))
+    with pytest.raises(ConfigurationError, match=f"{kind.name} of format {kind.format + 1}.* up to format") as caught:
+        kind.read(path)
+    assert (caught.value.code, "upgrade" in caught.value.hint) == ("file-version", True)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("data", [b"", b"rubbish", encode({"content": b"", "format": "comitia"}), encode([1])])
+def test_a_damaged_small_file_is_called_by_its_name(tmp_path: Path, kind: RecordKind[Any], data: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with pytest.raises(ConfigurationError) as caught:
+        kind.read(path)
+    assert caught.value.code == "file-damaged"
+    assert caught.value.message == f"{path} is damaged, or no {kind.name}"
+    assert caught.value.hint
+
+
+def test_small_files_from_before_formats_were_numbered_are_read(tmp_path: Path) -> None:
+    node = NodeFolder(tmp_path / "plant")
+    asked = request_to_join(node, name="plant", organisation="Works", roles=("provider",))
+    node.join_request.write_bytes(encode(asked))
+    assert JOIN_REQUEST.read(node.join_request) == asked
+
+
+def test_one_small_file_in_the_place_of_another_is_told(tmp_path: Path) -> None:
+    node = NodeFolder(tmp_path / "plant")
+    request_to_join(node, name="plant", organisation="Works", roles=("provider",))
+    node.approval.write_bytes(node.join_request.read_bytes())
+    with pytest.raises(ConfigurationError, match="no membership but: join request") as caught:
+        node.load_approval(node.load_keys().node)
+    assert caught.value.code == "wrong-file"
+
+
+def test_a_genesis_names_its_format_beside_what_is_signed(tmp_path: Path) -> None:
+    folder = ConsortiumFolder(tmp_path / "c")
+    assert main(["init", str(folder.path)]) == 0
+    text = folder.genesis.read_text(encoding="utf-8")
+    signed = load_genesis(folder.genesis)
+    assert "\nformat = 1\n" in text
+    folder.genesis.write_text(text.replace("\nformat = 1\n", "\n"), encoding="utf-8")  # as before formats were numbered
+    assert load_genesis(folder.genesis) == signed
+    later = text.replace("\nformat = 1\n", "\nformat = 2\nbeauty = 9\n")
+    folder.genesis.write_text(later, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="genesis of format 2") as caught:
+        load_genesis(folder.genesis)
+    assert caught.value.code == "file-version"

@@ -15,7 +15,8 @@ from comitia.learning.worth import Worth, profile_counts, public_auc, worth
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.privacy.terms import PrivacyTerms, Unit
-from comitia.storage.model_file import require_place, write_model
+from comitia.storage.model_file import write_model
+from comitia.storage.whole_file import require_place
 from comitia.text.codebook import Codebook
 
 
@@ -45,7 +46,7 @@ def ask_for_model(
     InputError
         `no-such-folder`: `target` could not be written. Seen before anybody's budget is spent.
     """
-    require_place(target)
+    require_place(target, "model")
     with Client(folder) as client:
         return ask_with(client, wish, target, progress=progress)
 

@@ -29,14 +29,15 @@ from comitia.ledger.genesis import (
 from comitia.ledger.records import NEVER, Member
 from comitia.ledger.transactions import RevokeMember, check_bounds
 from comitia.storage.folder import (
+    JOIN_REQUEST,
+    MEMBERSHIP,
     Approval,
     ConsortiumFolder,
     JoinRequest,
     NodeFolder,
     NodeSettings,
     keep_private,
-    read_record,
-    write_record,
+    write_genesis,
 )
 from comitia.storage.keys import create_keys, read_secret, read_signing_key, write_secret
 from comitia.storage.node import NodeStore
@@ -118,8 +119,8 @@ def found(
         codebook=codebook,
     )
     signed = SignedGenesis(genesis=genesis, signatures=(sign_as_admin(admin, genesis.digest),))
-    write_toml(folder.genesis, signed, comment=f"The consortium {name}: every member holds a copy of this file.")
-    approve(folder, folder.super_node.join_request, output=folder.super_node.approval, trusted=roles)
+    write_genesis(folder.genesis, signed)
+    approve(folder, request, folder.super_node.approval)
     return folder
 
 
@@ -152,7 +153,7 @@ def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: 
         tls_request=certificates.signing_request(keys.node, keys.tls),
     )
     request = replace(request, proof=keys.signing.sign(request.digest))
-    write_record(folder.join_request, request)
+    JOIN_REQUEST.write(folder.join_request, request)
     return request
 
 
@@ -190,29 +191,21 @@ def doubts(consortium: ConsortiumFolder, request: JoinRequest) -> tuple[str, ...
     return tuple(found)
 
 
-def approve(
-    consortium: ConsortiumFolder, request_file: Path, *, output: Path | None = None, trusted: Collection[str] = ()
-) -> Path:
-    """Admit a node: sign its membership and its TLS certificate. Needs the administrator's keys.
+def sound_request(file: Path, trusted: Collection[str] = ()) -> JoinRequest:
+    """Read a join request that its node wrote so, for roles that an administrator grants.
 
     Parameters
     ----------
     trusted : collection of str
         Roles besides `ORDINARY` that the administrator means the node to have.
 
-    Returns
-    -------
-    Path
-        The approval, by default ``membership.comitia`` beside the request.
-
     Raises
     ------
     InputError
         `forged-request`, `bad-key`, `bad-name`: its node did not write the request so; `role-not-granted`.
     """
-    signed = consortium.load_genesis()
-    request = read_record(request_file, JoinRequest)
-    _require_sound(request, request_file)
+    request = JOIN_REQUEST.read(file)
+    _require_sound(request, file)
     unasked = sorted(set(request.roles) - ORDINARY - set(trusted))
     if unasked:
         raise InputError(
@@ -221,6 +214,20 @@ def approve(
             hint=f"if it is meant to, approve it with {' '.join(f'--role {role}' for role in unasked)}",
             roles=unasked,
         )
+    return request
+
+
+def approve(consortium: ConsortiumFolder, request: JoinRequest, target: Path) -> Path:
+    """Admit a node: sign its membership and its TLS certificate. Needs the administrator's keys.
+
+    Parameters
+    ----------
+    request : JoinRequest
+        As `sound_request` read it.
+    target : Path
+        Where the approval goes; returned.
+    """
+    signed = consortium.load_genesis()
     listens = Role.SUPER_NODE.value in request.roles
     credential = Credential(
         chain=signed.genesis.chain,
@@ -247,8 +254,7 @@ def approve(
         listens=listens,
     )
     approval = Approval(genesis=signed, membership=membership, certificate=certificate)
-    target = output or request_file.with_name("membership.comitia")
-    write_record(target, approval)
+    MEMBERSHIP.write(target, approval)
     return target
 
 

@@ -12,9 +12,13 @@ from comitia.driver.histories import FORK_FACT, forked_error, read_fork
 from comitia.ledger.block import MAX_BLOCK_BYTES, Block, SignedHeader
 from comitia.ledger.fork import ForkProof, contradict, verify_fork
 from comitia.ledger.genesis import Genesis
-from comitia.storage.folder import NodeFolder, read_record
+from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
+from comitia.storage.record_file import RecordKind
 
+FORK_PROOF: Final = RecordKind(
+    cls=ForkProof, name="proof of a fork", format=2, again="have it written again: `comitia ledger fork NODE -o FILE`"
+)
 _LENGTH_BYTES: Final = 8
 
 
@@ -39,7 +43,7 @@ def read_proof(file: Path, genesis: Genesis) -> ForkProof:
     DamagedError
         Code ``proof-invalid``: it shows no fork of this ledger.
     """
-    proof = read_record(file, ForkProof)
+    proof = FORK_PROOF.read(file)
     try:
         verify_fork(proof, genesis)
     except ProtocolError as error:

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -43,14 +43,16 @@ class NodeState:
     height : of its ledger; None where it has none.
     fork : the proof that its ledger is forked, in words; empty where it knows of none.
     references_left : sets that it keeps back for sessions on the newest codebook; None where it never kept any.
+    trouble : what keeps this from being told, in words; empty where nothing does.
     """
 
     name: str
     folder: Path
     up: bool
-    height: int | None
-    fork: str
-    references_left: int | None
+    height: int | None = None
+    fork: str = ""
+    references_left: int | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,47 +106,61 @@ def stop_nodes(folder: Path) -> tuple[list[str], list[str]]:
 
 
 def _state(node: NodeFolder) -> NodeState:
-    chronicle = Chronicle(node.path) if node.ledger.exists() else None
-    left = None
-    if chronicle is not None and (codebooks := chronicle.application.codebooks()):
-        shelf = chronicle.application.shelf(codebooks[-1].digest, node.load_keys().node)
-        left = shelf.left if shelf.commitments else None
-    return NodeState(
-        name=node.settings().name,
-        folder=node.path,
-        up=is_running(node),
-        height=chronicle.height if chronicle is not None else None,
-        fork="" if (fork := kept_fork(node)) is None else fork.sentence,
-        references_left=left,
-    )
+    state = NodeState(name=node.path.name, folder=node.path, up=is_running(node))
+    try:
+        state = replace(state, name=node.settings().name)
+        fork = kept_fork(node)
+        state = replace(state, fork="" if fork is None else fork.sentence)
+        if not node.ledger.exists():
+            return state
+        chronicle = Chronicle(node.path)
+        left = _references_left(node, chronicle)
+        return replace(state, height=chronicle.height, references_left=left)
+    except ComitiaError as error:  # one node's trouble does not hide the others
+        return replace(state, trouble=error.message)
+
+
+def _references_left(node: NodeFolder, chronicle: Chronicle) -> int | None:
+    codebooks = chronicle.application.codebooks()
+    if not codebooks:
+        return None
+    shelf = chronicle.application.shelf(codebooks[-1].digest, node.load_keys().node)
+    return shelf.left if shelf.commitments else None
 
 
 def _examine(node: NodeFolder) -> Iterator[Finding]:
+    """The checks of one node. What rests on something that was found bad is not looked at: one cause has one line."""
     name = node.path.name
 
     @cache
     def chronicle() -> Chronicle | None:
         return Chronicle(node.path) if node.ledger.exists() else None
 
-    checks: list[tuple[str, Callable[[], str]]] = [
-        ("settings", lambda: f"{node.settings().name}, {', '.join(node.settings().roles)}"),
-        ("keys", lambda: f"node {node.load_keys().node}"),
-        ("membership", lambda: _membership(node)),
-        ("certificate", lambda: _certificate(node)),
-        ("folder", lambda: _folder(node)),
-        ("disk", lambda: _disk(node)),
-        ("ledger", lambda: _ledger(chronicle())),
-        ("one history", lambda: _one_history(node)),
-        ("budget", lambda: _budget(node)),
-        ("store", lambda: _store(node, chronicle())),
-        ("revocations", lambda: _revocations(node, chronicle())),
-        ("super node", lambda: _reach(node)),
-        ("clock", lambda: _clock(node)),
+    checks: list[tuple[str, set[str], Callable[[], str]]] = [
+        ("settings", set(), lambda: f"{node.settings().name}, {', '.join(node.settings().roles)}"),
+        ("keys", set(), lambda: f"node {node.load_keys().node}"),
+        ("membership", {"settings", "keys"}, lambda: _membership(node)),
+        ("certificate", {"membership"}, lambda: _certificate(node)),
+        ("folder", set(), lambda: _folder(node)),
+        ("disk", set(), lambda: _disk(node)),
+        ("ledger", {"membership"}, lambda: _ledger(chronicle())),
+        ("budget", set(), lambda: _budget(node)),
+        ("store", {"folder"}, lambda: _store(node)),
+        ("kept", {"ledger", "store"}, lambda: _kept(node, chronicle())),
+        ("one history", {"store"}, lambda: _one_history(node)),
+        ("revocations", {"ledger", "store"}, lambda: _revocations(node, chronicle())),
+        ("super node", {"membership", "certificate"}, lambda: _reach(node)),
+        ("clock", {"store"}, lambda: _clock(node)),
     ]
-    for check, look in checks:
+    bad: set[str] = set()
+    for check, rests_on, look in checks:
+        if rests_on & bad:
+            bad.add(check)
+            continue
         try:
             found = look()
         except ComitiaError as error:
+            bad.add(check)
             yield Finding(node=name, check=check, ok=False, found=error.message, mend=error.hint)
         else:
             if found:
@@ -168,10 +184,18 @@ def _ledger(chronicle: Chronicle | None) -> str:
     return "none yet" if chronicle is None else f"{counted(chronicle.height, 'block')}, all verified"
 
 
-def _store(node: NodeFolder, chronicle: Chronicle | None) -> str:
-    """What the node remembers; opening it looks at every row but the artefacts."""
+def _store(node: NodeFolder) -> str:
+    """Opening it looks at every row that cannot be had again."""
     if not node.store.exists():
         return "none yet"
+    NodeStore(node.store).close()
+    return "whole"
+
+
+def _kept(node: NodeFolder, chronicle: Chronicle | None) -> str:
+    """Models and codebooks that the node can serve; empty for none."""
+    if not node.store.exists():
+        return ""
     with closing(NodeStore(node.store)) as store:
         whole = store.artefacts_whole()
     damaged = [digest for digest, is_whole in whole.items() if not is_whole]
@@ -185,7 +209,7 @@ def _store(node: NodeFolder, chronicle: Chronicle | None) -> str:
             "(give it to the super node with --codebook); a model is made anew for the next who asks for it, from the "
             "providers' budgets. Look at the disk, though",
         )
-    return f"whole; {counted(len(whole), 'model or codebook', 'models and codebooks')} kept"
+    return f"{counted(len(whole), 'model or codebook', 'models and codebooks')}"
 
 
 def _artefact(digest: bytes, chronicle: Chronicle | None) -> str:

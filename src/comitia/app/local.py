@@ -127,7 +127,7 @@ class LocalConsortium:
     def _admit(self, folder: Path, name: str, roles: tuple[str, ...]) -> None:
         node = NodeFolder(folder)
         consortium.request_to_join(node, name=name, organisation=name, roles=roles)
-        consortium.approve(self.consortium, node.join_request)
+        consortium.approve(self.consortium, consortium.sound_request(node.join_request), node.approval)
 
     # --- processes ----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
-from comitia.core.errors import ComitiaError
+from comitia.core.errors import ComitiaError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,6 +61,23 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print on standard error what a person should know of a command that went well."""
     click.echo(click.style("warning: ", fg="yellow", bold=True) + _folded(text, sys.stderr, indent=9), err=True)
+
+
+def confirm(question: str, output: str) -> None:
+    """Have a person say yes, on a terminal.
+
+    Raises
+    ------
+    InputError
+        `not-confirmed`: the answer is no, or nobody is there to give one.
+    """
+    asked = output != "json" and sys.stdin.isatty()
+    if not (asked and click.confirm(question, err=True)):
+        raise InputError(
+            "nothing was done: the answer was no" if asked else "nothing was done: nobody is there to say yes",
+            code="not-confirmed",
+            hint="" if asked else "run it at a terminal, or give --yes once you have looked at what it asks about",
+        )
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none") -> None:

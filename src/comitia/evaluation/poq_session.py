@@ -11,13 +11,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode
 from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.ids import NodeId, SessionId, node_id
 from comitia.ledger import merkle
 from comitia.ledger.application import Application, Applied
-from comitia.ledger.block import Block, BlockHeader, verify_block
+from comitia.ledger.block import Block, BlockHeader, SignedHeader, verify_block
 from comitia.ledger.genesis import Credential, Genesis, Membership, Parameters, Role, SuperNodeEntry, sign_as_admin
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import (
@@ -49,7 +49,18 @@ from comitia.roles.events import (
     VoteReceived,
     Woke,
 )
-from comitia.roles.messages import AskReveal, Message, PublicKeys, Received, Reveal, Submit, Vote, pack, unpack
+from comitia.roles.messages import (
+    WITH_HEAD,
+    AskReveal,
+    Message,
+    PublicKeys,
+    Received,
+    Reveal,
+    Submit,
+    Vote,
+    pack,
+    unpack,
+)
 
 T = TypeVar("T")
 
@@ -99,6 +110,7 @@ class PoqSession:
         self._genesis = _genesis(self._admin, self._keys["super"], providers)
         self._ledger = Application(self._genesis)
         self._previous, self._height, self._now_ms = self._genesis.digest, 0, START_MS + 1_000
+        self._head: SignedHeader | None = None
         self._states: dict[NodeId, member.MemberState] = {}
         self._queue: deque[bytes] = deque()
         self._events: deque[tuple[NodeId, MemberEvent]] = deque()
@@ -221,6 +233,7 @@ class PoqSession:
             recipient=to,
             key=keys.signing,
             recipient_keys=self._keys[self._names[to]].public,
+            head=self._head if isinstance(message, WITH_HEAD) else None,
         )
         self.messages += 1
         self.sent_bytes += len(data)
@@ -279,7 +292,7 @@ class PoqSession:
         self.wall_s += 2 * took
         self.messages += followers
         self.sent_bytes += followers * len(block.to_bytes())
-        self._previous = header.digest
+        self._previous, self._head = header.digest, block.signed_header
         self._tell(applied)
         return applied
 

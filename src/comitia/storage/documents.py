@@ -29,6 +29,15 @@ _PARQUET_MAGIC = b"PAR1"
 _PARQUET_ROWS = 256
 _READ_ALL = "import sys; from arro3.io import read_parquet; [None for _ in read_parquet(sys.argv[1])]"
 _REPORT_EVERY = 256
+_OPEN_QUOTE = "a quotation mark that was opened in it is not closed before the end of the file"
+_QUOTES = (
+    "Look at the quotation marks from where the row begins: a value with line breaks, commas or quotation marks in it "
+    'stands in "...", and a quotation mark in it is written twice: "".'
+)
+_JSON_LINES = (
+    "Each line holds one JSON object, whole. A file that holds one list of objects becomes such lines with: "
+    "jq -c '.[]' OLD > NEW"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,68 +171,87 @@ def _read_file(path: Path, folder: Path | None, columns: Columns, largest: int) 
 
 
 class _Lines:
-    """Lines of a UTF-8 file, each bounded in length; counts lines and bytes for messages."""
+    """Lines of a UTF-8 file, each bounded in length; counts lines and bytes for messages.
+
+    Messages name the row in hand, which in a CSV may have begun lines before: a quotation mark is missing there.
+    """
 
     def __init__(self, path: Path, stream: IO[bytes], largest: int) -> None:
         self.path = path
         self.number = 0
-        self.row = 0
-        """Row of the table, for messages; set by the table's reader. 0 while there are only lines."""
         self._stream = stream
         self._offset = 0
+        self._row_line = 0
+        self._row_offset = 0
+        self._row_length = 0
         self._largest = largest
 
     def __iter__(self) -> Iterator[str]:
+        """Lines of one row each."""
+        return self._draw(rows=True)
+
+    def _draw(self, *, rows: bool) -> Iterator[str]:
         # One byte more than allowed tells a full line from a longer one, however long that is.
         while line := self._stream.readline(self._largest + 1):
             self.number += 1
-            if len(line) > self._largest:
-                raise self.too_long()
-            start = len(_BOM) if self._offset == 0 and line.startswith(_BOM) else 0
-            yield _decode(line[start:], self.path, offset=self._offset + start, line=self.number)
-            self._offset += len(line)
+            if rows:
+                self._begin_row(self.number)
+            self._row_length += len(line)
+            if self._row_length > self._largest:
+                raise self._too_long()
+            begin, self._offset = self._offset, self._offset + len(line)
+            start = len(_BOM) if begin == 0 and line.startswith(_BOM) else 0
+            yield _decode(line[start:], self.path, offset=begin + start, line=self.number)
 
-    def too_long(self) -> InputError:
-        """The error for a line or row above the limit, at the current place."""
+    def _begin_row(self, line: int) -> None:
+        self._row_line, self._row_offset, self._row_length = line, self._offset, 0
+
+    @property
+    def _place(self) -> str:
+        lines = f"line {self._row_line}"
+        if self._row_line < self.number:
+            lines = f"the row that begins in line {self._row_line} and goes on to line {self.number}"
+        return f"{self.path}, {lines} (from byte {self._row_offset})"
+
+    def _too_long(self) -> InputError:
+        spans = self._row_line < self.number
         return InputError(
-            f"{self.path}, line {self.number} (from byte {self._offset}): longer than {self._largest} bytes",
+            f"{self._place}: longer than {self._largest} bytes",
             code="document-too-long",
-            hint="Check that the file has line breaks; long documents can be split or be files in a folder.",
+            hint=_QUOTES
+            if spans
+            else "Check that the file has line breaks; long documents can be split or be files in a folder.",
             file=str(self.path),
-            line=self.number,
-            offset=self._offset,
+            line=self._row_line,
+            offset=self._row_offset,
             limit=self._largest,
         )
 
-    def bad_row(self, reason: str) -> InputError:
-        """The error for a row that is not well formed, at the current line."""
+    def bad_row(self, reason: str, hint: str = "") -> InputError:
+        """The error for the row in hand, which is not well formed."""
         return InputError(
-            f"{self.path}, line {self.number}: {reason}",
+            f"{self._place}: {reason}",
             code="bad-row",
+            hint=hint,
             file=str(self.path),
-            line=self.number,
+            line=self._row_line,
+            offset=self._row_offset,
         )
 
     def bounded_rows(self, delimiter: str) -> Iterator[list[str]]:
         """Rows of a CSV; a quoted value may span lines, a row may not pass the limit."""
-        rows = csv.reader(self._bounded(), delimiter=delimiter, strict=True)
+        rows = csv.reader(self._draw(rows=False), delimiter=delimiter, strict=True)
         while True:
-            self._row_length = 0
+            self._begin_row(self.number + 1)
             try:
                 row = next(rows)
             except StopIteration:
                 return
             except csv.Error as error:
-                raise self.bad_row(str(error)) from error
+                reason = _OPEN_QUOTE if str(error) == "unexpected end of data" else str(error)
+                raise self.bad_row(reason, _QUOTES) from error
             if row:
                 yield row
-
-    def _bounded(self) -> Iterator[str]:
-        for line in self:
-            self._row_length += len(line)
-            if self._row_length > self._largest:
-                raise self.too_long()
-            yield line
 
 
 def _decode(data: bytes, path: Path, *, offset: int, line: int) -> str:
@@ -252,7 +280,7 @@ def _read_csv(lines: _Lines, columns: Columns, delimiter: str) -> Iterator[Docum
     places = _places(header, columns, lines.path)
     for row in rows:
         if len(row) != len(header):
-            raise lines.bad_row(f"{len(row)} values where the header has {len(header)} columns")
+            raise lines.bad_row(f"{len(row)} values where the header has {len(header)} columns", _QUOTES)
         yield _document({field: row[place] for field, place in places.items()})
 
 
@@ -262,18 +290,21 @@ def _read_jsonl(lines: _Lines, columns: Columns, _delimiter: str) -> Iterator[Do
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.rstrip("\r\n"))
+        except json.JSONDecodeError as error:
+            what = error.msg.removesuffix(" at")
+            raise lines.bad_row(f"not JSON from character {error.pos + 1} on: {what}", _JSON_LINES) from error
         except (ValueError, RecursionError) as error:
-            raise lines.bad_row(f"not JSON: {error}") from error
+            raise lines.bad_row(f"JSON that is not accepted: {error}", _JSON_LINES) from error
         if not isinstance(row, dict):
-            raise lines.bad_row("not a JSON object")
+            raise lines.bad_row("not a JSON object", _JSON_LINES)
         if text_column not in row:
             raise _unknown_column(text_column, list(row), f"{lines.path}, line {lines.number}")
         values = {field: row.get(column) for field, column in columns.present().items()}
         try:
             yield _document(values)
         except ValueError as error:
-            raise lines.bad_row(str(error)) from error
+            raise lines.bad_row(str(error), "text, label and user are text or numbers") from error
     if lines.number == 0:
         raise _empty(lines.path)
 
@@ -406,10 +437,13 @@ def _document(values: Mapping[str, Any]) -> Document:
     for field, given in values.items():
         value = _only(given) if field == "label" and isinstance(given, list) else given
         if value is not None and not isinstance(value, str | int | float):
-            raise ValueError(f"the {field} is a {type(value).__name__}, not text")
+            raise ValueError(f"the {field} is {_KINDS.get(type(value), 'of another type')}, not text")
         plain[field] = None if value is None else str(value)
     text = plain.pop("text", None) or ""
     return Document(text=text, **{field: value or None for field, value in plain.items()})
+
+
+_KINDS: Mapping[type, str] = {bool: "true or false", list: "a list", dict: "an object"}
 
 
 def _only(labels: list[Any]) -> Any:

@@ -21,19 +21,18 @@ import stat
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from comitia.core.codec import decode, digest, encode
-from comitia.core.errors import ConfigurationError, ProtocolError, StorageError
+from comitia.core.codec import digest, encode
+from comitia.core.errors import ConfigurationError, StorageError
 from comitia.core.ids import NodeId, node_id
-from comitia.ledger.genesis import Membership, SignedGenesis
+from comitia.ledger.genesis import AdminSignature, Genesis, Membership, SignedGenesis
 from comitia.storage.keys import NodeKeys, load_keys
-from comitia.storage.toml_file import read_toml
+from comitia.storage.record_file import RecordKind
+from comitia.storage.toml_file import read_toml, write_toml
 
-FILE_LIMIT: Final = 1 << 20
 JOIN_DOMAIN: Final = b"comitia join request\x00"
-
-T = TypeVar("T")
+GENESIS_FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +91,35 @@ class Approval:
     genesis: SignedGenesis
     membership: Membership
     certificate: bytes
+
+
+JOIN_REQUEST: Final = RecordKind(
+    cls=JoinRequest,
+    name="join request",
+    format=2,
+    again="ask its node for it again: `comitia join`, with the same folder and options, writes it anew",
+)
+MEMBERSHIP: Final = RecordKind(
+    cls=Approval,
+    name="membership",
+    format=2,
+    again="ask an administrator for it again: `comitia approve`, on the same join request, writes it anew",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenesisFile:
+    """`genesis.toml`. The number stands beside what is signed: it is the file's, no part of the chain's identity."""
+
+    format: int = GENESIS_FORMAT
+    genesis: Genesis
+    signatures: tuple[AdminSignature, ...]
+
+
+def fingerprint(data: bytes) -> str:
+    """80 bits of a key's or a request's digest, for people to read out to each other."""
+    shown = digest(data).hex()[:20]
+    return " ".join(shown[start : start + 4] for start in range(0, len(shown), 4))
 
 
 class NodeFolder:
@@ -177,7 +205,7 @@ class NodeFolder:
                 hint=f"an administrator runs `comitia approve {self.join_request}`, "
                 f"and the file that it writes is put at {self.approval}",
             )
-        approval = read_record(self.approval, Approval)
+        approval = MEMBERSHIP.read(self.approval)
         approval.genesis.verify()
         approval.membership.verify(approval.genesis.genesis)
         if approval.membership.node != node:
@@ -224,11 +252,19 @@ def load_genesis(path: Path) -> SignedGenesis:
     Raises
     ------
     ConfigurationError
-        If it is missing, damaged, or too few administrators signed it.
+        If it is missing, damaged, or too few administrators signed it; `file-version`: a later version made it.
     """
-    signed = read_toml(path, SignedGenesis)
+    file = read_toml(path, GenesisFile, name="genesis", newest=GENESIS_FORMAT)
+    signed = SignedGenesis(genesis=file.genesis, signatures=file.signatures)
     signed.verify()
     return signed
+
+
+def write_genesis(path: Path, signed: SignedGenesis) -> None:
+    """Write a genesis file; errors as `write_whole`."""
+    name = signed.genesis.chain_name
+    file = GenesisFile(genesis=signed.genesis, signatures=signed.signatures)
+    write_toml(path, file, comment=f"The consortium {name}: every member holds a copy of this file.")
 
 
 def node_folder(path: Path) -> NodeFolder:
@@ -249,34 +285,4 @@ def keep_private(folder: Path) -> None:
             code="folder-not-private",
             hint="run the node as the folder's owner",
             path=str(folder),
-        ) from error
-
-
-def write_record(path: Path, value: object) -> None:
-    """Write a dataclass as canonical bytes, whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(encode(value))
-    partial.replace(path)
-
-
-def read_record(path: Path, cls: type[T], *, limit: int = FILE_LIMIT) -> T:
-    """Read what `write_record` wrote.
-
-    Raises
-    ------
-    ConfigurationError
-        If the file is missing, or is not what it should be.
-    """
-    try:
-        return decode(cls, path.read_bytes(), limit=limit)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}", code="file-missing", path=str(path)
-        ) from error
-    except ProtocolError as error:
-        raise ConfigurationError(
-            f"{path} is damaged or not a {cls.__name__}: {error.message}",
-            code="file-damaged",
-            hint="ask its sender for it again",
-            path=str(path),
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +12,7 @@ from comitia.learning.global_model import GlobalModel
 from comitia.ledger.genesis import Genesis
 from comitia.ledger.proof import Proof, Verified, verify_proof
 from comitia.storage.encoder import with_encoder
+from comitia.storage.whole_file import write_whole
 from comitia.text.codebook import Codebook
 
 FORMAT: Final = "comitia model 1"
@@ -60,29 +60,9 @@ class ModelFile:
         return verified
 
 
-def require_place(path: Path) -> None:
-    """Refuse a path at which no file could be made.
-
-    Raises
-    ------
-    InputError
-        `no-such-folder`.
-    """
-    folder = path.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(
-            f"no model can be written to {path}",
-            code="no-such-folder",
-            hint="name a file in a folder that exists and can be written to",
-            path=str(path),
-        )
-
-
 def write_model(path: Path, *, model: bytes, proof: bytes, codebook: bytes) -> None:
     """Write a model file, whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(encode(ModelFile(format=FORMAT, model=model, proof=proof, codebook=codebook)))
-    partial.replace(path)
+    write_whole(path, encode(ModelFile(format=FORMAT, model=model, proof=proof, codebook=codebook)))
 
 
 def read_model(path: Path) -> ModelFile:

@@ -15,8 +15,17 @@ import tomlkit
 
 from comitia.core.codec import MAX_INTEGER_BITS, to_plain
 from comitia.core.errors import ConfigurationError
+from comitia.storage.record_file import later_format
+from comitia.storage.whole_file import write_whole
 
 T = TypeVar("T")
+
+_IN_WORDS: Final[dict[object, str]] = {
+    int: "a whole number",
+    str: "text",
+    bool: "true or false",
+    bytes: "hexadecimal text",
+}
 
 LARGEST: Final = 1 << 20
 """Most bytes of a TOML file."""
@@ -50,17 +59,25 @@ def write_toml(path: Path, value: object, *, comment: str) -> None:
     document.add(tomlkit.comment(comment))
     for key, item in _readable(to_plain(value)).items():
         document.add(key, item)
-    path.write_text(tomlkit.dumps(document), encoding="utf-8")
+    write_whole(path, tomlkit.dumps(document).encode())
 
 
-def read_toml(path: Path, cls: type[T]) -> T:
+def read_toml(path: Path, cls: type[T], *, name: str = "", newest: int | None = None) -> T:
     """Read a dataclass; fields with a default may be left out.
+
+    Parameters
+    ----------
+    name : str
+        What the file is, in words.
+    newest : int or None
+        The highest number of a format that can be read, for a file whose key `format` names its own; looked at before
+        any other key.
 
     Raises
     ------
     ConfigurationError
         If the file is missing or not TOML, or a key is unknown, missing or of the wrong type; the message
-        names file and key.
+        names file and key. `file-version`: a later version of Comitia made it.
     """
     try:
         values = parse_toml(path.read_bytes())
@@ -70,6 +87,9 @@ def read_toml(path: Path, cls: type[T]) -> T:
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}", code="not-toml", path=str(path)) from error
+    found = values.get("format")
+    if newest is not None and type(found) is int and found > newest:
+        raise later_format(path, name, found, newest)
     return cast(T, _read(cls, values, str(path), ""))
 
 
@@ -104,7 +124,7 @@ def _read(hint: Any, value: Any, file: str, key: str) -> object:
         raise _wrong(file, key, f"a number of more than {MAX_INTEGER_BITS} bits has no canonical form")
     if isinstance(hint, type) and type(value) is hint:
         return value
-    raise _wrong(file, key, f"{getattr(hint, '__name__', hint)} was expected, not {value!r}")
+    raise _wrong(file, key, f"{_IN_WORDS.get(hint, 'a table')} was expected, not {value!r}")
 
 
 def _read_dataclass(cls: type, values: dict[str, Any], file: str, key: str) -> object:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from comitia.app.output import emit, format_option, warn
+
+if TYPE_CHECKING:
+    from comitia.storage.folder import JoinRequest
 
 _CONSORTIUM = click.option(
     "--consortium",
@@ -69,15 +74,22 @@ def init(folder: Path, name: str, organisation: str, listen: str, quorum_rule: s
 def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ...], output: str) -> None:
     """Make a node in DIR: its keys, which never leave it, and a request for an administrator."""
     from comitia.app.consortium import request_to_join
-    from comitia.storage.folder import NodeFolder
+    from comitia.storage.folder import NodeFolder, fingerprint
 
     node = NodeFolder(folder)
-    request_to_join(node, name=name, organisation=organisation or name, roles=roles or ("provider", "requester"))
-    identity = node.load_keys().node
-    value = {"node": identity, "request": str(node.join_request), "approval": str(node.approval)}
+    asked = request_to_join(
+        node, name=name, organisation=organisation or name, roles=roles or ("provider", "requester")
+    )
+    value = {
+        "node": asked.node,
+        "request": str(node.join_request),
+        "approval": str(node.approval),
+        "fingerprint": fingerprint(asked.digest),
+    }
 
     def render() -> None:
-        click.echo(f"Node {name!r} is {identity}.")
+        click.echo(f"Node {name!r} is {asked.node}.")
+        click.echo(f"Fingerprint of its request: {value['fingerprint']}")
         click.echo(f"Next: send {node.join_request} to an administrator, who runs")
         click.echo(f"        comitia approve {node.join_request} --consortium CONSORTIUM")
         click.echo(f"      and put the answer at {node.approval}")
@@ -96,32 +108,64 @@ def join(folder: Path, name: str, organisation: str | None, roles: tuple[str, ..
     type=click.Choice(["super-node", "witness"]),
     help="A role with a say over others' work that the node is meant to have.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask: what REQUEST says was looked at before.")
 @format_option
-def approve(request: Path, consortium: Path, target: Path | None, trusted: tuple[str, ...], output: str) -> None:
-    """Admit the node that wrote REQUEST: sign its membership and its certificate."""
+def approve(
+    request: Path, consortium: Path, target: Path | None, trusted: tuple[str, ...], yes: bool, output: str
+) -> None:
+    """Admit the node that wrote REQUEST: sign its membership and its certificate.
+
+    Shows first whom that would admit, and asks. Compare the fingerprint with the one that `comitia join` showed at the
+    node, by another way than REQUEST came: it covers name, organisation, roles and keys.
+    """
     from comitia.app import consortium as founding
-    from comitia.storage.folder import ConsortiumFolder, JoinRequest, read_record
+    from comitia.app.output import confirm
+    from comitia.storage.folder import ConsortiumFolder, fingerprint
 
     folder = ConsortiumFolder(consortium)
-    asked = read_record(request, JoinRequest)
-    written = founding.approve(folder, request, output=target, trusted=trusted)
+    asked = founding.sound_request(request, trusted)
     warnings = founding.doubts(folder, asked)
+    chain = folder.load_genesis().genesis
+    if not yes:
+        _show_request(asked, f"{chain.chain_name!r} (chain {chain.chain})", warnings)
+        confirm("Admit it?", output)
+    written = founding.approve(folder, asked, target or request.with_name("membership.comitia"))
     value = {
         "node": asked.node,
         "name": asked.name,
         "organisation": asked.organisation,
         "roles": asked.roles,
+        "fingerprint": fingerprint(asked.digest),
         "approval": str(written),
         "warnings": warnings,
     }
 
     def render() -> None:
         click.echo(f"{asked.name!r} of {asked.organisation!r} ({asked.node}) may join as {', '.join(asked.roles)}.")
-        for warning in warnings:
+        for warning in warnings if yes else ():
             warn(warning)
         click.echo(f"Next: give {written} back to it.")
 
     emit(value, output, render)
+
+
+def _show_request(asked: JoinRequest, consortium: str, warnings: Sequence[str]) -> None:
+    from comitia.storage.folder import fingerprint
+
+    lines = (
+        ("consortium", consortium),
+        ("name", asked.name),
+        ("organisation", asked.organisation),
+        ("roles", ", ".join(asked.roles)),
+        ("node", asked.node),
+        ("signing key", fingerprint(asked.signing_key)),
+        ("sealing key", fingerprint(asked.sealing_key)),
+        ("fingerprint of all this", fingerprint(asked.digest)),
+    )
+    for what, found in lines:
+        click.echo(f"  {what:<24}{found}", err=True)
+    for warning in warnings:
+        warn(warning)
 
 
 @click.command()

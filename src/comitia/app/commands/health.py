@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from comitia.app.output import emit, format_option, table
+from comitia.app.output import emit, format_option, table, warn
 
 _FOLDER = click.argument(
     "folder", metavar="[DIR]", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path()
@@ -29,6 +29,7 @@ def status(folder: Path, output: str) -> None:
             "height": state.height,
             "fork": state.fork,
             "references_left": state.references_left,
+            "trouble": state.trouble,
         }
         for state in states
     ]
@@ -42,7 +43,14 @@ def status(folder: Path, output: str) -> None:
         )
         for state in states
     ]
-    emit(value, output, lambda: table("", ("node", "is", "ledger height", "references left", "folder"), rows))
+
+    def render() -> None:
+        table("", ("node", "is", "ledger height", "references left", "folder"), rows)
+        for state in states:
+            if state.trouble:
+                warn(f"{state.name}: {state.trouble}; see `comitia doctor {state.folder}`")
+
+    emit(value, output, render)
 
 
 @click.command()

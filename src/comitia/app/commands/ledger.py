@@ -97,12 +97,12 @@ def export(folder: Path, target: Path, output: str) -> None:
 @format_option
 def fork(folder: Path, target: Path | None, output: str) -> None:
     """Say whether the node knows that its super node has told two histories, and show the proof."""
-    from comitia.app.forks import facts, kept_fork
-    from comitia.storage.folder import node_folder, write_record
+    from comitia.app.forks import FORK_PROOF, facts, kept_fork
+    from comitia.storage.folder import node_folder
 
     proof = kept_fork(node_folder(folder))
     if proof is not None and target is not None:
-        write_record(target, proof)
+        FORK_PROOF.write(target, proof)
 
     def render() -> None:
         if proof is None:

@@ -22,8 +22,12 @@ from comitia.simulator.crash_points import CRASH_POINTS
 from comitia.simulator.faults import Fault, parse_faults
 from comitia.simulator.surroundings import Setting
 from comitia.simulator.world import Outcome
-from comitia.storage.folder import read_record, write_record
+from comitia.storage.record_file import RecordKind
+from comitia.storage.whole_file import require_place
 
+HALFWAY = RecordKind(
+    cls=Halfway, name="interrupted simulation", format=2, again="begin anew, with another file for --resume"
+)
 LARGEST = 50
 KEEP_SECONDS = 20
 """How often a run that can be resumed writes down where it stands."""
@@ -117,9 +121,12 @@ def _tell(seed: int, setting: Setting, sizes: tuple[int, ...], output: str) -> N
 
 def _begin(resume: Path | None, asked: str) -> Tally:
     """Nothing yet, or what the file of an interrupted run says."""
-    if resume is None or not resume.exists():
+    if resume is None:
         return Tally.empty()
-    halfway = read_record(resume, Halfway)
+    require_place(resume, "interrupted simulation")
+    if not resume.exists():
+        return Tally.empty()
+    halfway = HALFWAY.read(resume)
     if halfway.asked != asked:
         raise InputError(
             f"{resume} is of a run with other options: {halfway.asked}",
@@ -146,13 +153,13 @@ def _search(
                 progress.update(shown, advance=1, description=f"{tally.sealed} sealed, {len(tally.violations)} broken")
                 now = time.monotonic()
                 if resume is not None and now - kept > KEEP_SECONDS:
-                    write_record(resume, halfway)
+                    HALFWAY.write(resume, halfway)
                     kept = now
                 if seconds is not None and now - began > seconds:
                     break
         finally:
             if resume is not None:
-                write_record(resume, halfway)
+                HALFWAY.write(resume, halfway)
 
 
 def _figures(tally: Tally, silent: tuple[str, ...]) -> dict[str, object]:

@@ -1,0 +1,59 @@
+"""Files that are written whole or not at all, whenever the power goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from comitia.core.errors import InputError
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Put `data` in the place of a file; durable on return. What was there stays if this fails.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; nothing is left beside it.
+    """
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    _make_name_durable(path.parent)
+
+
+def require_place(path: Path, what: str) -> None:
+    """Refuse a path at which no file could be made; `what` is to be written there, in words.
+
+    Raises
+    ------
+    InputError
+        `no-such-folder`.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(
+            f"no {what} can be written to {path}",
+            code="no-such-folder",
+            hint="name a file in a folder that exists and can be written to",
+            path=str(path),
+        )
+
+
+def _make_name_durable(folder: Path) -> None:
+    """Where a system writes the folder, which has the file's new name, later than the file."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
