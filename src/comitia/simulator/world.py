@@ -47,6 +47,9 @@ LONGEST_MS: Final = 60_000
 LOOK_MS: Final = 100
 """How often it is looked whether a world is over."""
 
+UNANSWERED: Final = ("no-answer", "wrong-time")
+"""How a request ends that nobody has dealt with for as long as somebody waited, or for as long as it was valid."""
+
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
 
@@ -398,7 +401,7 @@ class World(Surroundings):
         for session_id, asked in self.asked.items():
             if self._is_waiting(asked) and self.watch.is_honest(asked.machine.node_id):
                 self.hold([f"liveness: the request {session_id.hex()[:8]} of {asked.machine.name} was never answered"])
-            if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
+            if asked.finish is not None and asked.finish.code in UNANSWERED and self._is_fair:
                 self.hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
                 histories = (application, *self.watch.twins.values())
