@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Judgement
@@ -36,8 +36,7 @@ ENDED: Final = (Phase.SEALED, Phase.ABORTED)
 SPENT: Final = (Standing.SPENT, Standing.ABANDONED)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A packet has left a machine."""
 
     machine: Machine
@@ -570,6 +569,11 @@ CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     Moved: (i8_spent_never_falls,),
 }  # fmt: skip
 """Which sentences each kind of fact could break, and which a packet could, by its message."""
+
+
+def is_of_interest(fact: Sent) -> bool:
+    """Whether a packet could break a sentence at all."""
+    return type(fact.letter.received.message) in CHECKERS or fact.machine.kept_fork is not None
 
 
 def violations(watch: Watch, fact: Fact) -> Iterator[str]:

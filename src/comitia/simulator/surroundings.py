@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import NamedTuple
 
 from comitia.consensus.committee import faults_tolerated
 from comitia.core.ids import NodeId
@@ -45,8 +46,7 @@ class Setting:
     adversaries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Letter(NamedTuple):
     """A message on its way, as its sender gave it away."""
 
     to: NodeId

@@ -30,6 +30,7 @@ from comitia.simulator.invariants import (
     Ordered,
     Proven,
     Sent,
+    is_of_interest,
     read,
     stage_of,
     violations,
@@ -312,8 +313,8 @@ class World(Surroundings):
             sent, self.unchecked = self.unchecked, []
             for letter in sent:
                 fact = Sent(self._by_node[letter.received.sender], letter)
-                self.hold(violations(self.watch, fact))
-                if not self.watch.is_honest(fact.machine.node_id):
+                if is_of_interest(fact):
+                    self.hold(violations(self.watch, fact))
                     self._collect_evidence(fact)
         checked = self._checked[machine.node_id]
         if len(machine.kept) != checked.height:
@@ -341,7 +342,7 @@ class World(Surroundings):
     def _collect_evidence(self, fact: Sent) -> None:
         """Keep what a liar has signed; two different values for one stage are brought to the ledger."""
         message = fact.letter.received.message
-        if not isinstance(message, Submit):
+        if not isinstance(message, Submit) or self.watch.is_honest(fact.machine.node_id):
             return
         try:
             envelope = read(message.transaction)
