@@ -13,7 +13,8 @@ from comitia.driver.ports import Question
 from comitia.ledger.block import Block
 from comitia.ledger.state import Write
 from comitia.privacy import budget
-from comitia.privacy.budget import Ask, Book, Limits, Movement
+from comitia.privacy.book import Ask, Book, Movement
+from comitia.privacy.limits import Limits
 from comitia.privacy.receipt import Receipt
 
 Touch = Callable[[str], None]

@@ -24,7 +24,8 @@ from comitia.ledger.fork import ForkProof
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Round, Session, commitment, judged, release_terms
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, Tick, block_digest, round_of
-from comitia.privacy.budget import Span, Standing
+from comitia.privacy.book import Standing
+from comitia.privacy.limits import Span
 from comitia.roles.messages import Deliver, Forked, References, Reveal, Submit, Vote
 from comitia.simulator.learning import RememberingBench
 from comitia.simulator.machine import Machine

@@ -16,7 +16,7 @@ from comitia.learning.prototype import Prototype
 from comitia.learning.softmax import Softmax
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import ONCE_IN_SESSION, EvidenceKind, OpenRequest, Policy, ReportEvidence, Task
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.roles.effects import Finish
 from comitia.roles.messages import Submit
 from comitia.simulator import adversaries, misfortunes
