@@ -152,6 +152,17 @@ def test_categories_that_cannot_be(
     fails(capsys, 3, code, *build(orders, tmp_path / "c", "--categories", str(path)))
 
 
+def test_a_demo_on_own_data_asks_whose_it_is(capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path) -> None:
+    message = fails(capsys, 3, "column-needed", "demo", "--data", orders, "--directory", tmp_path / "d")
+    assert "--provider-column" in message
+
+
+def test_a_column_that_is_not_there_is_said_with_its_option(capsys: pytest.CaptureFixture[str], orders: Path) -> None:
+    for option in ("--text-column", "--label-column"):
+        message = fails(capsys, 3, "unknown-column", "bench", "learning", "--data", orders, option, "nope")
+        assert f"Say which one it is with {option}" in message
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
