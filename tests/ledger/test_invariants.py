@@ -1,4 +1,7 @@
-"""What must hold whatever is posted in whatever order (PROTOCOL: I1, I2, I4, I5, I6, I8), and that sessions end."""
+"""What must hold whatever is posted in whatever order (I1, I2, I4, I5, I6, I8), and that sessions end.
+
+The numbers are those of docs/concepts/session.md, "What must hold".
+"""
 
 from __future__ import annotations
 
@@ -137,7 +140,7 @@ def watched() -> Watch:
     return Watch(world=world, ids=(world.open(), world.open(nonce=b"2" * 16)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(actions=ACTIONS)
 def test_whatever_is_posted_in_whatever_order(actions: list[Action]) -> None:
     watch = watched()
@@ -148,7 +151,7 @@ def test_whatever_is_posted_in_whatever_order(actions: list[Action]) -> None:
     watch.check_all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(likely=LIKELY, noise=ACTIONS)
 def test_a_session_that_goes_well_among_noise(likely: list[tuple[str, str]], noise: list[Action]) -> None:
     """What happens in other sessions, and outsiders' posts in this one, never stop one whose members do their part."""
@@ -166,7 +169,7 @@ def test_a_session_that_goes_well_among_noise(likely: list[tuple[str, str]], noi
     watch.check_all()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(actions=ACTIONS)
 def test_two_nodes_that_apply_the_same_blocks_agree(actions: list[Action]) -> None:
     roots = set()

@@ -113,7 +113,7 @@ def test_an_answer_is_the_bucket_or_leads_nearer(world: SmallWorld) -> None:
 # --- lookups ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 7), st.integers(0, 2**32))
 def test_a_third_dead_hides_nobody(leaf: int, seed: int) -> None:
     world = SmallWorld.of(records(400, seed % 3))
@@ -198,7 +198,6 @@ def test_a_requester_that_knows_only_the_dead_ends_and_says_so(world: SmallWorld
 
 
 def test_a_bucket_is_tried_twelve_times_at_most(world: SmallWorld) -> None:
-    """RETRIEVAL: "retries through shuffled contacts, at most 12"."""
     attacked = SmallWorld.of(world.listed)
     attacked.tamper = lambda ask, reply: None
     lookup = overlay(attacked, 2, start=400)

@@ -1,4 +1,4 @@
-"""A committee member as a pure function, driven through sessions on paper. Names as in PROTOCOL, "What must hold"."""
+"""A committee member as a pure function, driven through sessions on paper. Names as in docs/concepts/session.md."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from comitia.ledger.transactions import (
     Withdraw,
     type_name,
 )
-from comitia.privacy.budget import Ask
+from comitia.privacy.book import Ask
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.shares import shared_out
@@ -261,7 +261,7 @@ class Provider:
     def on_heartbeat(self) -> None:
         """An owner waits for nothing but blocks."""
 
-    # --- a session (PROTOCOL stages 1, 2, 7) --------------------------------------------------------
+    # --- a session: consent, training, the debit --------------------------------------------------------
 
     def decide(self, session: Session) -> Decided | None:
         """Answer by policy, or by the owner where the policy says so; reserve the budget for a yes.

@@ -109,18 +109,20 @@ def worth(
 
 def effective_references(codebook: Codebook, counts: FloatArray, terms: PrivacyTerms) -> FloatArray:
     """n_eff of class sums, added up over providers, for each category; shape (C,)."""
-    sigma_squared = float(_noise_variance(codebook, terms)) / 4.0**codebook.grid_bits
+    sigma_squared = noise_variance(codebook, terms)
     scatter = codebook.pool_variance * 2.0**-VARIANCE_BITS * SCATTER_TENTHS / 10
     documents = np.maximum(counts, 0.0)[:, :, None]
     by_coordinate = (documents**2 * scatter / (documents * scatter + sigma_squared)).sum(axis=0)
     return np.asarray(by_coordinate @ (scatter / scatter.sum()))
 
 
-def _noise_variance(codebook: Codebook, terms: PrivacyTerms) -> Fraction:
-    """Of each value of a release, in squared grid steps."""
+def noise_variance(codebook: Codebook, terms: PrivacyTerms) -> float:
+    """Of each value of class sums that are released on these terms; a vector's longest length is 1."""
     if terms.pure:
-        return 2 * laplace_scale(l1_sensitivity(codebook), terms) ** 2
-    return Fraction(gaussian_sigma_squared(sensitivity_squared(codebook), terms))
+        in_grid_steps = 2 * laplace_scale(l1_sensitivity(codebook), terms) ** 2
+    else:
+        in_grid_steps = Fraction(gaussian_sigma_squared(sensitivity_squared(codebook), terms))
+    return float(in_grid_steps) / 4.0**codebook.grid_bits
 
 
 def public_auc(codebook: Codebook, learner: Learner) -> float | None:
