@@ -49,6 +49,9 @@ BYTES_AT_ONCE: Final = 4 << 20
 BUSY_BACKLOG: Final = 500
 """Messages waiting beyond which transactions are turned away: each takes about a millisecond."""
 
+PROOFS_AT_HAND: Final = 256
+"""Of cached models: making one takes longer than sending it."""
+
 ADMIT_AFTER_MS: Final = 150
 """New access rules interrupt every connection for a moment; members who join together share one interruption."""
 
@@ -227,7 +230,7 @@ class Desk:
     def _record_hit(self, arrived: super_node.Arrived, source: SessionId) -> None:
         """Put a cache hit on the ledger, unless the model has been damaged since it was kept."""
         if self._model_of(source) is None:
-            log.warning("the cached model of session %s is lost; it is trained anew", source.hex()[:12])
+            log.warning("the cached model of session %s is not here any more; it is trained anew", source.hex()[:12])
             self._step(super_node.Lost(session=source))
             self._step(arrived)
             return
@@ -242,6 +245,8 @@ class Desk:
             self._step(super_node.Lost(session=source))
             return
         if source not in self._proofs:
+            while len(self._proofs) >= PROOFS_AT_HAND:
+                del self._proofs[next(iter(self._proofs))]
             self._proofs[source] = node.engine.proof(source).to_bytes()
         message = Deliver(session=source, request=request, model=model, proof=self._proofs[source])
         node.send(requester, request, message)
@@ -293,8 +298,12 @@ class Desk:
         self._router.update_members([member.node for member in self._node.application.active_members()])
 
     def _hold(self, session: SessionId) -> None:
-        """Count a sealed session among those whose model can be served, if its bytes are here."""
-        if self._model_of(session) is not None:
+        """Count a sealed session among those whose model can be served, if there is a file with it here.
+
+        The bytes are read, and checked, when somebody asks for them.
+        """
+        record = self._node.application.session(session)
+        if record is not None and record.block is not None and self._node.store.has_artefact(record.block.model):
             self._state = super_node.holding(self._state, session)
 
     def _model_of(self, session_id: SessionId) -> bytes | None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from comitia.core.errors import InputError
+
+PARTIAL: Final = ".part"
+"""How the name ends of a file that is being written."""
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -17,7 +21,7 @@ def write_whole(path: Path, data: bytes) -> None:
     OSError
         It cannot be written; nothing is left beside it.
     """
-    partial = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + PARTIAL)
     try:
         with partial.open("wb") as file:
             file.write(data)
