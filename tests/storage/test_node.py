@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shutil
 import sqlite3
 from collections import namedtuple
@@ -140,12 +139,12 @@ def test_a_store_opens_without_a_look_at_its_artefacts(tmp_path: Path, monkeypat
 def test_an_artefact_for_which_there_is_no_room_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_: int) -> None:
+    def full(_: Path, __: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     store = NodeStore(filled(tmp_path / "node.db"))
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", full)
+        patched.setattr(Path, "replace", full)
         with pytest.raises(StorageError) as caught:
             store.keep_artefact(digest(b"larger"), b"larger")
     assert caught.value.code == "disk-full"

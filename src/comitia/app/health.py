@@ -226,7 +226,7 @@ def _kept(node: NodeFolder, chronicle: Chronicle | None) -> str:
 
 
 def _megabytes(sizes: Iterable[int]) -> str:
-    return f"{sum(sizes) / (1 << 20):.1f} MB"
+    return f"{sum(sizes) / (1 << 20):.2f} MB"
 
 
 def _artefact(digest: bytes, chronicle: Chronicle | None) -> str:

@@ -72,7 +72,10 @@ class Question:
 
 
 class Store(Protocol):
-    """A node's durable memory. A write is durable when its method, or the `transaction` around it, returns."""
+    """A node's durable memory. A write is durable when its method, or the `transaction` around it, returns.
+
+    An artefact, which can be had again, is so soon after.
+    """
 
     def transaction(self) -> AbstractContextManager[None]: ...
 

@@ -40,12 +40,12 @@ class ArtefactFolder:
         self.path = path
 
     def keep(self, name: bytes, value: bytes) -> None:
-        """Keep bytes under their digest, unless they are here and whole; durable on return."""
+        """Keep bytes under their digest, unless they are here and whole; a power cut may take the last ones."""
         if self.read(name) is not None:
             return
         try:
             self.path.mkdir(exist_ok=True)
-            write_whole(self._file(name), value)
+            write_whole(self._file(name), value, durable=False)
         except OSError as error:
             raise self._trouble(error) from error
 

@@ -51,7 +51,7 @@ FULL_BELOW_BYTES: Final = 1 << 20
 class NodeStore:
     """One node's database; one process writes, others may read and answer questions.
 
-    Every write is durable when its method, or the `transaction` around it, returns.
+    Every write but `keep_artefact` is durable when its method, or the `transaction` around it, returns.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ class NodeStore:
     def keep_artefact(self, digest: bytes, value: bytes) -> None:
         """Keep public bytes (a model, a codebook) under their digest, unless they are here and whole.
 
-        They are durable on return, whatever becomes of the transaction around: they are the same for whoever asks.
+        They stay whatever becomes of the transaction around; a power cut may take those of the last seconds.
         """
         self._artefacts.keep(digest, value)
 
