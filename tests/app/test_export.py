@@ -17,8 +17,8 @@ from comitia.learning.global_model import GlobalModel
 from comitia.learning.registry import LEARNERS
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms
-from comitia.text.codebook import VectorKind
 from comitia.text.terms import tokenize
+from comitia.text.vectors import VectorKind
 
 TERMS = PrivacyTerms.of("4", "1e-5")
 CONSORTIA = {

@@ -28,8 +28,9 @@ from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
+from comitia.text.vectors import VectorKind
 
 DAY_MS = 86_400_000
 ASKER = NodeId("b" * 32)

@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Judgement, QualityRules, Score, Verdict, check_sheet, judge
+from comitia.consensus.quality import Judgement, judge
+from comitia.consensus.rules import QualityRules
+from comitia.consensus.score_sheet import Score, check_sheet
+from comitia.consensus.verdicts import Verdict
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from comitia.consensus.committee import draw, lot, one_per_organisation, witnesses_needed
 from comitia.consensus.pow import search, verify
-from comitia.consensus.quality import QualityRules, Score, Verdict, check_sheet, judge
+from comitia.consensus.quality import judge
 from comitia.consensus.ranking import weighted_mae
+from comitia.consensus.rules import QualityRules
+from comitia.consensus.score_sheet import Score, check_sheet
+from comitia.consensus.verdicts import Verdict
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
 

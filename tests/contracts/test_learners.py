@@ -21,7 +21,7 @@ from comitia.learning.wire import parse_release, release_bytes
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms, Unit
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 TERMS = PrivacyTerms.of("4", "1e-5")
 

@@ -17,7 +17,7 @@ from comitia.privacy.noise import SystemNoise
 from comitia.privacy.receipt import require_terms
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.roles.messages import Reveal
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 ASKED = PrivacyTerms.of(1, "1e-5")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +18,33 @@ from comitia.app.local import GENEROUS, LocalConsortium
 from comitia.app.node.client import Client
 from comitia.app.owner_settings import write_settings
 from comitia.app.tasks import Wish
+from comitia.core.envelope import Envelope
 from comitia.core.errors import AbortedError, DamagedError, InputError, RefusedError, UnavailableError
-from comitia.ledger.transactions import Policy
+from comitia.core.ids import SessionId
+from comitia.ledger.block import Block
+from comitia.ledger.transactions import OpenRequest, Policy, SealBlock, type_name
 from comitia.privacy.budget import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, load_genesis
 from comitia.storage.model_file import read_model
+from comitia.storage.node import NodeStore
 from comitia.text.codebook import Codebook
 
 pytestmark = pytest.mark.e2e
+
+PATIENT_MS = 60_000
+"""For stages that wait for a person, here a test; they end as soon as all have answered."""
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory, codebook: Codebook) -> Iterator[LocalConsortium]:
+    """A running consortium whose owners answer every request themselves."""
+    with consortium(tmp_path_factory.mktemp("by-hand"), codebook) as made:
+        for node in made.providers:
+            arguments = ["policy", str(node.folder), "set", "--requester", "*", "--consent", "manual"]
+            assert main([*arguments, "--epsilon-session", "4", "--epsilon-total", "60"]) == 0
+        made.start()
+        yield made
 
 
 def spent_micro(local: LocalConsortium, name: str) -> int:
@@ -98,15 +117,44 @@ def test_a_release_made_before_is_served_again_at_no_cost(local: LocalConsortium
     assert set(again.verified.epsilon_micro.values()) == {0}
 
 
-def test_two_requests_at_once(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
-    """Contradiction 11: two committees at once do not get in each other's way."""
-    with Client(local.requester) as client:
-        answers: list[Answer] = []
-        first = threading.Thread(target=lambda: answers.append(ask_with(client, wish, tmp_path / "a.comitia")))
-        first.start()
-        answers.append(ask_with(client, wish, tmp_path / "b.comitia"))
-        first.join()
-    assert len({answer.verified.session for answer in answers}) == 2
+def test_two_requests_at_once(by_hand: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    """Contradiction 11: two committees at once do not get in each other's way.
+
+    Nobody consents before the ledger has both requests, so each opens before the other is sealed. One client asks for
+    both: each caller hears of its own session alone, and gets its own model.
+    """
+    heard: dict[str, set[SessionId]] = {"first": set(), "second": set()}
+    with Client(by_hand.requester) as client:
+
+        def ask(purpose: str) -> Answer:
+            asked = replace(wish, purpose=purpose, stage_ms=PATIENT_MS)
+            return ask_with(client, asked, tmp_path / purpose, progress=lambda s: heard[purpose].add(s.id))
+
+        with ThreadPoolExecutor() as callers:
+            asking = {purpose: callers.submit(ask, purpose) for purpose in heard}
+            answer_all(by_hand, opened_by(client, heard))
+            answers = {purpose: asked.result(PATIENT_MS / 1000) for purpose, asked in asking.items()}
+        sessions = {purpose: client.application.session(answers[purpose].verified.session) for purpose in answers}
+    for purpose, session in sessions.items():
+        assert session is not None
+        assert session.task.purpose == purpose
+        assert heard[purpose] == {session.id}
+        assert len(session.commits) == 3
+    opened, sealed = heights(by_hand.requester)
+    both = [answer.verified.session for answer in answers.values()]
+    assert max(opened[session] for session in both) < min(sealed[session] for session in both)
+
+
+def test_whoever_waits_hears_that_its_client_was_closed(by_hand: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    asked = replace(wish, purpose="to be given up", stage_ms=PATIENT_MS)
+    with Client(by_hand.requester) as client, ThreadPoolExecutor() as caller:
+        waiting = caller.submit(ask_with, client, asked, tmp_path / "m.comitia")
+        opened_by(client, {asked.purpose})
+        client.close()
+        with pytest.raises(UnavailableError):
+            waiting.result(PATIENT_MS / 1000)
+        with pytest.raises(UnavailableError):
+            ask_with(client, asked, tmp_path / "m.comitia")
 
 
 def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
@@ -181,22 +229,11 @@ def test_a_budget_that_is_used_up_refuses_before_training(own: LocalConsortium, 
     assert [spent_micro(own, node.name) for node in own.providers] == before
 
 
-def test_an_owner_can_answer_by_hand(own: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
-    for node in own.providers:
-        arguments = ["policy", str(node.folder), "set", "--requester", "*", "--consent", "manual"]
-        assert main([*arguments, "--epsilon-session", "4", "--epsilon-total", "60"]) == 0
-
-    def answer_all() -> None:
-        for node in own.providers:
-            _wait(lambda node=node: _answered(node.folder))  # type: ignore[misc]
-
-    with Client(own.requester) as client:
-        _wait(lambda: _versions(client, own) == {3})
-        owners = threading.Thread(target=answer_all)
-        owners.start()
-        answer = ask_with(client, replace(wish, stage_ms=8000), tmp_path / "a.comitia")
-        owners.join(timeout=10)
-        assert took_part(client, answer) == 3
+def test_an_owner_can_answer_by_hand(by_hand: LocalConsortium, wish: Wish, tmp_path: Path) -> None:
+    with Client(by_hand.requester) as client, ThreadPoolExecutor() as caller:
+        asked = caller.submit(ask_with, client, replace(wish, stage_ms=PATIENT_MS), tmp_path / "a.comitia")
+        answer_all(by_hand, opened_by(client, {wish.purpose}))
+        assert took_part(client, asked.result(PATIENT_MS / 1000)) == 3
 
 
 def test_a_second_consortium_does_not_meet_the_first(
@@ -246,17 +283,42 @@ def _versions(client: Client, own: LocalConsortium) -> set[int]:
     return {policy.version for policy in policies if policy is not None}
 
 
-def _answered(folder: Path) -> bool:
-    from comitia.storage.node import NodeStore
+def opened_by(client: Client, purposes: Iterable[str]) -> set[SessionId]:
+    """The open sessions for these purposes, once all are on the ledger."""
+    wanted, found = set(purposes), dict[str, SessionId]()
 
-    store = NodeStore(NodeFolder(folder).store)
-    try:
-        for question in store.questions():
-            store.answer_question(question.session, True)
-            return True
-        return False
-    finally:
-        store.close()
+    def all_there() -> bool:
+        found.update((session.task.purpose, session.id) for session in client.application.open_sessions())
+        return wanted <= found.keys()
+
+    _wait(all_there)
+    return {found[purpose] for purpose in wanted}
+
+
+def answer_all(local: LocalConsortium, sessions: set[SessionId]) -> None:
+    """Say yes for every owner, once each is asked in all these sessions."""
+    for node in local.providers:
+        store = NodeStore(NodeFolder(node.folder).store)
+        try:
+            _wait(lambda store=store: sessions <= {question.session for question in store.questions()})  # type: ignore[misc]
+            for session in sessions:
+                store.answer_question(session, True)
+        finally:
+            store.close()
+
+
+def heights(folder: Path) -> tuple[dict[SessionId, int], dict[SessionId, int]]:
+    """In which block of a node's ledger each session was opened, and in which it was sealed."""
+    opened: dict[SessionId, int] = {}
+    sealed: dict[SessionId, int] = {}
+    for data in Chronicle(folder).blocks():
+        block = Block.from_bytes(data)
+        for transaction in map(Envelope.from_bytes, block.transactions):
+            if transaction.header.type == type_name(OpenRequest):
+                opened[SessionId(transaction.digest)] = block.header.height
+            elif transaction.header.type == type_name(SealBlock):
+                sealed[SessionId(transaction.header.session)] = block.header.height
+    return opened, sealed
 
 
 def _wait(done: object, seconds: float = 10.0) -> None:

@@ -15,8 +15,8 @@ from comitia.app.tasks import Wish
 from comitia.storage.model_file import read_model
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Source
 from comitia.text.documents import Document
+from comitia.text.vectors import Source
 
 pytestmark = pytest.mark.e2e
 

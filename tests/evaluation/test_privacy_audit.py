@@ -8,7 +8,7 @@ from comitia.evaluation.privacy_audit import Audited, audit_histograms, audit_le
 from comitia.learning.registry import LEARNERS
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 
 def by_release(cases: list[Audited]) -> dict[tuple[str, str], Audited]:

@@ -44,7 +44,8 @@ from comitia.storage.model_file import read_model
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import read_toml
 from comitia.text.categories import Category
-from comitia.text.codebook import FORMAT, VERSION, Codebook
+from comitia.text.codebook import Codebook
+from comitia.text.codebook_format import FORMAT, VERSION
 
 SLOWEST_S: Final = 1.0
 """Most CPU time that a decoder may take for one input."""

@@ -14,7 +14,7 @@ from made_up_consortium import Consortium, make
 from world import ADMIN, LIBERAL, SEALING, START_MS, World, genesis, key, node
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode
 from comitia.core.ids import SessionId, TransactionId
 from comitia.learning.kept_back import KeptBack, kept_back_bytes
@@ -68,7 +68,7 @@ from comitia.storage.folder import JOIN_REQUEST, GenesisFile, JoinRequest, NodeS
 from comitia.storage.model_file import FORMAT, ModelFile
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import write_toml
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 
 class Recorder(World):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from made_up_consortium import Consortium, make, make_opaque
 
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 
 @pytest.fixture(scope="session", params=list(VectorKind))

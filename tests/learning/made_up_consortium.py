@@ -16,7 +16,8 @@ from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.codebook import Codebook
+from comitia.text.vectors import VectorKind
 
 WORDS = {
     "engine": ["engine", "motor", "starter", "coolant", "piston", "fuel", "injector", "turbo"],

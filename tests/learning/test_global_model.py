@@ -21,7 +21,7 @@ from comitia.learning.posterior import (
     released_counts,
 )
 from comitia.learning.prototype import Prototype
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 
 def combined(consortium: Consortium) -> GlobalModel:

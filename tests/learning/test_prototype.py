@@ -15,7 +15,7 @@ from comitia.learning.prototype import Prototype
 from comitia.learning.registry import LEARNERS, learner
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms, Unit
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 TERMS = PrivacyTerms.of("1", "1e-5")
 

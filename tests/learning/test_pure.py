@@ -28,7 +28,7 @@ from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms, Unit
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 PURE = PrivacyTerms.of("4", "0")
 PURE_LEARNERS = sorted(name for name, each in LEARNERS.items() if each.pure)

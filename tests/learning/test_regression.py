@@ -9,15 +9,16 @@ import pytest
 from made_up_consortium import WORDS, make, write
 
 from comitia.core.errors import InputError
+from comitia.core.units import PPM
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import mae
-from comitia.learning.reference import PPM
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import build_codebook
-from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.codebook import Codebook
 from comitia.text.target import bin_categories, bin_references, classes_of, parse_edges
+from comitia.text.vectors import VectorKind
 
 EDGES = parse_edges("0:100:10")
 TERMS = PrivacyTerms.of("4", "1e-5")

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from world import ADMIN, CODEBOOK, LIBERAL, SEALING, World, key, node
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import LARGEST_SIGNAL_MICRO, Score
-from comitia.consensus.ranking import PPM
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode, to_plain
 from comitia.core.envelope import VERSION, Envelope, Header
 from comitia.core.errors import ComitiaError, ProtocolError
 from comitia.core.ids import key_id
+from comitia.core.units import PPM
+from comitia.learning.signal import MOST_MICRO
 from comitia.ledger.genesis import Role, revocation_digest, sign_as_admin
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import (
@@ -207,7 +208,7 @@ def test_size_is_looked_at_before_anything_is_parsed() -> None:
 
 
 def test_the_longest_sheet_of_the_largest_committee_is_within_bounds() -> None:
-    most = LARGEST_SIGNAL_MICRO
+    most = MOST_MICRO
     gains = tuple(Gain(keeper=node(str(keeper)), gain_micro=-most, expected_micro=most) for keeper in range(4))
     line = Score(
         author=node("0"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from world import World, key, node
 
-from comitia.consensus.quality import Verdict
+from comitia.consensus.verdicts import Verdict
 from comitia.core.ids import SessionId
 from comitia.ledger.session import Phase
 from comitia.ledger.transactions import (

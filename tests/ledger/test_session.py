@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from world import LIBERAL, World, key, node
 
 from comitia.consensus.committee import faults_tolerated, quorum
-from comitia.consensus.quality import Verdict
+from comitia.consensus.verdicts import Verdict
 from comitia.ledger.genesis import Parameters, QuorumRule
 from comitia.ledger.session import TRANSITIONS, Phase, block_digest, expected_block
 from comitia.ledger.transactions import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest
 from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.ids import NodeId, SessionId, node_id

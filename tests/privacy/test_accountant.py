@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from comitia.core.units import MICRO, PICO
 from comitia.privacy.accountant import Total, Totals, cost_of
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
-from comitia.privacy.terms import MICRO, PICO, PrivacyTerms, Slots
+from comitia.privacy.terms import PrivacyTerms, Slots
 
 DELTA = 10_000_000
 NOISE = SeededNoise(b"accountant")

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from comitia.core import codec
 from comitia.core.errors import ConfigurationError, InputError, RefusedError
+from comitia.core.units import MICRO
 from comitia.privacy import budget
 from comitia.privacy.budget import Ask, Book, Cap, Limits, Movement, Span, Standing, Window
 from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
-from comitia.privacy.terms import MICRO, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import PrivacyTerms, Slots, Unit
 
 DELTA = 10_000_000
 DAY = 86_400_000

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from comitia.core.errors import InputError
+from comitia.core.units import MICRO, PICO
 from comitia.privacy import gdp
 from comitia.privacy.gdp import epsilon_from, mu_from
 from comitia.privacy.receipt import SMOOTHING
-from comitia.privacy.terms import MAX_EPSILON_MICRO, MICRO, PICO
+from comitia.privacy.terms import MAX_EPSILON_MICRO
 
 DELTA = PICO // 100_000
 DIGITS = Context(prec=100)

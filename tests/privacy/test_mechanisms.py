@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from comitia.core import codec
 from comitia.core.errors import InputError, ProtocolError
+from comitia.core.units import MICRO, PICO
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise, SystemNoise
 from comitia.privacy.receipt import SMOOTHING, Mechanism, Receipt, check_receipt, digest_of
 from comitia.privacy.released import Released, parse_released
-from comitia.privacy.terms import MICRO, PICO, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import PrivacyTerms, Slots, Unit
 
 TERMS = PrivacyTerms.of(1, 1e-5)
 PURE = PrivacyTerms.of(1)

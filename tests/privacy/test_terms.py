@@ -6,7 +6,8 @@ import pytest
 
 from comitia.core import codec
 from comitia.core.errors import InputError
-from comitia.privacy.terms import PICO, PrivacyTerms, Unit, in_units
+from comitia.core.units import PICO
+from comitia.privacy.terms import PrivacyTerms, Unit, in_units
 
 
 def test_figures_as_people_write_them() -> None:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from comitia.core.codec import decode, encode
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId
+from comitia.core.logarithm import ln_pico
+from comitia.core.units import PICO
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.retrieval.index import Index
-from comitia.retrieval.logarithm import PICO, ln_pico
 from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fitting, require_visible
 from comitia.retrieval.routing_id import ID_BITS, relevance_distance, routing_ids
 from comitia.retrieval.self_check import SelfCheck, make_self_check

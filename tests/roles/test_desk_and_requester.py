@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from world import World, node
 
-from comitia.consensus.quality import Verdict
+from comitia.consensus.verdicts import Verdict
 from comitia.core.envelope import Envelope
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.requesting import failure

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from world import CODEBOOK, MODEL, MODEL_SIZE, World, key, node
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.ids import SessionId
 from comitia.ledger.session import (
     Phase,

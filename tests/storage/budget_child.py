@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from comitia.core.units import MICRO
 from comitia.privacy.budget import Ask, Cap, Limits, Span
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import SeededNoise
-from comitia.privacy.terms import MICRO, PrivacyTerms, Unit
+from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.storage.budget import BudgetFile
 
 LIMITS = Limits(delta_pico=10**7, unit=Unit.RECORD, caps=(Cap(span=Span.LIFE, epsilon_micro=64 * MICRO),))

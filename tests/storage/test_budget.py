@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from comitia.core.errors import RefusedError, StorageError
+from comitia.core.units import MICRO
 from comitia.privacy.budget import Ask, Cap, Limits, Span, Standing
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
-from comitia.privacy.terms import MICRO, PrivacyTerms, Unit
+from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.storage.budget import BudgetFile
 
 LIMITS = Limits(delta_pico=10**7, unit=Unit.RECORD, caps=(Cap(span=Span.LIFE, epsilon_micro=4 * MICRO),))

@@ -17,7 +17,7 @@ from comitia.storage import encoder as installed
 from comitia.storage.encoder import InstalledEncoder, load_encoder, read_encoder, with_encoder
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Source
+from comitia.text.vectors import Source
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from comitia.storage.folder import JOIN_REQUEST, MEMBERSHIP, ConsortiumFolder, N
 from comitia.storage.model_file import ModelFile, read_model, write_model
 from comitia.storage.node import NodeStore
 from comitia.storage.record_file import RecordKind
-from comitia.text.codebook import VERSION, Codebook
+from comitia.text.codebook import Codebook
+from comitia.text.codebook_format import VERSION
 
 
 def make_ledger(path: Path) -> None:

@@ -19,11 +19,12 @@ from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Codebook, Source, VectorKind
+from comitia.text.codebook import Codebook
 from comitia.text.comparison import compare
 from comitia.text.confusion import leaf_confusion
 from comitia.text.grams import BUCKETS, gram_weights
 from comitia.text.probe import probe
+from comitia.text.vectors import Source, VectorKind
 
 CATEGORIES = [Category(label="hyd", name="hydraulic hose pump"), Category(label="eng", name="turbo engine")]
 REFERENCES = [("hydraulic hose leaks oil", "hyd"), ("turbo makes smoke", "eng")]

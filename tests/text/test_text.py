@@ -13,9 +13,10 @@ from comitia.core.errors import ComitiaError, DamagedError, InputError
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
 from comitia.text.clustering import Distance, distances, kmeans
-from comitia.text.codebook import NO_LEAF, Codebook, VectorKind
+from comitia.text.codebook import NO_LEAF, Codebook
 from comitia.text.context_graph import ContextGraphVectorizer
 from comitia.text.terms import TermMatrix, tokenize
+from comitia.text.vectors import VectorKind
 
 WORDS = [
     "hose", "leak", "pump", "oil", "smoke", "turbo", "belt", "tooth", "weld", "crack",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 from comitia.core.ids import NodeId
 
@@ -29,11 +28,6 @@ class Gain:
     keeper: NodeId
     gain_micro: int
     expected_micro: int
-
-    @property
-    def rho(self) -> Fraction | None:
-        """Measured over expected gain; None where there is nothing to expect."""
-        return Fraction(self.gain_micro, self.expected_micro) if self.expected_micro > 0 else None
 
 
 def agreed_gains(posted: Mapping[NodeId, Sequence[Gain]], quorum: int) -> dict[NodeId, Gain]:

@@ -8,9 +8,6 @@ from fractions import Fraction
 from comitia.consensus.committee import lot
 from comitia.core.ids import NodeId
 
-PPM = 1_000_000
-"""One, in millionths."""
-
 WITNESS_STANDING = 2
 """Witnesses lead only after every author whose model was accepted or could not be judged."""
 

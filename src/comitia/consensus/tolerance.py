@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import isqrt
 
-from comitia.consensus.ranking import PPM
-from comitia.retrieval.logarithm import ln_pico
+from comitia.core.logarithm import ln_pico
+from comitia.core.units import PPM
 
 
 def tolerance_ppm(models: int, documents: int, *, beta_ppm: int, epsilon_micro: int | None = None) -> int | None:

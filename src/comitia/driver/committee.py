@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import decode, digest, encode
 from comitia.core.errors import ComitiaError, DamagedError, ProtocolError
 from comitia.core.ids import NodeId, SessionId, TransactionId

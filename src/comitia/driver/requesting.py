@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from comitia.consensus.quality import Verdict
+from comitia.consensus.verdicts import Verdict
 from comitia.core.codec import digest
 from comitia.core.counting import counted
 from comitia.core.errors import (
@@ -180,11 +180,6 @@ class Requesting:
                     self._early.pop(session, None)
                     self._node.withdraw_post(TransactionId(session))
                     self._done(effect)
-
-
-def broken(error: ComitiaError) -> Finish:
-    """The end of a request whose own node failed."""
-    return Finish(session=SessionId(b""), model=b"", proof=b"", cached=False, code=error.code, reason=error.message)
 
 
 def failure(finish: Finish, record: Session | None = None) -> ComitiaError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId
 from comitia.learning.contract import Learner

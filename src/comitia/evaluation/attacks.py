@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.consensus.committee import faults_tolerated, quorum
-from comitia.consensus.quality import Judgement, QualityRules, Score, Verdict, judge
+from comitia.consensus.quality import Judgement, judge
+from comitia.consensus.rules import QualityRules
+from comitia.consensus.score_sheet import Score
+from comitia.consensus.verdicts import Verdict
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.evaluation.learning import Prepared, hold_out

@@ -31,8 +31,8 @@ from comitia.learning.contract import Learner
 from comitia.learning.metrics import macro_auc
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms
-from comitia.text.codebook import DOCUMENT_BITS
 from comitia.text.terms import TermMatrix
+from comitia.text.vectors import DOCUMENT_BITS
 
 SHARDS: Final = 100
 MOST_EVALUATED: Final = 1500

@@ -23,8 +23,9 @@ from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.codebook import Codebook, Source
+from comitia.text.codebook import Codebook
 from comitia.text.encoder import SentenceEncoder
+from comitia.text.vectors import Source
 
 NO_NOISE = "inf"
 """The epsilon of no privacy: what the learner makes of the same documents if all of them are public."""

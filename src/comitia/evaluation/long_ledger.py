@@ -9,6 +9,7 @@ from typing import Final
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.ids import NodeId, TransactionId, node_id
+from comitia.core.units import MICRO
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.application import Application
 from comitia.ledger.genesis import Credential, Genesis, Membership, Role, sign_as_admin
@@ -23,7 +24,6 @@ from comitia.ledger.transactions import (
     Transaction,
     sign_transaction,
 )
-from comitia.privacy.terms import MICRO
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.text.codebook import Codebook
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.ids import NodeId, SessionId
+from comitia.core.units import MICRO
 from comitia.evaluation.long_ledger import LongLedger
 from comitia.ledger.genesis import Role
 from comitia.ledger.requests import MAX_OPEN_REQUESTS
@@ -25,7 +26,6 @@ from comitia.ledger.transactions import (
     Task,
     Transaction,
 )
-from comitia.privacy.terms import MICRO
 from comitia.text.codebook import Codebook
 
 PURPOSE: Final = "in the past"

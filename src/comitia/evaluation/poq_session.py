@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode
 from comitia.core.crypto import SealingKey, SigningKey
 from comitia.core.ids import NodeId, SessionId, node_id

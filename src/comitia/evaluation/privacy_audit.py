@@ -29,7 +29,8 @@ from comitia.retrieval.profile import make_profile
 from comitia.retrieval.self_check import make_self_check
 from comitia.text.basis import BASIS_BITS
 from comitia.text.categories import Category
-from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, WEIGHT_BITS, Codebook, VectorKind
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
+from comitia.text.vectors import WEIGHT_BITS, VectorKind
 
 FloatArray = NDArray[np.float64]
 Coins = NDArray[np.bool_]

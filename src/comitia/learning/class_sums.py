@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.text.codebook import Codebook, VectorKind
+from comitia.text.codebook import Codebook
+from comitia.text.vectors import VectorKind
 
 
 def inverse_count_weight(codebook: Codebook) -> int:

@@ -30,10 +30,11 @@ from math import isqrt
 
 import numpy as np
 
+from comitia.core.units import MICRO
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import POSTERIOR_BITS, posterior, public_evidence, released_counts
-from comitia.learning.signal import MICRO, MOST_MICRO, ratio_micro
+from comitia.learning.signal import MOST_MICRO, ratio_micro
 from comitia.learning.squares import squared_lengths
 from comitia.privacy.released import Released
 from comitia.text.codebook import Codebook

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.privacy.released import Released
-from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook, VectorKind
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
+from comitia.text.vectors import VectorKind
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]

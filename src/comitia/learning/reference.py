@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.units import PPM
 from comitia.learning.linear import prototype_scores
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior
 from comitia.privacy.released import Released
 from comitia.text.codebook import Codebook
-
-PPM = 1_000_000
 
 
 def reference_loss_ppm(codebook: Codebook, release: Released[LocalModel]) -> int | None:

@@ -22,6 +22,7 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.units import MICRO
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import (
@@ -36,7 +37,6 @@ from comitia.learning.posterior import (
 from comitia.privacy.released import Released
 from comitia.text.codebook import MEAN_BITS, Codebook
 
-MICRO = 1_000_000
 _DIRECTION_BITS = 16
 """Q counts in units of 2**-16: products with sums of 2^24 documents on the finest grid of 2^14 then fit 64 bits."""
 MOST_MICRO = 10**15

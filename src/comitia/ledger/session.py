@@ -16,7 +16,10 @@ from typing import Final, TypeVar
 
 from comitia.consensus import committee
 from comitia.consensus.committee import QuorumRule
-from comitia.consensus.quality import Judgement, QualityRules, Score, check_sheet, judge, tally
+from comitia.consensus.quality import Judgement, judge
+from comitia.consensus.rules import QualityRules
+from comitia.consensus.score_sheet import Score, check_sheet
+from comitia.consensus.verdicts import tally
 from comitia.core import crypto
 from comitia.core.codec import digest, encode
 from comitia.core.errors import ProtocolError

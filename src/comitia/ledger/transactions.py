@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import decode, digest, encode
 from comitia.core.crypto import SEALING_KEY_BYTES, SIGNATURE_BYTES, SigningKey, can_be_sealed_for
 from comitia.core.envelope import VERSION, Envelope, Header

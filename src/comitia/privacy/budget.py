@@ -24,10 +24,11 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from comitia.core.errors import ConfigurationError, RefusedError
+from comitia.core.units import PICO
 from comitia.privacy.accountant import Totals, cost_of
 from comitia.privacy.gdp import largest_epsilon
 from comitia.privacy.receipt import Receipt
-from comitia.privacy.terms import MAX_EPSILON_MICRO, PICO, PrivacyTerms, Slots, Unit, in_units
+from comitia.privacy.terms import MAX_EPSILON_MICRO, PrivacyTerms, Slots, Unit, in_units
 
 
 class Span(StrEnum):

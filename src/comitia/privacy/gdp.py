@@ -17,7 +17,8 @@ from functools import lru_cache
 from math import erfc, exp, isqrt
 
 from comitia.core.errors import InputError
-from comitia.privacy.terms import MAX_EPSILON_MICRO, MICRO, PICO
+from comitia.core.units import MICRO, PICO
+from comitia.privacy.terms import MAX_EPSILON_MICRO
 
 _DIGITS = 100
 _TWO_PI = Decimal(

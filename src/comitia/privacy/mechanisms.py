@@ -10,12 +10,13 @@ from fractions import Fraction
 import numpy as np
 
 from comitia.core.errors import InputError
+from comitia.core.units import MICRO
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.noise import Noise
 from comitia.privacy.receipt import MAX_GRID_BITS, Mechanism, Receipt, digest_of, least_sigma_squared
 from comitia.privacy.released import _MINT, Released, frozen
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
-from comitia.privacy.terms import MICRO, NEIGHBOURS, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import NEIGHBOURS, PrivacyTerms, Slots, Unit
 
 VALUE_LIMIT = 1 << 61
 """Private values must lie strictly between plus and minus this, so that noise below 2^61 never makes them

@@ -10,9 +10,10 @@ from math import ceil
 
 from comitia.core import codec
 from comitia.core.errors import InputError, ProtocolError
+from comitia.core.units import MICRO, PICO
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
-from comitia.privacy.terms import MICRO, NEIGHBOURS, PICO, PrivacyTerms, Slots, Unit, in_units
+from comitia.privacy.terms import NEIGHBOURS, PrivacyTerms, Slots, Unit, in_units
 
 MAX_GRID_BITS = 30
 SMOOTHING = 16

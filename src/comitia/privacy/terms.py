@@ -7,9 +7,8 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from comitia.core.errors import InputError
+from comitia.core.units import MICRO, PICO
 
-MICRO = 1_000_000
-PICO = 1_000_000_000_000
 MAX_EPSILON_MICRO = 64 * MICRO
 """A release above epsilon 64 protects nobody; the accountant's error bounds are proved up to here."""
 MAX_RECORDS_PER_USER = 1_000_000

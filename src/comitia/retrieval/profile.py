@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.ids import NodeId
+from comitia.core.logarithm import ln_pico
+from comitia.core.units import MICRO, PICO
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
-from comitia.privacy.terms import MICRO, PrivacyTerms, in_units
-from comitia.retrieval.logarithm import PICO, ln_pico
+from comitia.privacy.terms import PrivacyTerms, in_units
 from comitia.retrieval.unmixing import unmix
 
 MAX_LEAVES: Final = 4096

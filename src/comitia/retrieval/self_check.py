@@ -15,10 +15,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.units import MICRO
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
-from comitia.privacy.terms import MICRO, PrivacyTerms
+from comitia.privacy.terms import PrivacyTerms
 from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY
 
 RELATED_PPM: Final = 250_000

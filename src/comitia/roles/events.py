@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.ids import NodeId, TransactionId
 from comitia.ledger.session import Session
 from comitia.roles.messages import References, Reveal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

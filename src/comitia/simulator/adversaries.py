@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest
 from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.learning.kept_back import kept_back_bytes, parse_kept_back

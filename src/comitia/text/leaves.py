@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.text.basis import BASIS_BITS
-from comitia.text.codebook import Leaf
+from comitia.text.leaf import Leaf
 
 NAME_COUNTS_AS = 2.0
 """A category's name weighs as much as this many reference documents (LEARNING)."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from comitia.core.errors import InputError
-from comitia.text.codebook import Codebook, Source
+from comitia.text.codebook import Codebook
 from comitia.text.terms import tokenize
+from comitia.text.vectors import Source
 
 MOST_PROBES = 2
 

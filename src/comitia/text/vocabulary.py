@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
-from comitia.text.codebook import WEIGHT_BITS, unit_weights
 from comitia.text.terms import MAX_TOKEN_LENGTH, TermMatrix, count_terms, tokenize
+from comitia.text.vectors import WEIGHT_BITS, unit_weights
 
 FEW_TEXTS = 20
 """Below this many texts a word need not occur in two of them."""

@@ -35,9 +35,9 @@ from comitia.storage.documents import Columns, read_documents
 from comitia.storage.encoder import load_encoder
 from comitia.text.build import BuildSettings
 from comitia.text.categories import Category
-from comitia.text.codebook import Source
 from comitia.text.documents import Document
 from comitia.text.target import parse_edges
+from comitia.text.vectors import Source
 
 WORK_ORDERS: Final = "work-orders"
 LABELS, NO_NAMES = "labels", "none"

@@ -12,7 +12,7 @@ from comitia.app.output import console, emit, format_option, table
 from comitia.evaluation.privacy_audit import Audited, audit_histograms, audit_learners, audited_codebook
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms
-from comitia.text.codebook import VectorKind
+from comitia.text.vectors import VectorKind
 
 SHOWN = ("release", "vectors", "control", "epsilon", "lower_bound", "membership_auc", "bound", "caught")
 DELTA = "1e-5"

@@ -61,8 +61,8 @@ def build(
     from comitia.storage.documents import Columns, read_documents
     from comitia.storage.encoder import load_encoder
     from comitia.text.build import BuildSettings, build_codebook
-    from comitia.text.codebook import Source, VectorKind
     from comitia.text.target import bin_categories, bin_references, parse_edges
+    from comitia.text.vectors import Source, VectorKind
 
     if pool is None and basis == Source.POOL:
         raise InputError(

@@ -115,7 +115,7 @@ def _facts(outcome: Outcome, dataset: str, directory: Path) -> dict[str, object]
 
 
 def _tell(outcome: Outcome, directory: Path, keep: bool) -> None:
-    from comitia.consensus.quality import tally
+    from comitia.consensus.verdicts import tally
 
     session, verified = outcome.session, outcome.answer.verified
     judgement = session.judgement

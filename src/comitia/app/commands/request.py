@@ -66,7 +66,7 @@ def request(
     from comitia.app.asking import ask_for_model
     from comitia.app.codebooks import read_texts
     from comitia.app.tasks import Wish, whole_ms
-    from comitia.consensus.quality import Verdict, tally
+    from comitia.consensus.verdicts import Verdict, tally
     from comitia.ledger.genesis import DAY_MS
 
     texts = [*([describe] if describe else []), *(read_texts(examples, text_column) if examples else [])]

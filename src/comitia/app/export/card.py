@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from comitia.core.units import MICRO
 from comitia.learning.global_model import GlobalModel
 from comitia.ledger.proof import Proof, Verified
 from comitia.ledger.transactions import PoqBlock, block_digest
-from comitia.privacy.terms import MICRO, in_units
+from comitia.privacy.terms import in_units
 
 FEW = 1.0
 """Below so many reference documents' worth of evidence a category is called weak."""

@@ -23,7 +23,8 @@ from comitia.learning.linear import WEIGHT_BITS as HEAD_BITS
 from comitia.learning.linear import Linear
 from comitia.learning.trees import FARTHEST, POINT_BITS, Trees
 from comitia.text.basis import BASIS_BITS
-from comitia.text.codebook import DOCUMENT_BITS, WEIGHT_BITS, Codebook, Source, VectorKind
+from comitia.text.codebook import Codebook
+from comitia.text.vectors import DOCUMENT_BITS, WEIGHT_BITS, Source, VectorKind
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 """Versions that runtimes of 2023 and later read."""

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
@@ -15,11 +15,12 @@ from comitia.app.node.daemon import Daemon
 from comitia.app.node.opening import open_daemon
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import ComitiaError, UnavailableError
+from comitia.core.ids import SessionId
 from comitia.driver.directory import LedgerDirectory
 from comitia.driver.histories import forked_error
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
-from comitia.driver.requesting import Requesting, broken, failure
+from comitia.driver.requesting import Requesting, failure
 from comitia.ledger.application import Application
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
@@ -52,8 +53,22 @@ class Delivery:
     verified: Verified
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Asked:
+    """A request that somebody waits for.
+
+    progress : told of its session, and of no other's.
+    ended : what it came to; an error if this node ended before it did.
+    """
+
+    progress: Callable[[Session], None]
+    ended: queue.SimpleQueue[Finish | ComitiaError] = field(default_factory=queue.SimpleQueue)
+
+
 class Client:
-    """A node that asks. Use as a context manager; `request` may be called any number of times.
+    """A node that asks. Use as a context manager.
+
+    `request` may be called any number of times, also by several threads at once; so may the other methods.
 
     Parameters
     ----------
@@ -74,10 +89,12 @@ class Client:
 
     def __init__(self, folder: Path) -> None:
         self._folder = NodeFolder(folder)
-        self._finished: queue.SimpleQueue[Finish] = queue.SimpleQueue()
         self._started: queue.SimpleQueue[ComitiaError | None] = queue.SimpleQueue()
         self._opened = threading.Event()
-        self._progress: Callable[[Session], None] | None = None
+        self._waiting = threading.Lock()
+        self._unanswered: list[_Asked] = []
+        self._over: ComitiaError | None = None
+        self._asked: dict[SessionId, _Asked] = {}
         self._codebooks: dict[bytes, Codebook] = {}
         self._thread = threading.Thread(target=self._live, name="comitia-node", daemon=True)
 
@@ -99,13 +116,14 @@ class Client:
 
     def _live(self) -> None:
         """The node's thread: everything of the node is opened, used and closed here."""
+        over: ComitiaError = UnavailableError("the node that asks was stopped", code="no-answer")
         try:
             try:
                 self.daemon = open_daemon(self._folder, patient=False)
             finally:
                 self._opened.set()  # a long ledger takes its time to open, and no patience with the super node
             self._library = Library(self.daemon)
-            self._requesting = Requesting(self.daemon, progress=self._show, done=self._finished.put)
+            self._requesting = Requesting(self.daemon, progress=self._show, done=self._finish)
             self.daemon.add(self._library)
             self._neighbour = Neighbour(self.daemon)
             self.daemon.add(self._requesting)
@@ -115,7 +133,17 @@ class Client:
             self.daemon.run()
         except ComitiaError as error:
             self._started.put(error)
-            self._finished.put(broken(error))
+            over = error
+        finally:
+            self._end(over)
+
+    def _end(self, over: ComitiaError) -> None:
+        """The node is gone: nobody waits for it any more, nor will."""
+        with self._waiting:
+            self._over = over
+            unanswered, self._unanswered = self._unanswered, []
+        for asked in unanswered:
+            asked.ended.put(over)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -148,14 +176,22 @@ class Client:
         RefusedError
             If the ledger would not take the request.
         UnavailableError
-            If no answer came in time.
+            If no answer came in time, or the client was closed.
+        StorageError
+            If this node could not write.
         ProtocolError
             Code ``ledger-forked``.
         """
-        self._progress = progress
-        request = OpenRequest(task=task, issued_ms=self.daemon.now_ms(), nonce=os.urandom(16))
-        self.daemon.call(lambda: self._ask(request))
-        finish = self._finished.get()
+        body = OpenRequest(task=task, issued_ms=self.daemon.now_ms(), nonce=os.urandom(16))
+        asked = _Asked(progress=progress or (lambda _: None))
+        with self._waiting:
+            if self._over is not None:
+                raise self._over
+            self._unanswered.append(asked)
+        self.daemon.call(lambda: self._ask(body, asked))
+        finish = asked.ended.get()
+        if isinstance(finish, ComitiaError):
+            raise finish
         if finish.code:
             raise failure(finish, self.application.session(finish.session))
         return Delivery(
@@ -237,9 +273,14 @@ class Client:
         assert fork is not None
         self._started.put(forked_error(fork))
 
-    def _ask(self, request: OpenRequest) -> None:
-        self._requesting.ask(request)
+    def _ask(self, body: OpenRequest, asked: _Asked) -> None:
+        self._asked[self._requesting.ask(body)] = asked
 
     def _show(self, session: Session) -> None:
-        if self._progress is not None:
-            self._progress(session)
+        self._asked[session.id].progress(session)
+
+    def _finish(self, finish: Finish) -> None:
+        asked = self._asked.pop(finish.session)
+        with self._waiting:
+            self._unanswered.remove(asked)
+        asked.ended.put(finish)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.units import MICRO
 from comitia.evaluation.retrieval.published import Ints, Profiles, publish
-from comitia.privacy.terms import MICRO
 from comitia.retrieval.profile import HISTOGRAM_SENSITIVITY, least_standing
 from comitia.retrieval.self_check import RELATED_PPM
 from comitia.retrieval.unmixing import unmix

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.privacy.terms import MICRO
+from comitia.core.units import MICRO
 from comitia.retrieval.profile import (
     BANDS_PPM,
     LEAST_TOTAL,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-PICO = 10**12
-"""One, in units of 1e-12."""
+from comitia.core.units import PICO
 
 _BITS = 96
 """Binary places carried; rounding costs under 2**-89, far below the twelfth decimal."""
