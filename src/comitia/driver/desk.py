@@ -71,7 +71,7 @@ class Desk:
         self._admitted_epoch = node.application.epoch
         self._revoking: set[NodeId] = set()
         self._accused: set[NodeId] = set()
-        self._quota = Quota()
+        self._quota = Quota(node.engine)
         self._old = False
         node.on_membership(self._revoke)
         for session in node.application.sessions():
