@@ -92,6 +92,34 @@ def test_learning_is_measured_without_pool_and_without_delta(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("bench", ["learning", "attacks"])
+def test_a_file_with_one_label_leaves_nothing_to_tell_apart(
+    capsys: pytest.CaptureFixture[str], orders: Path, bench: str
+) -> None:
+    header, *rows = orders.read_text(encoding="utf-8").splitlines()
+    label = next(row.rpartition(",")[2] for row in rows if not row.endswith(","))
+    kept = [row for row in rows if row.endswith(("," + label, ","))]
+    orders.write_text("\n".join([header, *kept]), encoding="utf-8")
+    message = fails(capsys, 3, "too-few-categories", "bench", bench, "--data", orders, "--seeds", "1")
+    assert "1 category" in message
+
+
+@pytest.mark.parametrize(
+    ("bench", "options"),
+    [
+        ("request", ["--warm", "0"]),
+        ("request", ["--providers", "1"]),
+        ("request", ["--epsilon", "much"]),
+        ("learning", ["--categories", "1"]),
+    ],
+)
+def test_benches_refuse_what_gives_no_figure(
+    capsys: pytest.CaptureFixture[str], orders: Path, bench: str, options: list[str]
+) -> None:
+    wanted = (3, "bad-epsilon") if "--epsilon" in options else (2, "bad-usage")
+    fails(capsys, *wanted, "bench", bench, "--data", orders, *options)
+
+
+@pytest.mark.parametrize("bench", ["learning", "attacks"])
 def test_a_file_that_leaves_no_pool_is_told_so(capsys: pytest.CaptureFixture[str], orders: Path, bench: str) -> None:
     labelled = [line for line in orders.read_text(encoding="utf-8").splitlines() if not line.endswith(",")]
     orders.write_text("\n".join(labelled), encoding="utf-8")
@@ -150,7 +178,7 @@ def test_learning_bench_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "-2")
     fails(capsys, 3, "bad-epsilon", *base, "--epsilon", "nan")
     fails(capsys, 3, "not-pure", *base, "--pure", "--learner", "softmax")
-    fails(capsys, 3, "bad-option", *base, "--seeds", "0")
+    fails(capsys, 2, "bad-usage", *base, "--seeds", "0")
     fails(capsys, 3, "file-missing", *base, "--names", "nowhere.toml")
     fails(capsys, 3, "unknown-column", *base, "--partition", "column:plant")
     fails(capsys, 3, "unknown-column", *base, "--split-column", "split")

@@ -23,7 +23,7 @@ from comitia.text.context_graph import ContextGraph
 terms = st.text(min_size=1, max_size=12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.dictionaries(terms, st.floats(0, 9), max_size=9), terms)
 def test_a_graph_is_well_formed_whatever_the_words(nodes: dict[str, float], title: str) -> None:
     edges = {(min(a, b), max(a, b)): 0.5 for a, b in pairwise(nodes)}

@@ -20,7 +20,7 @@ from comitia.learning.registry import learner
 from comitia.ledger.genesis import Parameters
 from comitia.ledger.session import Session
 from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule, RegisterProfile, Task
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import Unit
 from comitia.storage.budget import BudgetFile

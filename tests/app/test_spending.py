@@ -11,7 +11,7 @@ from comitia.app.cli import main
 from comitia.app.spending import spending
 from comitia.core.units import MICRO, PICO
 from comitia.driver.owner_settings import read_settings
-from comitia.privacy.budget import Ask
+from comitia.privacy.book import Ask
 from comitia.privacy.terms import Unit
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder

@@ -16,7 +16,7 @@ from comitia.app.bench import made_up
 from comitia.app.bench.aftermath import inspect
 from comitia.app.bench.cable import Cable
 from comitia.app.bench.consensus import consensus
-from comitia.app.bench.crowd import Reply, percentile
+from comitia.app.bench.crowd import Crowd, Reply, percentile
 from comitia.app.local import LocalConsortium
 from comitia.core.errors import InputError
 from comitia.core.ids import SessionId
@@ -126,6 +126,15 @@ def test_a_lost_budget_is_named(stopped: LocalConsortium) -> None:
     NodeFolder(stopped.providers[0].folder).budget.unlink()
     (found,) = inspect(stopped, []).violations
     assert "budget of plant-1" in found
+
+
+def test_a_late_question_is_late_from_when_it_was_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What delays the asking itself is part of the answer's latency."""
+    crowd, dues = Crowd(tmp_path), list[float]()
+    monkeypatch.setattr(crowd, "ask", lambda task, *, due: dues.append(due))
+    monkeypatch.setattr("comitia.app.bench.crowd.time.sleep", lambda seconds: None)
+    crowd.ask_at_rate(World().task(), rate=10, count=4)
+    assert [later - dues[0] for later in dues] == pytest.approx([0, 0.1, 0.2, 0.3])
 
 
 def test_percentiles_are_values_that_occurred() -> None:

@@ -93,7 +93,7 @@ def test_the_noise_is_on_the_statistic(learner: Learner, consortium: Consortium)
     assert noise.std() == pytest.approx(release.receipt.sigma_squared**0.5, rel=0.35)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(row=st.integers(0, 399), text=st.text(max_size=30) | st.just("pump hose pump hose"), label=st.integers(0, 3))
 def test_replacing_any_document_moves_the_statistic_by_the_sensitivity_at_most(
     learner: Learner, consortium: Consortium, row: int, text: str, label: int

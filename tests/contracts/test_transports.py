@@ -19,7 +19,7 @@ from comitia.transport.endpoint import Endpoint
 from comitia.transport.memory import MemoryHub, MemoryTransport
 from comitia.transport.zenoh import ZenohClient, ZenohRouter
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 SUPER_NODE, A, B, NOBODY = (NodeId(letter * 32) for letter in "5ab0")
 CHAIN = "c" * 16
 

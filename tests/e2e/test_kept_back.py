@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
-from plants import WORDS, texts
+from plants import WORDS, texts, wait_for
 
 from comitia.app.asking import ask_with
 from comitia.app.cli import main
@@ -45,10 +44,7 @@ def test_a_set_is_bound_opened_and_used_up(
     witness = own.consortium.path
     (kept,) = told(capsys, "references", witness, "keep", public, "--agree")
     assert (kept["sets"], kept["documents"]) == (SETS, 5 * SETS * len(WORDS))
-    deadline = time.monotonic() + 20
-    while told(capsys, "references", witness, "show")[0]["bound"] != SETS:
-        assert time.monotonic() < deadline, "the running witness does not bind itself"
-        time.sleep(0.3)
+    wait_for(lambda: told(capsys, "references", witness, "show")[0]["bound"] == SETS)
     with Client(own.requester) as client:
         answer = ask_with(client, wish, tmp_path / "m.comitia")
         session = client.application.session(answer.verified.session)

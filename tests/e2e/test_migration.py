@@ -2,54 +2,46 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
-from plants import WORDS, texts
+from plants import PATIENCE_S, described, specialised, wait_for
 
 from comitia.app.audit import Chronicle
-from comitia.app.local import LocalConsortium, await_ready
+from comitia.app.local import await_ready
 from comitia.app.network import find_providers
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
-from comitia.text.build import build_codebook
 from comitia.text.categories import Category
 
 pytestmark = pytest.mark.e2e
 
-PATIENCE_S = 30
 
+def test_providers_move_to_a_new_codebook_by_themselves(tmp_path: Path) -> None:
+    with specialised(tmp_path, described()) as local:
+        local.start()
+        before = find_providers(local.requester, "engine", "index", None)
+        newer = tmp_path / "v2.comitia"
+        newer.write_bytes(described(98, [Category(label="cab", name="door window")]).to_bytes())
 
-def test_providers_move_to_a_new_codebook_by_themselves(own: LocalConsortium, tmp_path: Path) -> None:
-    before = find_providers(own.requester, "engine", "index", None)
-    pool = [text for label in WORDS for text in texts(label, 60, 98)]
-    names = {label: f"{label} {words[0]}" for label, words in WORDS.items()} | {"cab": "door window"}
-    newer = tmp_path / "v2.comitia"
-    newer.write_bytes(
-        build_codebook(pool, [Category(label=label, name=name) for label, name in names.items()]).to_bytes()
-    )
+        node = local.super_node
+        assert node is not None
+        assert node.process is not None
+        node.process.terminate()
+        node.process.wait(timeout=PATIENCE_S)
+        node.arguments[node.arguments.index("--codebook") + 1] = str(newer)
+        local.start_node(node)
+        await_ready(node)
 
-    node = own.super_node
-    assert node is not None
-    assert node.process is not None
-    node.process.terminate()
-    node.process.wait(timeout=10)
-    node.arguments[node.arguments.index("--codebook") + 1] = str(newer)
-    own.start_node(node)
-    await_ready(node)
+        def registered() -> list[int]:
+            return [len(version["providers"]) for version in Chronicle(local.consortium.path).codebooks()]
 
-    end = time.monotonic() + PATIENCE_S
-    registered: list[int] = []
-    while registered != [0, len(own.providers)] and time.monotonic() < end:
-        time.sleep(0.3)
-        registered = [len(version["providers"]) for version in Chronicle(own.consortium.path).codebooks()]
-    assert registered == [0, len(own.providers)]
-
-    for way in ("index", "hybrid", "overlay"):
-        after = find_providers(own.requester, "engine", way, None)
-        assert (set(after.nodes), after.complete) == (set(before.nodes), True)
-    for provider in own.providers:
+        wait_for(lambda: registered() == [0, len(local.providers)])
+        found = [find_providers(local.requester, "engine", way, None) for way in ("index", "hybrid", "overlay")]
+    assert {after.names[0] for after in (before, *found)} == {"plant-2"}
+    assert all(after.complete for after in found)
+    assert {after.nodes for after in found} == {found[0].nodes}
+    for provider in local.providers:
         entries = BudgetFile.read(NodeFolder(provider.folder).budget).entries.values()
         assert [entry.standing for entry in entries] == [Standing.SPENT] * 2

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from plants import described, specialised, wait_for
 
 from comitia.app.cli import cli
 from comitia.app.local import LocalConsortium
@@ -17,6 +19,14 @@ from comitia.retrieval.communities import Change
 from comitia.retrieval.lookup import Query
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalConsortium]:
+    """A running consortium where each plant has mostly documents of another category."""
+    with specialised(tmp_path_factory.mktemp("specialised"), described()) as made:
+        made.start()
+        yield made
 
 
 @pytest.mark.parametrize("way", ["index", "hybrid", "overlay"])
@@ -31,7 +41,8 @@ def test_every_lookup_finds_the_same_over_the_transport(local: LocalConsortium, 
         assert {node for lookup in asked for node in lookup.answer} == set(index.records)
     found = find_providers(local.requester, "engine", way, 1)
     leaf = next(number for number, leaf in enumerate(book.leaves) if leaf.label == "engine")
-    assert (found.nodes, found.complete) == (index.lookup(book.digest, leaf, 1), True)
+    assert (found.names, found.complete) == (("plant-2",), True)
+    assert found.nodes == index.lookup(book.digest, leaf, 1)
 
 
 def test_a_category_that_nobody_named(local: LocalConsortium) -> None:
@@ -41,18 +52,20 @@ def test_a_category_that_nobody_named(local: LocalConsortium) -> None:
     assert "engine" in caught.value.hint
 
 
+def standing(local: LocalConsortium) -> dict[str, bool | None]:
+    """Who answers a probe now."""
+    return {r.name: r.alive for district in probe_network(local.requester) for r in district.residents}
+
+
 def test_the_network_shows_who_is_there(local: LocalConsortium, tmp_path: Path) -> None:
     everyone = {"plant-1", "plant-2", "plant-3"}
-    asked = probe_network(local.requester)
-    assert {r.name for district in asked for r in district.residents} == everyone
-    assert all(resident.alive for district in asked for resident in district.residents)
+    wait_for(lambda: standing(local) == dict.fromkeys(everyone, True))
     process = local.providers[1].process
     assert process is not None
     process.kill()
     process.wait()
+    wait_for(lambda: standing(local) == {"plant-1": True, "plant-2": False, "plant-3": True})
     asked = probe_network(local.requester)
-    standing = {r.name: r.alive for district in asked for r in district.residents}
-    assert standing == {"plant-1": True, "plant-2": False, "plant-3": True}
     local.start_node(local.providers[1])
 
     read = read_network(local.requester)

@@ -32,7 +32,7 @@ def test_a_number_is_learnt_and_predicted(wish: Wish, tmp_path: Path) -> None:
         local.found(codebook)
         for number in range(3):
             held = [
-                Document(text=text, label=str(COSTS[label])) for label in WORDS for text in texts(label, 60, number)
+                Document(text=text, label=str(COSTS[label])) for label in WORDS for text in texts(label, 120, number)
             ]
             local.add_provider(f"plant-{number}", held)
         local.start()

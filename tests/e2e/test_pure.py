@@ -6,16 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from plants import WORDS, texts
+from plants import WORDS, consortium, texts
 
 from comitia.app.asking import ask_with
-from comitia.app.local import LocalConsortium
 from comitia.app.node.client import Client
 from comitia.app.tasks import Wish
 from comitia.storage.model_file import read_model
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
-from comitia.text.documents import Document
 from comitia.text.vectors import Source
 
 pytestmark = pytest.mark.e2e
@@ -24,11 +22,7 @@ pytestmark = pytest.mark.e2e
 def test_a_request_without_a_delta_is_answered_without_a_pool(wish: Wish, tmp_path: Path) -> None:
     named = [Category(label=label, name=WORDS[label][0]) for label in WORDS]
     codebook = build_codebook((), named, settings=BuildSettings(source=Source.NONE))
-    with LocalConsortium(tmp_path / "consortium") as local:
-        local.found(codebook)
-        for number in range(3):
-            held = [Document(text=text, label=label) for label in WORDS for text in texts(label, 60, number)]
-            local.add_provider(f"plant-{number}", held)
+    with consortium(tmp_path / "consortium", codebook) as local:
         local.start()
         with Client(local.requester) as client:
             ask_with(client, replace(wish, epsilon="4", delta="0"), tmp_path / "m.comitia")

@@ -14,7 +14,7 @@ from comitia.app.local import LocalConsortium
 from comitia.app.node.client import Client
 from comitia.app.tasks import Wish
 from comitia.ledger.session import Session
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 from comitia.storage.model_file import read_model

@@ -6,7 +6,7 @@ import pytest
 from comitia.core.errors import InputError
 from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
 from comitia.evaluation.datasets import Corpus
-from comitia.evaluation.learning import Prepared
+from comitia.evaluation.prepared import Prepared
 from comitia.privacy.noise import SeededNoise
 from comitia.text.build import BuildSettings
 from comitia.text.categories import Category

@@ -9,7 +9,8 @@ import pytest
 
 from comitia.core.errors import InputError
 from comitia.evaluation.datasets import DEFAULT_FOLDER, FOLDER_VARIABLE, reuters, work_orders
-from comitia.evaluation.learning import Prepared, Setting, run_learning, summarise
+from comitia.evaluation.learning import Setting, run_learning, summarise
+from comitia.evaluation.prepared import Prepared
 from comitia.learning.registry import learner
 from comitia.privacy.noise import SeededNoise
 from comitia.text.build import BuildSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
@@ -83,7 +83,6 @@ def test_attacks_that_cannot_be_made() -> None:
 groups = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=40)
 
 
-@settings(deadline=None)
 @given(groups)
 def test_agreement_is_that_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     left, right = zip(*pairs, strict=True)

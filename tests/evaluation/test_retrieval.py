@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from comitia.core.ids import NodeId
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.retrieval.churn import churned
 from comitia.evaluation.retrieval.documents import collect, deal
-from comitia.evaluation.retrieval.lookups import Setting, Way, index_of, measure
+from comitia.evaluation.retrieval.lookups import Setting, Way, _mean, _quality, index_of, measure
 from comitia.evaluation.retrieval.published import publish
 from comitia.evaluation.retrieval.synthetic import synthetic
 from comitia.evaluation.retrieval.world import CODEBOOK, World, draw_fates
@@ -42,6 +43,24 @@ def test_profiles_by_array_are_the_records(epsilon_micro: int) -> None:
         assert tuple(leaf[here]) == record.published
         assert [int(b) for b in band[here]] == [record.band(int(one)) for one in leaf[here]]
         assert [int(s) for s in share[here]] == [record.share_ppm(int(one)) for one in leaf[here]]
+
+
+def test_a_lookup_that_finds_nobody_is_not_called_precise() -> None:
+    """Nor does one for which there is nobody count as complete."""
+    nobody, some = np.zeros(0, np.int64), np.array([1, 2, 4])
+    related, recall, precision, *_ = _quality(nobody, some, nobody)
+    assert (related, recall) == (3, 0)
+    assert isnan(precision)
+    assert isnan(_quality(some, nobody, nobody)[1])
+    assert _mean([precision, 0.5, 1.0]) == 0.75
+    assert isnan(_mean([precision]))
+
+
+@pytest.mark.parametrize("options", [("--dead", "1"), ("--dead", ".7", "--malicious", ".4")])
+def test_somebody_has_to_be_left_to_ask(options: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, ["bench", "retrieval", "--participants", "20", *options])
+    assert isinstance(result.exception, InputError)
+    assert result.exception.code == "bad-option"
 
 
 def test_index_and_directory_of_a_world_have_the_same_members() -> None:

@@ -40,7 +40,8 @@ from comitia.ledger.transactions import (
     Withdraw,
     rotation_digest,
 )
-from comitia.privacy.budget import Ask, Cap, Limits, Span
+from comitia.privacy.book import Ask
+from comitia.privacy.limits import Cap, Limits, Span
 from comitia.privacy.terms import Slots, Unit
 from comitia.retrieval.lookup import Alive, Probe
 from comitia.retrieval.table import Find, Found

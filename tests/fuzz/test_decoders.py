@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 from decoders import DECODERS
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import mutate
 
@@ -27,14 +27,14 @@ def test_good_inputs_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.binary(max_size=200))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_noise_is_refused_or_taken(name: str, data: bytes) -> None:
     DECODERS[name].judge(data)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @given(seed=st.integers(0, 2**64 - 1))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 def test_altered_inputs_are_refused_or_taken(name: str, seed: int) -> None:
     """Many alterations an example: what is drawn is only where they begin."""
     decoder, draw = DECODERS[name], Random(seed)

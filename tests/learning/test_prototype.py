@@ -36,7 +36,7 @@ def test_sensitivity_is_2_for_lsa_and_1_581_for_tf(consortium: Consortium) -> No
     assert sensitivity_squared(consortium.codebook) == expected * one
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(row=st.integers(0, 399), text=st.text(max_size=30) | st.just("pump hose pump hose"), label=st.integers(0, 3))
 def test_replacing_any_document_moves_the_sums_by_the_sensitivity_at_most(
     consortium: Consortium, row: int, text: str, label: int

@@ -56,7 +56,7 @@ def test_a_pure_release_says_so_and_passes_the_wire(name: str, consortium: Conso
     assert macro_auc(consortium.labels, model.log_scores(consortium.vectors)) > 0.6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(row=st.integers(0, 399), text=st.text(max_size=30) | st.just("pump hose pump hose"), label=st.integers(0, 3))
 def test_replacing_any_document_moves_the_sums_by_the_sensitivity_at_most(
     consortium: Consortium, row: int, text: str, label: int

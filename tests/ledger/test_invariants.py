@@ -137,7 +137,7 @@ def watched() -> Watch:
     return Watch(world=world, ids=(world.open(), world.open(nonce=b"2" * 16)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(actions=ACTIONS)
 def test_whatever_is_posted_in_whatever_order(actions: list[Action]) -> None:
     watch = watched()
@@ -148,7 +148,7 @@ def test_whatever_is_posted_in_whatever_order(actions: list[Action]) -> None:
     watch.check_all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(likely=LIKELY, noise=ACTIONS)
 def test_a_session_that_goes_well_among_noise(likely: list[tuple[str, str]], noise: list[Action]) -> None:
     """What happens in other sessions, and outsiders' posts in this one, never stop one whose members do their part."""
@@ -166,7 +166,7 @@ def test_a_session_that_goes_well_among_noise(likely: list[tuple[str, str]], noi
     watch.check_all()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(actions=ACTIONS)
 def test_two_nodes_that_apply_the_same_blocks_agree(actions: list[Action]) -> None:
     roots = set()

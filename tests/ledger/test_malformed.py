@@ -159,7 +159,7 @@ def test_there_is_a_specimen_of_every_type() -> None:
     assert {type(body) for _, _, _, body in SPECIMENS} == set(TYPES.values()) == set(BOUNDS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_an_odd_value_anywhere_is_refused_or_taken_and_never_stops_the_ledger(data: st.DataObject) -> None:
     world, session, author, body = data.draw(st.sampled_from(SPECIMENS))
@@ -183,7 +183,7 @@ def test_an_odd_value_anywhere_is_refused_or_taken_and_never_stops_the_ledger(da
         assert result.message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_flipped_cut_and_grown_bytes_are_refused(data: st.DataObject) -> None:
     world, session, author, body = data.draw(st.sampled_from(SPECIMENS))

@@ -256,7 +256,7 @@ def test_two_statements_where_one_is_allowed_exclude_their_author(world: World) 
     assert world.code("a", Consent(answer=True), world.session(session)) == "excluded-member"
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(order=st.permutations(["a", "b", "c", "super"]), missing=st.sampled_from(["", "a", "b", "c"]))
 def test_the_order_of_posts_changes_nothing(order: list[str], missing: str) -> None:
     """I4, I5: what is accepted was committed; the block is the same whatever the order."""

@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.core import codec
 from comitia.core.errors import ConfigurationError, InputError, RefusedError
 from comitia.core.units import MICRO
 from comitia.privacy import budget
-from comitia.privacy.budget import Ask, Book, Cap, Limits, Movement, Span, Standing, Window
+from comitia.privacy.book import Ask, Book, Movement, Standing
+from comitia.privacy.limits import Cap, Limits, Span, Window
 from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
+from comitia.privacy.statement import statement, usage
 from comitia.privacy.terms import PrivacyTerms, Slots, Unit
 
 DELTA = 10_000_000
@@ -92,13 +94,13 @@ def test_a_refusal_names_cap_spent_reserved_asked_and_a_way_out() -> None:
 
 
 def test_what_is_left_of_an_untouched_cap_is_the_cap() -> None:
-    (line,) = budget.statement(Book(), limits(), 0)
+    (line,) = statement(Book(), limits(), 0)
     assert (line.spent_micro, line.reserved_micro, line.left_micro) == (0, 0, 4 * MICRO)
 
 
 def test_nothing_is_left_of_a_cap_of_nothing() -> None:
     none = limits(replace(LIFE, epsilon_micro=0))
-    assert budget.statement(Book(), none, 0)[0].left_micro == 0
+    assert statement(Book(), none, 0)[0].left_micro == 0
     assert "nothing is left" in refusal(Book(), none, ask("a", 0.000001)).hint
 
 
@@ -107,7 +109,7 @@ def test_pure_releases_add_to_the_gaussian_total() -> None:
     book = reserved(profile, ask("a", 2))
     assert "tenths" in refusal(book, limits(), ask("b", 1.5, delta_pico=0)).hint
     assert budget.reserve(book, limits(), ask("b", 0.3, delta_pico=0))
-    (line,) = budget.statement(book, limits(), 0)
+    (line,) = statement(book, limits(), 0)
     assert budget.reserve(book, limits(), ask("c", epsilon_micro=line.left_micro))
     refusal(book, limits(), ask("c", epsilon_micro=line.left_micro + 2))
 
@@ -242,7 +244,7 @@ def test_the_same_bytes_again_cost_nothing() -> None:
     book = budget.record(book, budget.spend(book, b"a", paid))
     book = budget.record(book, budget.reuse(book, ask("b", 4), paid.digest))
     assert budget.reuse(book, ask("b", 4), paid.digest) == ()
-    assert budget.statement(book, limits(), 0)[0].spent_micro == 4 * MICRO
+    assert statement(book, limits(), 0)[0].spent_micro == 4 * MICRO
     assert book.entries[b"b"].standing == Standing.REUSED
 
 
@@ -254,7 +256,7 @@ def test_users_are_not_protected_by_releases_per_record() -> None:
 def test_usage_by_requester_and_category() -> None:
     book = reserved(ask("a"), ask("b", requester="bob"), ask("c", category="valves"))
     book = budget.record(book, budget.spend(book, b"a", receipt()))
-    used = budget.usage(book)
+    used = usage(book)
     assert list(used) == [("ann", "pumps"), ("ann", "valves"), ("bob", "pumps")]
     spent, held = used["ann", "pumps"]
     assert (spent.epsilon_micro(DELTA), held.epsilon_micro(DELTA)) == (MICRO, 0)
@@ -267,7 +269,7 @@ def test_a_statement_has_a_line_for_each_cap() -> None:
         Cap(span=Span.PERIOD, epsilon_micro=2 * MICRO, period_ms=DAY),
     )
     book = reserved(ask("a"), under=under)
-    life, session, period = budget.statement(book, under, DAY * 3)
+    life, session, period = statement(book, under, DAY * 3)
     assert (life.reserved_micro, session.left_micro, period.left_micro) == (MICRO, MICRO, 2 * MICRO)
     assert MICRO < life.left_micro < 4 * MICRO
 
@@ -315,7 +317,6 @@ STEPS = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(STEPS, max_size=25))
 def test_no_order_of_events_passes_a_cap_or_loses_a_debit(steps: list[tuple[str, int, float, Slots]]) -> None:
     """I8: spent never falls, never passes the cap."""

@@ -46,7 +46,7 @@ def test_mu_agrees_with_floats(epsilon: float, delta: float) -> None:
     assert mu_from(round(epsilon * MICRO), round(delta * PICO)) / PICO == pytest.approx(expected, rel=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(epsilons, deltas)
 def test_mu_is_the_largest(epsilon_micro: int, delta_pico: int) -> None:
     mu = mu_from(epsilon_micro, delta_pico)
@@ -56,7 +56,7 @@ def test_mu_is_the_largest(epsilon_micro: int, delta_pico: int) -> None:
         assert gdp._delta_bound(Decimal(mu + 1) / PICO, epsilon) > delta * gdp._DELTA_KEPT
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(epsilons, deltas)
 def test_epsilon_is_the_inverse_of_mu(epsilon_micro: int, delta_pico: int) -> None:
     back = epsilon_from(mu_from(epsilon_micro, delta_pico) ** 2, delta_pico)
@@ -92,7 +92,6 @@ def test_out_of_range_is_refused(epsilon_micro: int, delta_pico: int) -> None:
 
 
 @given(st.floats(-15.9, 15.9))
-@settings(deadline=None)
 def test_tail_bounds_enclose_the_tail(x: float) -> None:
     with localcontext(DIGITS):
         below, above = gdp._tail(Decimal(x))

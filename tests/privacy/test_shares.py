@@ -13,7 +13,7 @@ from comitia.privacy.shares import shared_out
 from comitia.privacy.terms import PrivacyTerms
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(100_000, 8_000_000), st.integers(1, 12))
 def test_the_parts_compose_to_the_whole_and_waste_next_to_nothing(epsilon_micro: int, releases: int) -> None:
     terms = PrivacyTerms(epsilon_micro=epsilon_micro, delta_pico=10**7)

@@ -113,7 +113,7 @@ def test_an_answer_is_the_bucket_or_leads_nearer(world: SmallWorld) -> None:
 # --- lookups ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 7), st.integers(0, 2**32))
 def test_a_third_dead_hides_nobody(leaf: int, seed: int) -> None:
     world = SmallWorld.of(records(400, seed % 3))

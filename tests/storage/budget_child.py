@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from comitia.core.units import MICRO
-from comitia.privacy.budget import Ask, Cap, Limits, Span
+from comitia.privacy.book import Ask
+from comitia.privacy.limits import Cap, Limits, Span
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.terms import PrivacyTerms, Unit

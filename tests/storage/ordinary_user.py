@@ -16,7 +16,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run this interpreter with these arguments."""
     begin = _give_up_rights if sys.platform == "linux" and os.geteuid() == 0 else None
     return subprocess.run(
-        [sys.executable, *arguments], preexec_fn=begin, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, *arguments], preexec_fn=begin, capture_output=True, text=True, timeout=600, check=False
     )
 
 

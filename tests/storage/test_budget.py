@@ -13,7 +13,8 @@ import pytest
 
 from comitia.core.errors import RefusedError, StorageError
 from comitia.core.units import MICRO
-from comitia.privacy.budget import Ask, Cap, Limits, Span, Standing
+from comitia.privacy.book import Ask, Standing
+from comitia.privacy.limits import Cap, Limits, Span
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comitia.core.errors import ComitiaError, DamagedError, InputError
+from comitia.text import basis
 from comitia.text.build import BuildSettings, build_codebook
 from comitia.text.categories import Category
 from comitia.text.clustering import Distance, distances, kmeans
@@ -95,6 +96,31 @@ def test_a_basis_that_is_no_contraction_is_refused(book: Codebook) -> None:
     longer = np.clip(book.basis.astype(np.int64) * 2, -(2**15), 2**15 - 1).astype(np.int16)
     with pytest.raises(ComitiaError):
         replace(book, basis=longer)
+
+
+def test_a_codebook_that_differs_elsewhere_shares_the_proven_basis(
+    book: Codebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proofs: list[bool] = []
+    prove = basis.is_contraction
+    monkeypatch.setattr(basis, "is_contraction", lambda found: proofs.append(prove(found)) or proofs[-1])
+    other = replace(book, references=book.references[:1], reference_labels=book.reference_labels[:1])
+    assert other.basis is book.basis
+    assert proofs == []
+    replace(book, basis=book.basis.copy())
+    assert proofs == [True]
+
+
+def test_nobody_can_write_to_a_proven_basis(book: Codebook) -> None:
+    mine = book.basis.copy()
+    seen = mine.view()
+    seen.flags.writeable = False
+    for handed in (mine, seen):
+        held = replace(book, basis=handed)
+        mine[0, 0] += 1
+        assert not held.basis.flags.writeable
+        assert held.basis[0, 0] == mine[0, 0] - 1
+        mine[0, 0] -= 1
 
 
 def test_texts_without_a_known_word(book: Codebook) -> None:

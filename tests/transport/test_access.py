@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from conftest import Issuer
 
 CHAIN = "c" * 16
-WAIT_S = 10.0
+WAIT_S = 60.0
 SUPER_NODE, A, B, GUEST = (NodeId(letter * 32) for letter in "5abe")
 
 

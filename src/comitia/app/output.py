@@ -24,6 +24,7 @@ _GAP: Final = 2
 """Spaces between the columns of a table."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+V = TypeVar("V")
 
 
 def format_option(command: F) -> F:
@@ -51,6 +52,15 @@ def emit(value: object, output: str, render: Callable[[], None]) -> None:
         click.echo(json.dumps(value, default=_readable, ensure_ascii=False))
     else:
         render()
+
+
+def emit_each(values: Iterable[V], output: str) -> list[V]:
+    """Collect values; for machines each is printed as soon as it is there, one JSON object a line."""
+    collected = []
+    for value in values:
+        collected.append(value)
+        emit(value, output, lambda: None)
+    return collected
 
 
 def say(text: str) -> None:

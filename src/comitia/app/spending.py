@@ -12,7 +12,8 @@ from comitia.driver.owner_settings import OwnerSettings, read_settings
 from comitia.ledger.policy import covers
 from comitia.ledger.records import Member
 from comitia.ledger.transactions import ANYONE, PolicyRule
-from comitia.privacy.budget import Book, Line, statement, usage
+from comitia.privacy.book import Book
+from comitia.privacy.statement import Line, statement, usage
 from comitia.privacy.terms import Unit
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder

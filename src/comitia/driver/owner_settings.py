@@ -8,7 +8,7 @@ from typing import Final
 from comitia.core.codec import decode, encode
 from comitia.driver.ports import Store
 from comitia.ledger.transactions import Policy, PolicyRule, SetPolicy, require_acceptable
-from comitia.privacy.budget import Cap, Limits, Span
+from comitia.privacy.limits import Cap, Limits, Span
 from comitia.privacy.terms import Unit
 
 FACT: Final = "owner-settings"

@@ -12,7 +12,8 @@ from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block
 from comitia.ledger.proof import Proof
-from comitia.privacy.budget import Ask, Limits
+from comitia.privacy.book import Ask
+from comitia.privacy.limits import Limits
 from comitia.privacy.receipt import Receipt
 
 BLOCKS_TOPIC: Final = "blocks"

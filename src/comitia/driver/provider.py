@@ -34,7 +34,7 @@ from comitia.ledger.transactions import (
     Withdraw,
     type_name,
 )
-from comitia.privacy.budget import Ask
+from comitia.privacy.book import Ask
 from comitia.privacy.noise import Noise
 from comitia.privacy.released import Released
 from comitia.privacy.shares import shared_out

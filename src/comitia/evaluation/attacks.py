@@ -15,8 +15,8 @@ from comitia.consensus.score_sheet import Score
 from comitia.consensus.verdicts import Verdict
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
-from comitia.evaluation.learning import Prepared, hold_out
 from comitia.evaluation.partitions import share_out
+from comitia.evaluation.prepared import Prepared, hold_out
 from comitia.learning.class_sums import inverse_count_weight
 from comitia.learning.judging import Judged, judge_class_sums
 from comitia.learning.local_model import LocalModel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,15 +104,3 @@ class FederatedClassifier(Parameters):
         if not hasattr(self, "model_"):
             raise InputError("fit the classifier before using it", code="not-fitted")
         return self.model_
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn should know: it takes texts. Only scikit-learn calls this, so only then is it needed."""
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type="classifier",
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags(),
-            input_tags=InputTags(string=True, two_d_array=False),
-            non_deterministic=True,
-        )

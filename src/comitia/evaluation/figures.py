@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from comitia.evaluation import baselines
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.federation import federate
-from comitia.evaluation.learning import Prepared
 from comitia.evaluation.partitions import share_out
+from comitia.evaluation.prepared import Prepared
 from comitia.evaluation.text_gcn import Words, text_gcn, words_of
 from comitia.learning.contract import Learner
 from comitia.learning.metrics import macro_auc

@@ -57,7 +57,7 @@ class OwnData:
             As `read_documents` and `split_corpus`, or where a known category has no document.
         """
         documents = self.documents()
-        splits = self._splits()
+        splits = self._splits(len(documents))
         name = Path(self.source).name
         if known is None:
             trained = [d.label for d, split in zip(documents, splits, strict=True) if split in (None, "train")]
@@ -84,7 +84,9 @@ class OwnData:
             for document in read_documents(self.source, columns)
         ]
 
-    def _splits(self) -> list[str | None]:
+    def _splits(self, count: int) -> list[str | None]:
         """What the split column says of each document; read on its own, since a document has no split."""
+        if self.split is None:
+            return [None] * count
         columns = Columns(text=self.text, provider=self.split)
         return [document.provider for document in read_documents(self.source, columns)]

@@ -9,8 +9,8 @@ import numpy as np
 
 from comitia.core.errors import InputError
 from comitia.evaluation.federation import federate
-from comitia.evaluation.learning import HELD_OUT
 from comitia.evaluation.partitions import share_out
+from comitia.evaluation.prepared import HELD_OUT
 from comitia.learning.bins import BinnedTarget
 from comitia.learning.metrics import mae
 from comitia.privacy.noise import Noise

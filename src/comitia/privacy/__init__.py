@@ -2,6 +2,6 @@
 up to.
 
 `terms` says what is promised, `noise` and `samplers` draw exact integer noise, `mechanisms` turn private
-integers into `released` values with a receipt, `accountant` adds receipts up and `budget` decides whether
-one more may be made.
+integers into `released` values with a receipt, `accountant` adds receipts up and `budget` decides, by a
+`book` of what was asked for and its owner's `limits`, whether one more may be made.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, Final
 
 from comitia.core.codec import decode, digest, encode
@@ -13,7 +13,8 @@ from comitia.driver.ports import Question
 from comitia.ledger.block import Block
 from comitia.ledger.state import Write
 from comitia.privacy import budget
-from comitia.privacy.budget import Ask, Book, Limits, Movement
+from comitia.privacy.book import Ask, Book, Movement
+from comitia.privacy.limits import Limits
 from comitia.privacy.receipt import Receipt
 
 Touch = Callable[[str], None]
@@ -36,22 +37,32 @@ class SimulatedStore:
         self.touch = touch
         self.rows: dict[Key, Any] = {}
         self._undo: dict[Key, Any] | None = None
+        self._transaction = _Transaction(self)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> _Transaction:
+        return self._transaction
+
+    def begin(self) -> None:
         self._undo = {}
+
+    def commit(self) -> None:
+        """Make durable what was written since `begin`."""
+        if not self._undo:
+            self._undo = None
+            return
         try:
-            yield
-            if self._undo:
-                self.touch("commit:before")
+            self.touch("commit:before")
         except BaseException:
-            for key, old in self._undo.items():
-                self._set(key, old)
+            self.roll_back()
             raise
-        finally:
-            wrote, self._undo = self._undo, None
-        if wrote:
-            self.touch("commit:after")
+        self._undo = None
+        self.touch("commit:after")
+
+    def roll_back(self) -> None:
+        """Undo what was written since `begin`."""
+        for key, old in (self._undo or {}).items():
+            self._set(key, old)
+        self._undo = None
 
     def changed_elsewhere(self) -> int:
         found = self.rows.get(("elsewhere", ""), 0)
@@ -149,6 +160,26 @@ class SimulatedStore:
             self.rows.pop(key, None)
         else:
             self.rows[key] = value
+
+
+class _Transaction:
+    """The one that a store can have open: a class, since a generator costs several times as much at every event."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: SimulatedStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._store.commit()
+        else:
+            self._store.roll_back()
 
 
 class SimulatedBudget:

@@ -18,14 +18,14 @@ from comitia.core.codec import decode, digest
 from comitia.core.envelope import Envelope
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId, SessionId
-from comitia.driver.histories import FORK_FACT
 from comitia.ledger.application import Application, Result
 from comitia.ledger.block import SignedHeader
 from comitia.ledger.fork import ForkProof
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Round, Session, commitment, judged, release_terms
 from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
-from comitia.privacy.budget import Span, Standing
+from comitia.privacy.book import Standing
+from comitia.privacy.limits import Span
 from comitia.roles.messages import Deliver, Forked, References, Reveal, Submit, Vote
 from comitia.simulator.learning import RememberingBench
 from comitia.simulator.machine import Machine
@@ -66,18 +66,26 @@ class Ordered:
     step : the block and the state after it.
     before : the state before it.
     taken : the transactions that took effect, in their envelopes.
+    sessions : those that the block changed, as they were and as they are.
     """
 
     step: Step
     before: Application
     taken: tuple[tuple[Result, Envelope], ...]
+    sessions: tuple[tuple[Session | None, Session], ...]
 
-    def sessions(self) -> Iterator[tuple[Session | None, Session]]:
-        """Sessions that the block changed: as they were, and as they are."""
-        for session_id in self.step.applied.changed_sessions:
-            after = self.step.application.session(session_id)
-            if after is not None:
-                yield self.before.session(session_id), after
+    @classmethod
+    def of(cls, before: Step, step: Step) -> Ordered:
+        """What a block has brought after the one before it."""
+        results = zip(step.applied.results, step.block.transactions, strict=True)
+        changed = step.applied.changed_sessions
+        after = [session for each in changed if (session := step.application.session(each)) is not None]
+        return cls(
+            step=step,
+            before=before.application,
+            taken=tuple((result, read(data)) for result, data in results if not result.code),
+            sessions=tuple((before.application.session(session.id), session) for session in after),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +98,21 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A machine was told of blocks, by the super node or by others; `machine.met` has their headers."""
+    """A machine was told of blocks that are not in its own chain, or that has grown since.
+
+    told : their headers.
+    """
 
     machine: Machine
+    told: list[SignedHeader]
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A machine has put the proof of a fork on its disk."""
+
+    machine: Machine
+    proof: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +122,10 @@ class Moved:
     machine: Machine
 
 
-Fact = Sent | Ordered | Followed | Met | Moved
+Fact = Sent | Ordered | Followed | Met | Proven | Moved
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 12)
 def read(data: bytes) -> Envelope:
     """A transaction's envelope; raises `ProtocolError` where it is none."""
     return Envelope.from_bytes(data)
@@ -113,8 +133,12 @@ def read(data: bytes) -> Envelope:
 
 def stage_of(envelope: Envelope) -> str:
     """What a node signs one of: its consent, or in each round its commitment and its scores."""
-    kind = envelope.header.type
-    return f"{kind}/{round_of(decode(TYPES[kind], envelope.payload))}"
+    return _stage(envelope.header.type, envelope.payload)
+
+
+@lru_cache(maxsize=1 << 12)
+def _stage(kind: str, payload: bytes) -> str:
+    return f"{kind}/{round_of(decode(TYPES[kind], payload))}"
 
 
 # --- I1 - I12 ----------------------------------------------------------------------------------------------
@@ -125,7 +149,7 @@ def i1_one_sealed_block(watch: Watch, fact: Ordered) -> Iterator[str]:
 
     Any two quorums of the committee must share an honest member, or two blocks could be sealed.
     """
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         if session.members:
             size, faults = len(session.members), (len(session.members) - 1) // 3
             if 2 * session.quorum - size <= faults:
@@ -167,17 +191,21 @@ def i1_one_result_in_all_histories(watch: Watch, fact: Followed) -> Iterator[str
 
 
 def a_fork_is_found(watch: Watch, fact: Met) -> Iterator[str]:
-    """A node that has met two histories keeps the proof for good; nobody has one of a super node that told one."""
+    """A node that has met two histories keeps the proof for good."""
+    machine = fact.machine
+    if machine.kept_fork is not None or not watch.is_honest(machine.node_id):
+        return
+    for signed in fact.told:
+        if _is_met_twice(watch, machine, signed, fact.told):
+            yield f"{machine.name} has met two blocks {signed.header.height} and keeps no proof of it"
+
+
+def a_fork_was_told(watch: Watch, fact: Proven) -> Iterator[str]:
+    """Nobody has the proof of a fork by a super node that told one history."""
     machine = fact.machine
     if not watch.is_honest(machine.node_id):
         return
-    kept = machine.rows.get(("fact", FORK_FACT))
-    if kept is None:
-        for signed in machine.met:
-            if _is_met_twice(watch, machine, signed):
-                yield f"{machine.name} has met two blocks {signed.header.height} and keeps no proof of it"
-        return
-    proof = decode(ForkProof, kept)
+    proof = decode(ForkProof, fact.proof)
     one, other = proof.lower.header, proof.higher.header
     if not all(_was_signed(watch, header.digest) for header in (one, other)):
         yield f"{machine.name} keeps a proof of a fork by a block that the super node never signed"
@@ -189,13 +217,13 @@ def _was_signed(watch: Watch, header: bytes) -> bool:
     return header in watch.twins or header in watch.chain
 
 
-def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader) -> bool:
+def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader, told: list[SignedHeader]) -> bool:
     """Whether a block that the super node has signed is beside, or does not follow, another that the machine knows."""
     height, header = signed.header.height, signed.header
     if not _was_signed(watch, header.digest):
         return False
-    known = [(each.header.height, each.header.digest) for each in machine.met if _was_signed(watch, each.header.digest)]
-    own = watch.chain if machine.is_super else machine.kept
+    known = [(each.header.height, each.header.digest) for each in told if _was_signed(watch, each.header.digest)]
+    own = machine.chain
     known += [(each, own[each - 1]) for each in (height - 1, height) if 1 <= each <= len(own)]
     beside = any(digest != header.digest for each, digest in known if each == height)
     return beside or any(digest != header.previous for each, digest in known if each == height - 1)
@@ -203,7 +231,7 @@ def _is_met_twice(watch: Watch, machine: Machine, signed: SignedHeader) -> bool:
 
 def nothing_rests_on_a_fork(watch: Watch, fact: Sent) -> Iterator[str]:
     """Who keeps the proof of a fork sends that to others, and nothing else."""
-    if fact.machine.keeps_fork and not isinstance(fact.letter.received.message, Forked):
+    if fact.machine.kept_fork is not None and not isinstance(fact.letter.received.message, Forked):
         yield f"{fact.machine.name} goes on although it knows that the ledger is forked"
 
 
@@ -276,7 +304,7 @@ def i3_one_value_on_the_ledger(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Accepted is a subset of committed."""
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         for each in session.judged_rounds:
             if not each.commits.keys() >= set(each.judgement.accepted):
                 yield f"session {session.id.hex()[:8]} accepts a model that nobody committed to"
@@ -287,7 +315,7 @@ def i4_accepted_was_committed(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i4_references_were_bound(watch: Watch, fact: Ordered) -> Iterator[str]:
     """No block counts references that were not bound before the commits closed, or that judged before."""
-    for before, session in fact.sessions():
+    for before, session in fact.sessions:
         if session.phase is Phase.SCORE and (before is None or before.phase is not Phase.SCORE):
             shelves = fact.step.application.state.items("shelf")
             watch.bound[session.id] = frozenset(bound for _, shelf in shelves for bound in shelf.commitments)
@@ -301,7 +329,7 @@ def i4_references_were_bound(watch: Watch, fact: Ordered) -> Iterator[str]:
 
 def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Block = function of its inputs: M is what the accepted releases combine to, nobody judged their own."""
-    for before, session in fact.sessions():
+    for before, session in fact.sessions:
         judged = len(before.judged_rounds) if before is not None else 0
         if any(each.judgement != _judged_by_others(session, each) for each in session.judged_rounds[judged:]):
             yield f"in session {session.id.hex()[:8]} somebody's line on its own model counted"
@@ -367,7 +395,7 @@ def i5_honest_votes_agree(watch: Watch, fact: Sent) -> Iterator[str]:
 
 def i6_one_end(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Exactly one end per session."""
-    for before, session in fact.sessions():
+    for before, session in fact.sessions:
         if before is not None and before.phase in ENDED:
             yield f"session {session.id.hex()[:8]} went on after its end"
         if session.phase in ENDED and watch.ended.setdefault(session.id, session.phase) is not session.phase:
@@ -397,7 +425,7 @@ def i7_debit_before_release(watch: Watch, fact: Sent) -> Iterator[str]:
 
 def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Bytes released imply an earlier durable debit at least as large: what is declared is what was asked for."""
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         earlier = {author for each in session.earlier for author in each.commits}
         for author, commit in session.commits.items():
             free = (session.task.reuse or author in earlier) and commit.epsilon_micro == 0
@@ -408,7 +436,7 @@ def i7_declared_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
 def i7_accepted_as_asked(watch: Watch, fact: Ordered) -> Iterator[str]:
     """Bytes released imply an earlier durable debit at least as large: what counts says so."""
     bench, book = RememberingBench(), watch.founding.codebook
-    for _, session in fact.sessions():
+    for _, session in fact.sessions:
         for author in session.judgement.accepted if session.judgement is not None else ():
             reveal = watch.revealed.get((session.id, session.round, author))
             release = None if reveal is None else bench.read(session, book, reveal)
@@ -519,10 +547,12 @@ def _stage_of(kind: str) -> Phase:
 Checker = Callable[[Watch, Fact], Iterator[str]]
 
 CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
-    Sent: (
-        i2_reveal_after_commits_close, i2_references_after_commits_close, i3_one_value_a_stage, i5_honest_votes_agree,
-        i7_debit_before_release, i9_model_to_the_authorised, nothing_rests_on_a_fork,
-    ),
+    Sent: (nothing_rests_on_a_fork,),
+    Reveal: (i2_reveal_after_commits_close, i7_debit_before_release),
+    References: (i2_references_after_commits_close,),
+    Submit: (i3_one_value_a_stage,),
+    Vote: (i3_one_value_a_stage, i5_honest_votes_agree),
+    Deliver: (i9_model_to_the_authorised,),
     Ordered: (
         i1_one_sealed_block, i3_one_value_on_the_ledger, i4_accepted_was_committed, i4_references_were_bound,
         i5_block_from_its_inputs,
@@ -531,9 +561,10 @@ CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     ),
     Followed: (i1_no_fork, i1_one_result_in_all_histories),
     Met: (a_fork_is_found,),
+    Proven: (a_fork_was_told,),
     Moved: (i8_spent_never_falls,),
 }  # fmt: skip
-"""Which sentences each kind of fact could break."""
+"""Which sentences each kind of fact could break, and which a packet could, by its message."""
 
 
 def violations(watch: Watch, fact: Fact) -> Iterator[str]:
@@ -541,11 +572,14 @@ def violations(watch: Watch, fact: Fact) -> Iterator[str]:
 
     Byzantine nodes break what they like; only what they bring about at honest ones counts.
     """
-    if isinstance(fact, Sent) and not watch.is_honest(fact.machine.node_id):
+    checkers = CHECKERS[type(fact)]
+    if isinstance(fact, Sent):
         message = fact.letter.received.message
-        if isinstance(message, Reveal):
-            _show(watch, watch.session(fact.letter.received.session), message)
-        return
-    for checker in CHECKERS[type(fact)]:
+        if not watch.is_honest(fact.machine.node_id):
+            if isinstance(message, Reveal):
+                _show(watch, watch.session(fact.letter.received.session), message)
+            return
+        checkers += CHECKERS.get(type(message), ())
+    for checker in checkers:
         for text in checker(watch, fact):
             yield f"{checker.__name__}: {text}"

@@ -6,7 +6,7 @@ The node is honest, or all it says goes through a `Strategy`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, ClassVar, Final
 
 from comitia.core.envelope import Envelope
@@ -18,10 +18,10 @@ from comitia.driver.histories import FORK_FACT
 from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
-from comitia.driver.node import Node, Packed
+from comitia.driver.node import HEARTBEAT_MS, Node, Packed
 from comitia.driver.provider import Provider
 from comitia.driver.requesting import Requesting
-from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.block import Block, BlockHeader, SignedHeader
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import Transaction
 from comitia.privacy.terms import Unit
@@ -36,8 +36,7 @@ from comitia.simulator.replica import Orderer, Replica, begin
 from comitia.simulator.surroundings import Letter, Surroundings
 from comitia.text.codebook import Codebook
 
-HEARTBEAT_MS: Final = 500
-
+_FORK: Final = ("fact", FORK_FACT)
 _WRITES: Final = ("write", "commit", "budget", "block", "append")
 
 Letters = list[tuple[NodeId, bytes, Message]]
@@ -99,12 +98,8 @@ def _block_from(data: bytes) -> Block:
     return Block.from_bytes(data)
 
 
-def _headers_in(data: bytes) -> list[SignedHeader]:
-    """That of a block; none where the bytes are no block."""
-    try:
-        return [_block_from(data).signed_header]
-    except ProtocolError:
-        return []
+def _nothing() -> None:
+    """What the node is given to do when only its timers are due."""
 
 
 @cache
@@ -122,7 +117,10 @@ class SimulatedNode(Node):
         return _block_from(data)
 
     def on_block(self, data: bytes) -> None:
-        self.machine.met.extend(_headers_in(data))
+        try:
+            self.machine.meet(_block_from(data).signed_header)
+        except ProtocolError:  # the bytes are no block
+            pass
         super().on_block(data)
 
     def send(self, to: NodeId, session: bytes, message: Message) -> None:
@@ -166,7 +164,8 @@ class SimulatedNode(Node):
     def on_received(self, received: Received) -> None:
         strategy = self.machine.strategy
         if strategy is None or strategy.accepts(self.machine, received):
-            self.machine.met.extend([] if received.head is None else [received.head])
+            if received.head is not None:
+                self.machine.meet(received.head)
             super().on_received(received)
 
     def on_packet(self, data: bytes) -> None:
@@ -189,7 +188,8 @@ class Machine:
 
     Attributes
     ----------
-    met : headers that this run of its node was told of.
+    is_super : whether it orders the ledger.
+    met : headers that this run of its node was told of and that were not in its own chain, by digest.
     """
 
     def __init__(
@@ -206,6 +206,7 @@ class Machine:
         self.party = party
         self.name = party.name
         self.node_id = party.node
+        self.is_super = party.node == world.founding.parties[0].node
         self.rows: dict[Any, Any] = {("fact", name): value for name, value in self._first_facts().items()}
         self.rows["artefact", world.founding.codebook.digest] = world.founding.codebook_bytes
         self.journal: list[bytes] = []
@@ -223,21 +224,32 @@ class Machine:
         self.full_until = 0
         self.dead = False
         self.boots = 0
-        self.met: list[SignedHeader] = []
+        self.met: dict[bytes, SignedHeader] = {}
         self.plans: list[Kill] = []
         self.producing = False
         self._timer_ms: int | None = None
         world.inboxes[party.node] = self.receive
 
     @property
-    def is_super(self) -> bool:
-        """Whether this machine orders the ledger."""
-        return self.party.node == self.world.founding.parties[0].node
+    def chain(self) -> list[bytes]:
+        """Digests of its own copy of the ledger, from the first block on."""
+        return self.world.watch.chain if self.is_super else self.kept
+
+    def holds(self, header: BlockHeader) -> bool:
+        """Whether a block is in its own chain."""
+        chain = self.chain
+        return 1 <= header.height <= len(chain) and chain[header.height - 1] == header.digest
+
+    def meet(self, told: SignedHeader) -> None:
+        """Somebody stands by a block."""
+        if not self.holds(told.header):
+            self.met[told.header.digest] = told
 
     @property
-    def keeps_fork(self) -> bool:
-        """Whether its disk holds the proof that the ledger is forked."""
-        return ("fact", FORK_FACT) in self.rows
+    def kept_fork(self) -> bytes | None:
+        """The proof that the ledger is forked, if its disk holds one."""
+        kept: bytes | None = self.rows.get(_FORK)
+        return kept
 
     def _first_facts(self) -> dict[str, bytes]:
         return self.world.founding.facts.get(self.party.node, {})
@@ -265,7 +277,7 @@ class Machine:
         except DamagedError as error:
             self._give_up(error)
             return
-        self.world.at(0, lambda: self._beat(boots))
+        self.world.at(0, partial(self._beat, boots))
 
     def lose_power(self) -> None:
         """It comes back after a while."""
@@ -390,9 +402,9 @@ class Machine:
             return
         node = self.node
         if data in self.world.letters:
-            self.act(lambda: node.on_packet(data))
+            self.act(partial(node.on_packet, data))
         else:
-            self.act(lambda: node.on_block(data))
+            self.act(partial(node.on_block, data))
             if self.strategy is not None:
                 self.strategy.saw_block(self, data)
 
@@ -400,7 +412,7 @@ class Machine:
         if self.boots != boots or self.node is None:
             return
         self.act(self.node.heartbeat)
-        self.world.at(HEARTBEAT_MS, lambda: self._beat(boots))
+        self.world.at(HEARTBEAT_MS, partial(self._beat, boots))
 
     def _look_ahead(self) -> None:
         """Come back at the node's next timer, and for a block if transactions wait."""
@@ -413,13 +425,12 @@ class Machine:
         due = node.next_timer_ms
         if due is not None and (self._timer_ms is None or due < self._timer_ms):
             self._timer_ms = due
-            boots = self.boots
-            self.world.at(max(1, due - self.now_ms()), lambda: self._fire(boots))
+            self.world.at(max(1, due - self.now_ms()), partial(self._fire, self.boots))
 
     def _fire(self, boots: int) -> None:
         if self.boots == boots:
             self._timer_ms = None
-            self.act(lambda: None)
+            self.act(_nothing)
 
     def _produce(self) -> None:
         self.producing = False

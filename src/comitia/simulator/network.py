@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from comitia.core.ids import NodeId
 from comitia.simulator.faults import Fault, Fired
 
-NEAREST_MS = 1
-FARTHEST_MS = 12
-SLOW_MS = 1_500
+NEAREST_MS: Final = 1
+FARTHEST_MS: Final = 12
+"""Packets take so long at least, and less than that at most."""
+
+SLOW_MS: Final = 1_500
 """A delayed packet takes up to this much longer."""
+
+_BITS: Final = 10
+_MOST: Final = (1 << _BITS) - 1
+"""Each thing that may happen to a packet takes so many bits of the one number that is drawn for it."""
+
+_ODDS: Final = {Fault.LOSS: 31, Fault.DUPLICATE: 31, Fault.REORDER: 41, Fault.DELAY: 10}
+"""How many packets of 1,024 each kind befalls, where it is on."""
 
 
 class Carrier(Protocol):
     """Brings a packet to its reader after a while."""
 
-    def __call__(self, delay_ms: int, sender: NodeId, to: NodeId, data: bytes) -> None: ...
+    def __call__(self, delay_ms: int, to: NodeId, data: bytes) -> None: ...
 
 
 class Network:
@@ -33,11 +42,14 @@ class Network:
 
     def __init__(self, random: Random, faults: frozenset[Fault], fired: Fired, deliver: Carrier) -> None:
         self._random = random
-        self._faults = faults
         self._fired = fired
         self._deliver = deliver
+        self._odds = {kind: odds if kind in faults else 0 for kind, odds in _ODDS.items()}
         self.cuts: dict[tuple[NodeId, NodeId], tuple[int, Fault]] = {}
-        self.calm = False
+
+    def calm(self) -> None:
+        """From now on packets arrive, once each; cuts end as they were to end."""
+        self._odds = dict.fromkeys(_ODDS, 0)
 
     def cut(self, senders: list[NodeId], readers: list[NodeId], until_ms: int, kind: Fault) -> None:
         """Nothing passes from `senders` to `readers` before `until_ms`."""
@@ -46,26 +58,28 @@ class Network:
                 self.cuts[sender, reader] = (until_ms, kind)
 
     def carry(self, now_ms: int, sender: NodeId, to: NodeId, data: bytes) -> None:
-        cut = self.cuts.get((sender, to))
-        if cut is not None and now_ms < cut[0]:
-            self._fired[cut[1]] += 1
+        if self.cuts:
+            cut = self.cuts.get((sender, to))
+            if cut is not None and now_ms < cut[0]:
+                self._fired[cut[1]] += 1
+                return
+        drawn = self._random.getrandbits(5 * _BITS)
+        odds = self._odds
+        if drawn & _MOST < odds[Fault.LOSS]:
+            self._fired[Fault.LOSS] += 1
             return
-        if self._happens(Fault.LOSS, 30):
-            return
-        self._deliver(self._delay(), sender, to, data)
-        if self._happens(Fault.DUPLICATE, 30):
-            self._deliver(self._delay(), sender, to, data)
+        self._deliver(self._delay(drawn >> 2 * _BITS), to, data)
+        if drawn >> _BITS & _MOST < odds[Fault.DUPLICATE]:
+            self._fired[Fault.DUPLICATE] += 1
+            self._deliver(self._delay(self._random.getrandbits(3 * _BITS)), to, data)
 
-    def _delay(self) -> int:
-        delay = self._random.randrange(NEAREST_MS, FARTHEST_MS)
-        if self._happens(Fault.REORDER, 40):
+    def _delay(self, drawn: int) -> int:
+        odds = self._odds
+        delay = NEAREST_MS + ((drawn >> 2 * _BITS) * (FARTHEST_MS - NEAREST_MS) >> _BITS)
+        if drawn & _MOST < odds[Fault.REORDER]:
+            self._fired[Fault.REORDER] += 1
             delay += self._random.randrange(FARTHEST_MS, 10 * FARTHEST_MS)
-        if self._happens(Fault.DELAY, 10):
+        if drawn >> _BITS & _MOST < odds[Fault.DELAY]:
+            self._fired[Fault.DELAY] += 1
             delay += self._random.randrange(100, SLOW_MS)
         return delay
-
-    def _happens(self, kind: Fault, per_mille: int) -> bool:
-        if self.calm or kind not in self._faults or self._random.randrange(1000) >= per_mille:
-            return False
-        self._fired[kind] += 1
-        return True

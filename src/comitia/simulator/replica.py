@@ -110,7 +110,7 @@ class Replica:
 
     @property
     def height(self) -> int:
-        return self._head.block.header.height
+        return len(self._kept)
 
     def append(self, block: Block) -> Applied:
         step = self._history.after(self._head, block)

@@ -10,6 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from comitia.consensus.committee import faults_tolerated
@@ -112,11 +113,6 @@ class Surroundings:
         """The crash point that is this seed's turn."""
         return self.setting.points[self.seed % len(self.setting.points)]
 
-    @property
-    def is_still(self) -> bool:
-        """Whether nothing is going to happen any more."""
-        return not self._events
-
     def hold(self, broken: Iterable[str]) -> None:
         """Write down sentences that were broken, each once."""
         for text in broken:
@@ -140,7 +136,7 @@ class Surroundings:
             if party.node != sender:
                 self.network.carry(self.now, sender, party.node, data)
 
-    def _arrive_later(self, delay_ms: int, sender: NodeId, to: NodeId, data: bytes) -> None:
+    def _arrive_later(self, delay_ms: int, to: NodeId, data: bytes) -> None:
         inbox = self.inboxes.get(to)
         if inbox is not None:
-            self.at(delay_ms, lambda: inbox(data))
+            self.at(delay_ms, partial(inbox, data))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any, Final
 
 from comitia.core.ids import NodeId
 from comitia.roles.messages import (
@@ -38,7 +40,7 @@ class Trace:
 
     def note(self, at_ms: int, text: str) -> None:
         line = f"{at_ms:>7} ms  {text}"
-        self._running.update(line.encode() + b"\n")
+        self._running.update(f"{line}\n".encode())
         if self._keep:
             self.lines.append(line)
 
@@ -47,32 +49,33 @@ class Trace:
         return self._running.hexdigest()
 
 
-def describe(message: Message, names: dict[NodeId, str]) -> str:
+Names = dict[NodeId, str]
+
+
+def describe(message: Message, names: Names) -> str:
     """A message in words, without anything that differs from machine to machine."""
-    match message:
-        case Submit(transaction=data):
-            return f"submit of {len(data)} bytes"
-        case Submitted(code=code):
-            return f"refusal ({code})" if code else "acceptance"
-        case Follow(height=height):
-            return f"follow from block {height}"
-        case Blocks(blocks=blocks, head=head):
-            return f"{len(blocks)} blocks, head {head}"
-        case Reveal(author=author):
-            return f"reveal of {names.get(author, author)}'s release"
-        case References(keeper=keeper):
-            return f"references of {names.get(keeper, keeper)}"
-        case AskReveal(authors=authors, keepers=keepers):
-            return f"question for what {', '.join(names.get(a, a) for a in (*authors, *keepers))} opened"
-        case Vote(block=block):
-            return f"vote for {block.hex()[:8]}"
-        case Deliver(session=session):
-            return f"model of session {session.hex()[:8]}"
-        case AskModel(session=session):
-            return f"question for the model of {session.hex()[:8]}"
-        case Forked(proof=proof):
-            return f"proof of two blocks {proof.height}"
-        case AskArtefact() | Artefact():
-            return "codebook"
-        case _:
-            return type(message).__name__
+    kind = type(message)
+    words = _WORDS.get(kind)
+    return kind.__name__ if words is None else words(message, names)
+
+
+def _asked_for(message: AskReveal, names: Names) -> str:
+    return f"question for what {', '.join(names.get(a, a) for a in (*message.authors, *message.keepers))} opened"
+
+
+_WORDS: Final[dict[type, Callable[[Any, Names], str]]] = {
+    Submit: lambda message, names: f"submit of {len(message.transaction)} bytes",
+    Submitted: lambda message, names: f"refusal ({message.code})" if message.code else "acceptance",
+    Follow: lambda message, names: f"follow from block {message.height}",
+    Blocks: lambda message, names: f"{len(message.blocks)} blocks, head {message.head}",
+    Reveal: lambda message, names: f"reveal of {names.get(message.author, message.author)}'s release",
+    References: lambda message, names: f"references of {names.get(message.keeper, message.keeper)}",
+    AskReveal: _asked_for,
+    Vote: lambda message, names: f"vote for {message.block.hex()[:8]}",
+    Deliver: lambda message, names: f"model of session {message.session.hex()[:8]}",
+    AskModel: lambda message, names: f"question for the model of {message.session.hex()[:8]}",
+    Forked: lambda message, names: f"proof of two blocks {message.proof.height}",
+    AskArtefact: lambda message, names: "codebook",
+    Artefact: lambda message, names: "codebook",
+}
+"""How messages are told; others by the name of their kind."""

@@ -16,7 +16,7 @@ from comitia.learning.prototype import Prototype
 from comitia.learning.softmax import Softmax
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import ONCE_IN_SESSION, EvidenceKind, OpenRequest, Policy, ReportEvidence, Task
-from comitia.privacy.budget import Standing
+from comitia.privacy.book import Standing
 from comitia.roles.effects import Finish
 from comitia.roles.messages import Submit
 from comitia.simulator import adversaries, misfortunes
@@ -28,6 +28,7 @@ from comitia.simulator.invariants import (
     Met,
     Moved,
     Ordered,
+    Proven,
     Sent,
     read,
     stage_of,
@@ -43,6 +44,9 @@ ASKED_AGAIN_MS: Final = 1_500
 """When the same is asked again in a world that is to see a release served twice: most sessions have ended by then."""
 
 LONGEST_MS: Final = 60_000
+LOOK_MS: Final = 100
+"""How often it is looked whether a world is over."""
+
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
 
@@ -86,6 +90,21 @@ class _Asked:
     finish: Finish | None = None
 
 
+@dataclass(slots=True)
+class _Checked:
+    """How much of a machine the checkers have seen.
+
+    height, movements : of its copy of the ledger, and of its budget's journal.
+    met : height of its chain, and how many blocks it was told of that are not in it.
+    fork : the proof of a fork that it keeps.
+    """
+
+    height: int = 1
+    movements: int = 0
+    met: tuple[int, int] = (1, 0)
+    fork: bytes | None = None
+
+
 class World(Surroundings):
     """One run: surroundings, the machines in them, and what becomes of both.
 
@@ -103,9 +122,9 @@ class World(Surroundings):
         ]
         self.asked: dict[SessionId, _Asked] = {}
         self._by_node = {machine.node_id: machine for machine in self.machines}
-        self._heads: dict[NodeId, int] = {}
-        self._budgets: dict[NodeId, int] = {}
+        self._checked = {machine.node_id: _Checked() for machine in self.machines}
         self._ordered = 1
+        self._over = False
         self._over_since = -1
         self._evidence: dict[tuple[NodeId, bytes, str], bytes] = {}
         self._accused: set[NodeId] = set()
@@ -113,10 +132,16 @@ class World(Surroundings):
     def run(self) -> Outcome:
         """Let everything happen, then look whether everything has ended."""
         self._plan()
-        while not self.is_still and not self._is_over() and self.now <= LONGEST_MS:
+        self._look()
+        while not self._over and self.now <= LONGEST_MS:
             self.step()
         self._check_end()
         return self._outcome()
+
+    def _look(self) -> None:
+        """See now and then whether it is over."""
+        self._over = self._is_over()
+        self.at(LOOK_MS, self._look)
 
     def _is_over(self) -> bool:
         """Everything asked for has ended, and a while has passed since."""
@@ -131,7 +156,7 @@ class World(Surroundings):
     def _unaware(self) -> list[Machine]:
         """Honest nodes of a forked ledger that have no proof that it is."""
         honest = [machine for machine in self.machines if self.watch.is_honest(machine.node_id)]
-        return [machine for machine in honest if self.watch.twins and not machine.keeps_fork]
+        return [machine for machine in honest if self.watch.twins and machine.kept_fork is None]
 
     def _hides_blocks(self) -> bool:
         """Whether power failed when a block was on the super node's disk and nobody had been told yet."""
@@ -269,7 +294,7 @@ class World(Surroundings):
 
     def _calm(self) -> None:
         """From now on the world behaves, and every session must end."""
-        self.network.calm = True
+        self.network.calm()
         for machine in self.machines:
             machine.plans.clear()
             machine.full_until = 0
@@ -280,26 +305,40 @@ class World(Surroundings):
         """Hold every sentence against what the last event brought."""
         while self._ordered < len(self.history.ordered):
             self._check_block()
-        sent, self.unchecked = self.unchecked, []
-        for letter in sent:
-            fact = Sent(self._by_node[letter.received.sender], letter)
-            self.hold(violations(self.watch, fact))
-            self._collect_evidence(fact)
-        if len(machine.kept) != self._heads.get(machine.node_id, 1):
-            self._heads[machine.node_id] = len(machine.kept)
+        if self.unchecked:
+            sent, self.unchecked = self.unchecked, []
+            for letter in sent:
+                fact = Sent(self._by_node[letter.received.sender], letter)
+                self.hold(violations(self.watch, fact))
+                if not self.watch.is_honest(fact.machine.node_id):
+                    self._collect_evidence(fact)
+        checked = self._checked[machine.node_id]
+        if len(machine.kept) != checked.height:
+            checked.height = len(machine.kept)
             self.hold(violations(self.watch, Followed(machine, machine.kept)))
         if machine.met:
-            self.hold(violations(self.watch, Met(machine)))
-            height = len(self.watch.chain if machine.is_super else machine.kept)
-            machine.met = [signed for signed in machine.met if signed.header.height > height]
-        if len(machine.journal) != self._budgets.get(machine.node_id, 0):
-            self._budgets[machine.node_id] = len(machine.journal)
+            self._check_met(machine, checked)
+        fork = machine.kept_fork
+        if fork is not None and fork is not checked.fork:
+            checked.fork = fork
+            self.hold(violations(self.watch, Proven(machine, fork)))
+        if len(machine.journal) != checked.movements:
+            checked.movements = len(machine.journal)
             self.hold(violations(self.watch, Moved(machine)))
+
+    def _check_met(self, machine: Machine, checked: _Checked) -> None:
+        """Hold what a machine was told of against its chain, whenever one of both has changed."""
+        height = len(machine.chain)
+        told = [signed for signed in machine.met.values() if not machine.holds(signed.header)]
+        if told and (height, len(told)) != checked.met:
+            self.hold(violations(self.watch, Met(machine, told)))
+        machine.met = {signed.header.digest: signed for signed in told if signed.header.height > height}
+        checked.met = (height, len(machine.met))
 
     def _collect_evidence(self, fact: Sent) -> None:
         """Keep what a liar has signed; two different values for one stage are brought to the ledger."""
         message = fact.letter.received.message
-        if self.watch.is_honest(fact.machine.node_id) or not isinstance(message, Submit):
+        if not isinstance(message, Submit):
             return
         try:
             envelope = read(message.transaction)
@@ -338,15 +377,12 @@ class World(Surroundings):
     def _check_block(self) -> None:
         before, step = self.history.ordered[self._ordered - 1], self.history.ordered[self._ordered]
         self._ordered += 1
-        taken = []
-        for result, data in zip(step.applied.results, step.block.transactions, strict=True):
-            if not result.code:
-                taken.append((result, read(data)))
+        for result in step.applied.results:
             self.note(f"block {step.block.header.height}: {result.type} of {self._name(result.author)} {result.code}")
         self.note(f"block {step.block.header.height}: state {step.applied.state_root.hex()[:16]}")
         self.watch.now = step
-        fact = Ordered(step=step, before=before.application, taken=tuple(taken))
-        for _, session in fact.sessions():
+        fact = Ordered.of(before, step)
+        for _, session in fact.sessions:
             why = f": {session.abort_reason}" if session.abort_reason else ""
             self.note(f"session {session.id.hex()[:8]} is in {session.phase}{why}")
         self.hold(violations(self.watch, fact))

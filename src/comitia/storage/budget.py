@@ -23,7 +23,8 @@ from typing import Final
 from comitia.core import codec
 from comitia.core.errors import ProtocolError, StorageError
 from comitia.privacy import budget
-from comitia.privacy.budget import Ask, Book, Limits, Movement
+from comitia.privacy.book import Ask, Book, Movement
+from comitia.privacy.limits import Limits
 from comitia.privacy.receipt import Receipt
 
 _START: Final = hashlib.sha256(b"comitia/budget-journal/1").digest()

@@ -7,6 +7,8 @@ rounding and bounds it, when a codebook is built and again whenever one is read.
 
 from __future__ import annotations
 
+from weakref import WeakValueDictionary
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,9 @@ _UNIT = 1 << BASIS_BITS
 _OVERSAMPLING = 16
 _TERMS_AT_ONCE = 1024
 _SMALLEST_SINGULAR_VALUE = 1e-6
+
+_PROVEN: WeakValueDictionary[int, NDArray[np.int16]] = WeakValueDictionary()
+"""Arrays that are read-only and proven contractions, by `id`, for as long as they live."""
 
 
 def principal_directions(
@@ -96,6 +101,16 @@ def is_contraction(basis: NDArray[np.int16]) -> bool:
     if int(columns.max(initial=0)) > _UNIT**2:
         return False
     return int(np.abs(_gram(basis)).sum(axis=1).max(initial=0)) <= _UNIT**2
+
+
+def is_proven(basis: NDArray[np.int16]) -> bool:
+    """As `is_contraction`, told only once of an array that cannot be written to."""
+    if _PROVEN.get(id(basis)) is basis:
+        return True
+    proven = is_contraction(basis)
+    if proven and not basis.flags.writeable and basis.base is None:
+        _PROVEN[id(basis)] = basis
+    return proven
 
 
 def _gram(basis: NDArray[np.int16]) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from comitia.core.codec import digest
 from comitia.core.errors import UnavailableError
 from comitia.text import codebook_format
-from comitia.text.basis import is_contraction
+from comitia.text.basis import is_proven
 from comitia.text.categories import Category
 from comitia.text.codebook_format import ARRAYS, PLAIN, damaged
 from comitia.text.grams import BUCKETS, gram_weights
@@ -142,9 +142,7 @@ class Codebook:
 
     def __post_init__(self) -> None:
         for name, (dtype, _) in ARRAYS.items():
-            array = np.array(getattr(self, name), dtype=dtype, order="C")
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, _read_only(getattr(self, name), dtype))
         _check(self)
 
     def __eq__(self, other: object) -> bool:
@@ -276,6 +274,14 @@ class Codebook:
         return codebook_format.to_bytes({name: getattr(self, name) for name in (*PLAIN, *ARRAYS)})
 
 
+def _read_only(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The array itself if nobody can write to it, as when another codebook holds it; else a copy."""
+    if array.flags.writeable or array.base is not None or array.dtype != dtype or not array.flags.c_contiguous:
+        array = np.array(array, dtype=dtype, order="C")
+        array.flags.writeable = False
+    return array
+
+
 def _check(book: Codebook) -> None:
     """What holds for every codebook, or DamagedError.
 
@@ -309,7 +315,7 @@ def _check(book: Codebook) -> None:
         damaged(f"{wrong[0] if wrong else 'its vocabulary'} does not fit its basis of {f} x {r}")
     if not 4 <= book.grid_bits <= MAX_GRID_BITS:  # 3
         damaged(f"a grid of {book.grid_bits} bits is outside 4 to {MAX_GRID_BITS}")
-    if not is_contraction(book.basis):  # 4
+    if not is_proven(book.basis):  # 4
         damaged("its basis could lengthen a vector, which the privacy proof forbids")
     labels = set(book.labels)
     if len(labels) != len(book.categories):  # 5

@@ -182,17 +182,6 @@ class ContextGraphVectorizer(Parameters):
             names += [f"{left} {right}" for i, left in enumerate(self.terms_) for right in self.terms_[i + 1 :]]
         return np.array(names, dtype=object)
 
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn should know: it takes texts. Only scikit-learn calls this, so only then is it needed."""
-        from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
-
-        return Tags(
-            estimator_type=None,
-            target_tags=TargetTags(required=False),
-            transformer_tags=TransformerTags(),
-            input_tags=InputTags(string=True, two_d_array=False),
-        )
-
 
 def _places(text: str, known: Container[str]) -> list[tuple[int, str]]:
     """The known words of a text, each with its place among all of them."""

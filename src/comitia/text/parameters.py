@@ -1,4 +1,4 @@
-"""What scikit-learn asks of everything that can be fitted: its parameters by name."""
+"""What scikit-learn asks of everything that can be fitted to texts: its parameters by name, and what it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from comitia.core.errors import InputError
 
 
 class Parameters:
-    """Parameters are those of ``__init__``, each kept under its own name."""
+    """Parameters are those of ``__init__``, each kept under its own name. What has `predict` is a classifier."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name."""
@@ -34,3 +34,17 @@ class Parameters:
                 )
             setattr(self, name, value)
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn should know: it takes texts. Only scikit-learn calls this, so only then is it needed."""
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags, TransformerTags
+
+        classifies = hasattr(self, "predict")
+        return Tags(
+            estimator_type="classifier" if classifies else None,
+            target_tags=TargetTags(required=classifies),
+            classifier_tags=ClassifierTags() if classifies else None,
+            transformer_tags=None if classifies else TransformerTags(),
+            input_tags=InputTags(string=True, two_d_array=False),
+            non_deterministic=classifies,
+        )

@@ -16,7 +16,7 @@ from comitia.ledger.application import Application
 from comitia.ledger.block import Block
 from comitia.ledger.genesis import Genesis
 from comitia.ledger.session import Phase
-from comitia.privacy.budget import Book, Standing
+from comitia.privacy.book import Book, Standing
 from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder
 

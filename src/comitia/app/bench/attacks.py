@@ -10,10 +10,10 @@ import click
 from rich.status import Status
 
 from comitia.app.bench.corpora import read_corpus
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import console, emit_each, format_option, table
 from comitia.evaluation.attacks import ATTACKS, Battle, Outcome, fight
-from comitia.evaluation.learning import Prepared
 from comitia.evaluation.own_data import OwnData
+from comitia.evaluation.prepared import Prepared
 from comitia.privacy.noise import SystemNoise
 
 SHOWN = {
@@ -39,13 +39,19 @@ SHOWN = {
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True, help="A list of several labels counts as none.")
 @click.option("--split-column", help="Column with 'train' and 'test'; else a quarter is held out.")
-@click.option("--categories", default=8, show_default=True, help="The most frequent labels of each but 20news.")
+@click.option(
+    "--categories",
+    type=click.IntRange(min=2),
+    default=8,
+    show_default=True,
+    help="The most frequent labels of each but 20news.",
+)
 @click.option("--attack", "attacks", multiple=True, type=click.Choice(list(ATTACKS)), help="Several; else all.")
 @click.option(
     "--partition", "partitions", multiple=True, default=("sorted",), help="sorted, iid, dirichlet:A; several."
 )
-@click.option("--providers", default=9, show_default=True)
-@click.option("--malicious", default=3, show_default=True)
+@click.option("--providers", type=click.IntRange(min=2), default=9, show_default=True)
+@click.option("--malicious", type=click.IntRange(min=0), default=3, show_default=True)
 @click.option("--epsilon", default="1", show_default=True)
 @click.option("--names/--no-names", default=True, show_default=True)
 @click.option("--references", multiple=True, default=(0,), help="Open documents a category; several.")
@@ -94,11 +100,8 @@ def attacks(
     with console(stderr=True).status("reading documents") as status:
         prepared = Prepared.of(read_corpus(own, categories))
         for battle in battles:
-            found = _figures(prepared, battle, attacks or tuple(ATTACKS), seeds, status)
-            if output == "json":
-                for line in found:
-                    emit(line, output, lambda: None)
-            else:
+            found = emit_each(_figures(prepared, battle, attacks or tuple(ATTACKS), seeds, status), output)
+            if output != "json":
                 table(
                     _title(data, battle, seeds),
                     tuple(SHOWN.values()),

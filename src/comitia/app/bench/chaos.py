@@ -36,8 +36,14 @@ LOOK_EVERY_S: Final = 0.2
 
 
 @click.command()
-@click.option("--minutes", default=5.0, show_default=True)
-@click.option("--nodes", default=10, show_default=True, help="One super node, the others providers.")
+@click.option("--minutes", type=click.FloatRange(min=0), default=5.0, show_default=True)
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=LEAST_NODES),
+    default=10,
+    show_default=True,
+    help="One super node, the others providers.",
+)
 @click.option("--seed", default=1, show_default=True, help="Of what happens to whom; not of when it takes effect.")
 @click.option("--directory", type=click.Path(file_okay=False), help="Where to keep the nodes' folders.")
 @format_option
@@ -52,7 +58,7 @@ def chaos(minutes: float, nodes: int, seed: int, directory: str | None, output: 
     with console(stderr=True).status("founding") as status:
         value = measure(
             minutes=minutes,
-            nodes=max(LEAST_NODES, nodes),
+            nodes=nodes,
             seed=seed,
             directory=Path(directory or tempfile.mkdtemp(prefix="comitia-chaos-")),
             say=status.update,

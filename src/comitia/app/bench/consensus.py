@@ -43,8 +43,7 @@ def consensus(providers: str, bits: str, plot: Path | None, output: str) -> None
     with console(stderr=True).status("agreeing") as status:
         for cost in measure(sizes, difficulties, say=status.update):
             costs.append(cost)
-            if output == "json":
-                emit(_figures(cost), output, lambda: None)
+            emit(_figures(cost), output, lambda: None)
     if output != "json":
         _show(costs)
     if plot is not None:

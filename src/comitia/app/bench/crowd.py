@@ -88,9 +88,9 @@ class Crowd:
         """This node's copy of the ledger's state; to be read only."""
         return self._daemon.application
 
-    def ask(self, task: Task) -> None:
-        """Ask now; returns at once."""
-        due = time.perf_counter()
+    def ask(self, task: Task, *, due: float | None = None) -> None:
+        """Ask now; returns at once. `due`, on `time.perf_counter`'s clock, is when it ought to have been: else now."""
+        due = time.perf_counter() if due is None else due
         self._asked += 1
         self._daemon.call(lambda: self._ask(task, due))
 
@@ -98,8 +98,9 @@ class Crowd:
         """Ask `count` times, so many a second, whether answers come or not."""
         start = time.perf_counter()
         for number in range(count):
-            time.sleep(max(0.0, start + number / rate - time.perf_counter()))
-            self.ask(task)
+            due = start + number / rate
+            time.sleep(max(0.0, due - time.perf_counter()))
+            self.ask(task, due=due)
 
     def settle(self, patience_s: float) -> list[Reply]:
         """Wait until every request has ended, or patience; the replies since the last call."""

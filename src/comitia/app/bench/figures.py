@@ -17,7 +17,7 @@ from rich.progress import Progress
 from comitia.app.drawing.charts import Chart, Curve
 from comitia.app.drawing.files import write_charts
 from comitia.app.options import whole_numbers
-from comitia.app.output import console, emit, format_option
+from comitia.app.output import console, emit_each, format_option
 from comitia.core.errors import InputError
 from comitia.core.extras import extra
 from comitia.evaluation import datasets
@@ -96,8 +96,7 @@ def figures(
         "wall_s": round(time.monotonic() - began, 1),
         "written": [str(path) for path in (out / "points.csv", page, *_draw(found, out))],
     }
-    for value in [*map(asdict, found), run]:
-        emit(value, output, lambda: None)
+    emit_each([*map(asdict, found), run], output)
     if output == "text":
         click.echo(page.read_text(encoding="utf-8"))
 

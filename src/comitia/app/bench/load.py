@@ -40,13 +40,41 @@ STAGE_MS: Final = 20_000
 
 
 @click.command()
-@click.option("--transactions", default=1_000_000, show_default=True, help="On the ledger before anything starts.")
-@click.option("--providers", default=1_000, show_default=True, help="Registered ones; three of them run.")
-@click.option("--past-sessions", default=0, show_default=True, help="Sealed ones on the ledger besides.")
-@click.option("--sessions", default=20, show_default=True, help="Fresh requests at the same time.")
-@click.option("--rate", default=100.0, show_default=True, help="Cache hits a second.")
-@click.option("--seconds", default=30, show_default=True, help="How long cache hits are asked for.")
-@click.option("--burst", default=3_000, show_default=True, help="Requests at one moment, to see what overload does.")
+@click.option(
+    "--transactions",
+    type=click.IntRange(min=1),
+    default=1_000_000,
+    show_default=True,
+    help="On the ledger before anything starts.",
+)
+@click.option(
+    "--providers",
+    type=click.IntRange(min=REAL_PROVIDERS),
+    default=1_000,
+    show_default=True,
+    help="Registered ones; three of them run.",
+)
+@click.option(
+    "--past-sessions",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Sealed ones on the ledger besides.",
+)
+@click.option(
+    "--sessions", type=click.IntRange(min=1), default=20, show_default=True, help="Fresh requests at the same time."
+)
+@click.option("--rate", type=click.FloatRange(min=1), default=100.0, show_default=True, help="Cache hits a second.")
+@click.option(
+    "--seconds", type=click.IntRange(min=1), default=30, show_default=True, help="How long cache hits are asked for."
+)
+@click.option(
+    "--burst",
+    type=click.IntRange(min=1),
+    default=3_000,
+    show_default=True,
+    help="Requests at one moment, to see what overload does.",
+)
 @click.option("--directory", type=click.Path(file_okay=False), help="Where to keep the nodes' folders.")
 @format_option
 def load(
@@ -207,8 +235,10 @@ def _cache_hits(
         "cached_asked": int(rate * seconds),
         "cached_served": len(served),
         "cached_refused": dict(Counter(reply.code for reply in replies if reply.code)),
-        "cached_ms": {f"p{int(100 * p)}": round(1e3 * percentile(served, p), 2) for p in (0.5, 0.95, 0.99, 1.0)},
-        "cached_super_node_cpu_ms": round(1e3 * (_cpu_s(local.super_node) - cpu) / len(replies), 2),
+        "cached_ms": {f"p{int(100 * p)}": round(1e3 * percentile(served, p), 2) for p in (0.5, 0.95, 0.99, 1.0)}
+        if served
+        else {},
+        "cached_super_node_cpu_ms": round(1e3 * (_cpu_s(local.super_node) - cpu) / max(1, len(replies)), 2),
         "cached_memory_mb": [before, _resident_mb(local.super_node)],
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
 
 import click
 
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import console, emit_each, format_option, table
 from comitia.evaluation.privacy_audit import Audited, audit_histograms, audit_learners, audited_codebook
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms
@@ -25,22 +25,29 @@ DELTA = "1e-5"
 @click.option(
     "--leaves", default=1024, show_default=True, type=click.IntRange(16, 2048), help="Canaries of a histogram."
 )
-@click.option("--seed", default=0, show_default=True, help="Of the canaries' coins; noise is the system's.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the canaries' coins; noise is the system's.",
+)
 @format_option
 def privacy_audit(epsilon: str, categories: int, rank: int, leaves: int, seed: int, output: str) -> None:
     """Try to refute the privacy that every learner and profile claims.
 
     A lower bound above the claim (caught) is expected of the controls alone: noise halved, and off.
     """
-    found = []
     with console(stderr=True).status("auditing") as status:
-        for case in _cases(epsilon, categories, rank, leaves, seed):
-            status.update(f"{case.release}, {case.vectors or 'counts'}, noise weakened: {case.control}")
-            found.append({name: _rounded(value) for name, value in asdict(case).items()})
-            if output == "json":
-                emit(found[-1], output, lambda: None)
+        found = emit_each(_lines(_cases(epsilon, categories, rank, leaves, seed), status.update), output)
     if output != "json":
         table(f"epsilon {epsilon}", SHOWN, [[str(line[name]) for name in SHOWN] for line in found])
+
+
+def _lines(cases: Iterable[Audited], say: Callable[[str], None]) -> Iterator[dict[str, object]]:
+    for case in cases:
+        say(f"{case.release}, {case.vectors or 'counts'}, noise weakened: {case.control}")
+        yield {name: _rounded(value) for name, value in asdict(case).items()}
 
 
 def _cases(epsilon: str, categories: int, rank: int, leaves: int, seed: int) -> Iterator[Audited]:

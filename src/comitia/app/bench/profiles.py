@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from comitia.app.bench.corpora import read_corpora
-from comitia.app.output import console, emit, format_option, table
-from comitia.core.errors import InputError
+from comitia.app.output import console, emit_each, format_option, table
+from comitia.core.counting import counted
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.retrieval.documents import DOCUMENTS, REFERENCES
 from comitia.evaluation.retrieval.profiles import Found, Setting, measure_profiles
@@ -36,14 +36,22 @@ class Question:
 )
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
-@click.option("--categories", default=20, show_default=True, help="The most frequent labels of each.")
-@click.option("--participants", default=2000, show_default=True)
+@click.option(
+    "--categories", type=click.IntRange(min=1), default=20, show_default=True, help="The most frequent labels of each."
+)
+@click.option("--participants", type=click.IntRange(min=1), default=2000, show_default=True)
 @click.option("--documents", nargs=2, type=int, default=DOCUMENTS, show_default=True, help="Fewest and most of each.")
-@click.option("--references", default=REFERENCES, show_default=True, help="Public documents a category.")
+@click.option(
+    "--references",
+    type=click.IntRange(min=1),
+    default=REFERENCES,
+    show_default=True,
+    help="Public documents a category.",
+)
 @click.option("--epsilon", default="1", show_default=True, help="Of a profile; several with commas.")
 @click.option("--check-epsilon", default="1", show_default=True, help="Of the self-check, besides.")
-@click.option("--queries", default=500, show_default=True, help="Text queries.")
-@click.option("--seeds", default=3, show_default=True)
+@click.option("--queries", type=click.IntRange(min=0), default=500, show_default=True, help="Text queries.")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
 @format_option
 def profiles(
     data: tuple[str, ...],
@@ -79,13 +87,11 @@ def profiles(
         seeds=seeds,
     )
     with console(stderr=True).status("reading documents") as status:
-        found = list(measure(question, say=status.update))
-    for value in found if output == "json" else ():
-        emit(value, output, lambda: None)
+        found = emit_each(measure(question, say=status.update), output)
     if output != "json":
         shown = ("epsilon", "query", "check", "recall", "precision", "related", "found")
         table(
-            f"{', '.join(data)}: {participants} providers, {seeds} seeds",
+            f"{', '.join(data)}: {participants} providers, {counted(seeds, 'seed')}",
             shown,
             [[value[name] for name in shown] for value in found],
         )
@@ -93,8 +99,6 @@ def profiles(
 
 def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
     """One set of figures, means over the seeds, for each epsilon, kind of query and check."""
-    if question.seeds < 1:
-        raise InputError("a measurement needs at least one seed", code="bad-option")
     corpus = read_corpora(question.data, question.text_column, question.label_column, question.categories)
     runs = [
         list(measure_profiles(corpus, question.setting, seed=seed, noise=SystemNoise(), say=say))

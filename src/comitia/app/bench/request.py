@@ -24,7 +24,9 @@ from comitia.app.stopwatch import Stages
 from comitia.app.tasks import Wish
 from comitia.consensus.committee import witnesses_needed
 from comitia.core.errors import InputError
+from comitia.core.units import MICRO
 from comitia.evaluation.consensus import VoteCost
+from comitia.privacy.terms import PrivacyTerms
 from comitia.storage.documents import Columns, read_documents
 from comitia.text.build import build_codebook
 from comitia.text.categories import Category
@@ -38,9 +40,13 @@ CACHED_ASKS: Final = 20
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
 @click.option("--split-column", help="Column with 'train' and 'test'. Default: every fifth document is test.")
-@click.option("--categories", default=8, show_default=True, help="The most frequent labels.")
-@click.option("--providers", default=3, show_default=True)
-@click.option("--warm", default=5, show_default=True, help="How many fresh requests to measure.")
+@click.option(
+    "--categories", type=click.IntRange(min=2), default=8, show_default=True, help="The most frequent labels."
+)
+@click.option("--providers", type=click.IntRange(min=2), default=3, show_default=True)
+@click.option(
+    "--warm", type=click.IntRange(min=1), default=5, show_default=True, help="How many fresh requests to measure."
+)
 @click.option("--epsilon", default="1", show_default=True)
 @click.option("--directory", type=click.Path(file_okay=False), help="Where to keep the nodes' folders.")
 @format_option
@@ -110,6 +116,7 @@ def measure(
     InputError
         If there are too few documents or labels.
     """
+    epsilon_micro = PrivacyTerms.of(epsilon).epsilon_micro
     labels = [label for label, _ in Counter(d.label for d in documents if d.label).most_common(categories)]
     known = [document for document in documents if document.label in labels]
     train = [d for i, d in enumerate(known) if (d.provider == "train" if d.provider else i % 5)]
@@ -137,7 +144,7 @@ def measure(
             "categories": len(labels),
             "documents": len(train),
             "vectors": f"{codebook.kind} {codebook.rank}",
-            "epsilon": float(epsilon),
+            "epsilon": epsilon_micro / MICRO,
             **_requests(local, providers, warm, epsilon, say),
             "machine": f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}",
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from comitia.app.bench.corpora import read_corpora
 from comitia.app.drawing.charts import Chart, Curve
 from comitia.app.drawing.files import require_chart, write_charts
 from comitia.app.options import whole_numbers
-from comitia.app.output import console, emit, format_option, table
+from comitia.app.output import console, emit_each, format_option, table
+from comitia.core.errors import InputError
 from comitia.evaluation.retrieval.documents import collect, deal
 from comitia.evaluation.retrieval.lookups import Setting, Way, measure
 from comitia.evaluation.retrieval.population import Population
@@ -74,7 +76,9 @@ class Question:
 )
 @click.option("--text-column", default="text", show_default=True)
 @click.option("--label-column", default="label", show_default=True)
-@click.option("--categories", default=20, show_default=True, help="The most frequent labels of each.")
+@click.option(
+    "--categories", type=click.IntRange(min=1), default=20, show_default=True, help="The most frequent labels of each."
+)
 @click.option("--leaves", type=click.IntRange(min=4), default=128, show_default=True, help="Of the synthetic codebook.")
 @click.option("--epsilon", default="1", show_default=True, help="Of each profile, and of each self-check besides.")
 @click.option("--lookup", "way", type=click.Choice([way.value for way in Way]), default="overlay", show_default=True)
@@ -114,6 +118,8 @@ def retrieval(
     """
     if plot is not None:
         require_chart(plot)
+    if dead + malicious > 1:
+        raise InputError(f"{dead:g} dead and {malicious:g} malicious are more than all", code="bad-option")
     setting = Setting(
         way=Way(way),
         dead=dead,
@@ -135,12 +141,8 @@ def retrieval(
         setting=setting,
         seeds=seeds,
     )
-    found = []
     with console(stderr=True).status("drawing participants") as status:
-        for value in measure_all(question, say=status.update):
-            found.append(value)
-            if output == "json":
-                emit(value, output, lambda: None)
+        found = emit_each(measure_all(question, say=status.update), output)
     if plot is not None:
         write_charts(plot, charts(found), title=TITLE)
     if output == "text":
@@ -180,7 +182,10 @@ def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[di
                 "lookups": setting.lookups,
                 "same_leaf": setting.same_leaf,
                 "seed": seed,
-                **{name: None if figure is None else round(figure, 4) for name, figure in figures.items()},
+                **{
+                    name: None if figure is None or isnan(figure) else round(figure, 4)
+                    for name, figure in figures.items()
+                },
                 "seconds": round(time.perf_counter() - start, 2),
             }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from comitia.app.output import BLOCK_SHOWN, console, emit, format_option, say, table, warn
+from comitia.app.output import BLOCK_SHOWN, console, emit, emit_each, format_option, say, table, warn
 from comitia.core.counting import counted
 
 if TYPE_CHECKING:
@@ -188,8 +188,7 @@ def ask(model: Path, texts: tuple[str, ...], source: Path | None, text_column: s
         answer: dict[str, Any] = {"text": text, "label": best[0][0], "probabilities": likely, "known_words": is_known}
         answers.append(answer if value is None else {**answer, "value": round(value, 3)})
     if output == "json":
-        for answer in answers:
-            emit(answer, output, lambda: None)
+        emit_each(answers, output)
         return
     table(
         "",

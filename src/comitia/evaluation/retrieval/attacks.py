@@ -52,7 +52,7 @@ class Leak:
     membership_bound : float
         Most that `membership` can be, whatever the attacker; 1 where nothing bounds it.
     attack_ms : float
-        Time of the first attack on one provider.
+        Time to make one provider's publication and to run the first attack on it.
     """
 
     scheme: str

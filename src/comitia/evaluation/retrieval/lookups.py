@@ -7,15 +7,17 @@ runs, against a world in which only what is touched is made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from math import isnan, nan
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
 from comitia.evaluation.retrieval.churn import churned
 from comitia.evaluation.retrieval.literal import LiteralWorld
@@ -74,14 +76,15 @@ class Figures:
     """Means over lookups unless said otherwise.
 
     related : participants whose true share is enough.
-    recall, precision : against those.
-    recall_checked, precision_checked : of those whose self-check confirms.
-    completeness : share of what the index answers; of `most`, where that is set.
+    recall : share of those that are found, over the lookups that have any; NaN where none has, likewise the next.
+    precision : share of those found that are related, over the lookups that found anybody.
+    recall_checked, precision_checked : the same where of those found only such count as their self-check confirms.
+    completeness : share of what the index answers, over the lookups where it answers; of `most`, where that is set.
     messages, messages_max, rounds, bytes : of one lookup; questions and answers both count.
     table_entries_mean, table_entries_max : participants named in a participant's tables.
     join_messages : of one participant's joining under all its ids; None for `literal`, as the next.
     spearman : rank correlation of the longest common prefix of two participants' ids and of their mean vectors' cosine.
-    load_max_over_mean : questions to the busiest participant over those to a living one on average.
+    load_max_over_mean : questions to the busiest participant over those to a living one on average, in the last epoch.
     load_mean : questions to a living participant on average; the ratio says little where this is below one.
     index_us : one query of the index for 64 providers, microseconds.
     forged : answers that were refused.
@@ -113,7 +116,13 @@ def measure(
     generator: np.random.Generator,
     say: Callable[[str], None] = lambda _: None,
 ) -> Figures:
-    """Build a world of a population, or one for each epoch that it lives through, and look providers up in it."""
+    """Build a world of a population, or one for each epoch that it lives through, and look providers up in it.
+
+    Raises
+    ------
+    InputError
+        Code ``bad-option``: nobody is there to ask.
+    """
     answers: list[tuple[float, ...]] = []
     traffic: list[Traffic] = []
     for present, fates in _epochs(population, setting, generator):
@@ -127,17 +136,17 @@ def measure(
         answers += quality
         traffic += cost
     say("joining, comparing ids")
-    mean = np.mean(answers, axis=0).tolist()
+    means = [_mean(values) for values in zip(*answers, strict=True)]
     entries = table_entries(world) if literal is None else literal.table_entries()
     load = np.bincount([asked for walk in cost for asked in walk.asked], minlength=present.profiles.participants)
     load_mean = float(load.sum() / max(1, fates.alive.sum()))
     return Figures(
-        related=mean[0],
-        recall=mean[1],
-        precision=mean[2],
-        recall_checked=mean[3],
-        precision_checked=mean[4],
-        completeness=mean[5],
+        related=means[0],
+        recall=means[1],
+        precision=means[2],
+        recall_checked=means[3],
+        precision_checked=means[4],
+        completeness=means[5],
         messages=float(np.mean([walk.messages for walk in traffic])),
         messages_max=max(walk.messages for walk in traffic),
         rounds=float(np.mean([walk.rounds for walk in traffic])),
@@ -237,6 +246,8 @@ def _look_up(
 ) -> tuple[list[tuple[float, ...]], list[Traffic]]:
     related, confirmed = _by_leaf(population.related), _by_leaf(population.confirmed)
     living = np.flatnonzero(world.fates.alive)
+    if not living.size:
+        raise InputError("all participants are dead: nobody is left to ask", code="bad-option")
     answers, traffic = [], []
     asked = generator.integers(population.asked, size=1 if setting.same_leaf else setting.lookups).tolist()
     for number in range(setting.lookups):
@@ -253,7 +264,7 @@ def _look_up(
         found = np.array([int(node, 16) for node in lookup.answer], dtype=np.int64)
         listed = np.array([int(node, 16) for node in index.lookup(CODEBOOK, leaf, None)], dtype=np.int64)
         expected = len(listed) if setting.most is None else min(setting.most, len(listed))
-        whole = int(np.isin(found, listed).sum()) / expected if expected else 1.0
+        whole = _share(int(np.isin(found, listed).sum()), expected)
         answers.append((*_quality(found, related.get(leaf, _NOBODY), confirmed.get(leaf, _NOBODY)), whole))
     return answers, traffic
 
@@ -280,7 +291,17 @@ def _quality(found: NDArray[np.int64], related: NDArray[np.int64], checked: NDAr
 
 def _recall_precision(found: NDArray[np.int64], related: NDArray[np.int64]) -> tuple[float, float]:
     right = int(np.isin(found, related).sum())
-    return right / len(related) if len(related) else 1.0, right / len(found) if len(found) else 1.0
+    return _share(right, len(related)), _share(right, len(found))
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    """The mean of the values that there are; NaN without any."""
+    known = [value for value in values if not isnan(value)]
+    return sum(known) / len(known) if known else nan
 
 
 def _by_leaf(pairs: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
