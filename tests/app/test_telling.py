@@ -12,7 +12,10 @@ import pytest
 from comitia.app.cli import main
 from comitia.app.health import Finding, examine
 from comitia.core.codec import digest
+from comitia.core.ids import TransactionId
+from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.registry import learner
+from comitia.ledger.transactions import RegisterCodebook, sign_transaction
 from comitia.storage.folder import ConsortiumFolder, NodeFolder
 from comitia.storage.model_file import write_model
 from comitia.storage.node import NodeStore
@@ -193,6 +196,22 @@ def test_doctor_tells_of_a_model_that_cannot_be_served(consortium: ConsortiumFol
         finding = bad(node.path)["kept"]
         assert finding.found.startswith("1 of 2 ")
         assert f"the model {digest(b'another').hex()[:12]}" in finding.found
+
+
+def test_doctor_tells_of_a_codebook_that_is_gone_from_a_super_node(consortium: ConsortiumFolder) -> None:
+    super_node, book = consortium.super_node, b"a codebook"
+    keys, genesis = super_node.load_keys(), consortium.load_genesis().genesis
+    engine = EmbeddedEngine.open(super_node.ledger, genesis, signer=keys.signing)
+    body = RegisterCodebook(digest=digest(book), size=len(book), references=0, leaf_labels=("x",))
+    envelope = sign_transaction(body, chain=genesis.chain, epoch=0, sender=keys.node, key=keys.signing)
+    engine.submit_own(TransactionId(envelope.digest), envelope.to_bytes())
+    engine.produce(genesis.created_ms + 2)
+    engine.close()
+    store = NodeStore(super_node.store)
+    assert digest(book).hex()[:12] in bad(super_node.path)["kept"].found
+    store.keep_artefact(digest(book), book)
+    store.close()
+    assert "kept" not in bad(super_node.path)
 
 
 def test_doctor_tells_of_settings_that_are_not_what_was_admitted(plant: NodeFolder) -> None:

@@ -217,6 +217,13 @@ def _kept(node: NodeFolder, chronicle: Chronicle | None) -> str:
             "a model is made anew for the next who asks for it, from the providers' budgets. Look at the disk, though",
         )
     codebooks = {entry.digest for entry in chronicle.application.codebooks()} if chronicle is not None else set()
+    gone = codebooks - kept.keys()
+    if gone and Role.SUPER_NODE.value in node.settings().roles:
+        raise DamagedError(
+            f"gone, so that nobody can fetch it: {', '.join(f'the codebook {digest.hex()[:12]}' for digest in gone)}",
+            code="codebook-gone",
+            hint="while this super node runs it asks the members for it; if none has it, start it with --codebook FILE",
+        )
     models = kept.keys() - codebooks
     return (
         f"{counted(len(models), 'model')} ({_megabytes(kept[name] for name in models)} of "

@@ -29,16 +29,12 @@ from comitia.ledger.transactions import (
 from comitia.roles import super_node
 from comitia.roles.messages import (
     BUSY,
-    PART_BYTES,
-    Artefact,
-    AskArtefact,
     Blocks,
     Deliver,
     Follow,
     Received,
     Submit,
     Submitted,
-    parts_of,
 )
 
 log = logging.getLogger("comitia.desk")
@@ -86,7 +82,7 @@ class Desk:
                 self._turn_away(data, received.sender)
             case Submit(transaction=data):
                 self._arrived(data, received.sender)
-            case Follow() | AskArtefact() as question:
+            case Follow() as question:
                 self._step(super_node.Asked(sender=received.sender, question=question))
             case _:
                 pass
@@ -222,10 +218,8 @@ class Desk:
                 self._record_hit(arrived, source)
             case super_node.ServeCached(request=request, requester=requester, source=source):
                 self._serve(request, requester, source)
-            case super_node.Answer(to=to, question=Follow() as question):
+            case super_node.Answer(to=to, question=question):
                 self._send_blocks(to, question)
-            case super_node.Answer(to=to, question=AskArtefact() as question):
-                self._send_artefact(to, question)
 
     def _record_hit(self, arrived: super_node.Arrived, source: SessionId) -> None:
         """Put a cache hit on the ledger, unless the model has been damaged since it was kept."""
@@ -264,18 +258,6 @@ class Desk:
         now_ms = self._node.now_ms()
         answer = Blocks(blocks=tuple(blocks), head=engine.height, nonce=question.nonce, sent_ms=now_ms)
         self._node.send(to, b"", answer)
-
-    def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
-        public = self._node.application.codebook(question.digest) is not None
-        data = self._node.store.artefact(question.digest) if public else None
-        parts = 0 if data is None else parts_of(len(data))
-        if data is None or not 0 <= question.part < parts:
-            part = Artefact(digest=question.digest, part=question.part, parts=0, data=b"")
-        else:
-            start = question.part * PART_BYTES
-            piece = data[start : start + PART_BYTES]
-            part = Artefact(digest=question.digest, part=question.part, parts=parts, data=piece)
-        self._node.send(to, b"", part)
 
     def _revoke(self) -> None:
         """Bring to the ledger what an administrator has signed, and forget it once it is there."""

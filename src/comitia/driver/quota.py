@@ -1,4 +1,4 @@
-"""How much one member may ask of a node: bytes on the ledger, which all keep for ever, and questions, which take time."""
+"""How much one member may ask of a node: bytes on the ledger, which all keep for ever; questions, which take time."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +74,8 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
         require_acceptable(body)
         daemon.store.keep_artefact(body.digest, data)
         own.append(body.digest)
+        assert codebook is not None
+        library.give(body.digest, partial(_read_again, codebook))
 
         def publish() -> None:
             if daemon.application.codebook(body.digest) is None:
@@ -193,6 +196,13 @@ class LinkWatch:
             why = f"{trouble.message} {trouble.hint}" if trouble else "its link is down."
             log.warning("waiting for the super node: %s", why)
             self._told = True
+
+
+def _read_again(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _retention(daemon: Daemon, folder: NodeFolder, own: Sequence[bytes] = ()) -> Retention:
