@@ -43,6 +43,13 @@ is one JSON object on standard error: `{"error": code, "message": ..., "hint": .
 | 10 | another party broke the protocol |
 | 130 | stopped by hand |
 
+`session-aborted` says why in its message. Where nobody could judge the releases, `values` has `epsilon`, and of each
+such release its `signals` and `expected_signals`, in standard deviations of its noise. A signal below 0 is not used,
+not even with `--accept-unverified`: with so few documents and so small an epsilon, noise hides what the release knows.
+`enough_epsilon` is the least epsilon of one digit at which, by what these releases let expect, that leaves no model
+less than once in 100 requests, public knowledge being half as true as it says; null where none is.
+`comitia request --preview` tells before.
+
 This table is made from the code by `python tools/reference.py`.
 
 | code | exit status | raised in |

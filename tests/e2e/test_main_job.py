@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from plants import PATIENCE_S, WORDS, consortium, texts, took_part, wait_for
@@ -186,6 +187,31 @@ def test_the_verbs_that_need_no_node(local: LocalConsortium, wish: Wish, tmp_pat
     card = onnx.with_suffix(".md").read_text(encoding="utf-8")
     assert "checked against the genesis" in card
     assert all(word in card for word in ("| epsilon |", "hydraulics", "## Limits"))
+
+
+def test_a_preview_warns_of_noise_before_it_costs_anything(
+    local: LocalConsortium, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def preview(*options: str) -> tuple[dict[str, Any], str]:
+        capsys.readouterr()
+        assert main(["request", str(local.requester), "--preview", *options, "--format", "json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert main(["request", str(local.requester), "--preview", *options]) == 0
+        return told, capsys.readouterr().err
+
+    told, warning = preview("--epsilon", "0.05")
+    assert told["chance_of_no_model"] == [1, 1]
+    assert "at epsilon 0.05 without --accept-unverified" in warning
+    assert "in 100 % of all cases" in warning
+    told, warning = preview("--epsilon", "0.05", "--accept-unverified")
+    exact, half_true = told["chance_of_no_model"]
+    assert 0.02 < exact < half_true < 0.125
+    assert 0.05 < told["enough_epsilon"] < 1
+    assert f"epsilon {told['enough_epsilon']:g} is enough for less than 1 %" in warning
+    told, warning = preview("--epsilon", str(told["enough_epsilon"]), "--accept-unverified")
+    assert told["chance_of_no_model"][1] < 0.01
+    assert "noise" not in warning
+    assert preview("--learner", "softmax")[0]["chance_of_no_model"] is None
 
 
 def test_a_block_is_shown_by_the_hash_that_verify_prints(

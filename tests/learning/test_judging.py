@@ -12,7 +12,8 @@ from comitia.learning.local_model import LocalModel
 from comitia.learning.posterior import posterior, public_evidence, released_counts
 from comitia.learning.prototype import Prototype
 from comitia.learning.reference import reference_loss_ppm
-from comitia.learning.signal import Signal, gain, signal
+from comitia.learning.signal import Signal, expected_signal, gain, signal
+from comitia.learning.worth import noise_variance
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
@@ -69,6 +70,23 @@ def test_the_signal_is_the_formula(consortium: Consortium) -> None:
     result = measured(consortium, release)
     assert result.z_micro / 1e6 == pytest.approx(shown.sum() / deviation, rel=0.01)
     assert result.expected_micro / 1e6 == pytest.approx((weights**2 * (q**2).sum(axis=1)).sum() / deviation, rel=0.01)
+
+
+def test_what_a_release_will_be_expected_to_show_is_known_before_it_is_made(consortium: Consortium) -> None:
+    book, release = consortium.codebook, consortium.release()
+    unit = 2.0**book.grid_bits
+    variance = noise_variance(book, PrivacyTerms.of("4", "1e-5"))
+    assert variance == pytest.approx(release.receipt.variance / unit**2)
+    foretold = expected_signal(book, released_counts(book, release) / unit, variance)
+    assert foretold == pytest.approx(measured(consortium, release).expected_micro / 1e6, rel=0.01)
+    assert expected_signal(book, np.zeros(len(book.categories)), variance) == 0
+    unnamed = replace(
+        book,
+        name_vectors=np.zeros_like(book.name_vectors),
+        references=book.references[:0],
+        reference_labels=book.reference_labels[:0],
+    )
+    assert expected_signal(unnamed, np.ones(len(book.categories)), variance) is None
 
 
 def test_the_noise_of_a_signal_has_a_standard_deviation_of_one(lsa: Consortium) -> None:

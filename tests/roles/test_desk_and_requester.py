@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from world import World, node
 
+from comitia.consensus.figures import Figures
 from comitia.consensus.verdicts import Verdict
 from comitia.core.envelope import Envelope
+from comitia.core.errors import AbortedError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.requesting import failure
 from comitia.ledger.session import Phase
@@ -41,21 +44,67 @@ def step(
     return state, list(effects)
 
 
-@pytest.mark.parametrize(("willing", "hinted"), [(False, True), (True, False)])
-def test_who_could_have_had_a_model_of_unverified_work_is_told(world: World, willing: bool, hinted: bool) -> None:
+def unjudged(world: World, *signals: float | None, expected: float = 2.0, willing: bool = False) -> AbortedError:
+    """How a session fails in which nobody could tell, whose releases had these signals."""
     session = world.run(world.open())
     assert session.judgement is not None
-    unknown = tuple((author, Verdict.UNVERIFIABLE) for author, _ in session.judgement.verdicts)
-    task = replace(session.task, accept_unverified=willing)
-    record = replace(session, task=task, judgement=replace(session.judgement, verdicts=unknown))
+    authors = [author for author, _ in session.judgement.verdicts][: len(signals)]
+    figures = tuple(
+        Figures(author=author)
+        if signal is None
+        else Figures(author=author, signal_micro=int(signal * 1e6), expected_micro=int(expected * 1e6))
+        for author, signal in zip(authors, signals, strict=True)
+    )
+    unknown = tuple((author, Verdict.UNVERIFIABLE) for author in authors)
+    judgement = replace(session.judgement, verdicts=unknown, figures=figures, accepted=())
+    task = replace(session.task, epsilon_micro=500_000, accept_unverified=willing)
     ended = Finish(session=session.id, model=b"", proof=b"", cached=False, code="session-aborted", reason="none")
-    assert ("--accept-unverified" in failure(ended, record).hint) is hinted
+    error = failure(ended, replace(session, task=task, judgement=judgement))
+    assert isinstance(error, AbortedError)
+    return error
+
+
+def test_who_could_have_had_a_model_of_unverified_work_is_told(world: World) -> None:
+    error = unjudged(world, 1.5, 0.0, -0.5)
+    assert "1 of 3 models had a signal below 0" in error.message
+    assert "2 models could not be judged on what is public: --accept-unverified uses them" in error.hint
+    assert (error.values["epsilon"], error.values["enough_epsilon"]) == (0.5, 3.0)
+    assert "epsilon 3 leaves no model less than once in 100 requests" in error.hint
+
+
+@pytest.mark.parametrize("willing", [True, False])
+def test_who_got_no_model_although_it_takes_unverified_work_is_told_why(world: World, willing: bool) -> None:
+    error = unjudged(world, -0.25, -1.5, -0.5, willing=willing)
+    assert "3 of 3 models had a signal below 0" in error.message
+    assert "not even with --accept-unverified" in error.hint
+    assert "--accept-unverified uses" not in error.hint
+    assert "epsilon 0.5" in error.hint
+    assert "epsilon 0.6 leaves no model less than once in 100 requests" in error.hint
+    values = json.loads(json.dumps(error.as_dict()))["values"]
+    assert values["signals"] == [-0.25, -1.5, -0.5]
+    assert values["expected_signals"] == [2.0] * 3
+    assert values["enough_epsilon"] == 0.6
+
+
+def test_what_no_epsilon_mends_is_not_laid_to_epsilon(world: World) -> None:
+    error = unjudged(world, None, None)
+    assert "--accept-unverified uses them" in error.hint
+    assert "epsilon" not in error.hint
+    assert error.values["enough_epsilon"] is None
+
+
+def test_where_nothing_is_to_be_expected_no_epsilon_is_promised(world: World) -> None:
+    error = unjudged(world, -1.0, -0.1, expected=0.0, willing=True)
+    assert error.values["enough_epsilon"] is None
+    assert "a larger epsilon, or providers with more documents" in error.hint
 
 
 def test_a_new_request_is_ordered(world: World) -> None:
     event = arrived(world)
     _, effects = step(world, DESK, event)
-    assert effects == [super_node.Order(transaction=event.transaction, data=event.data, reply_to=node("asker"))]
+    assert effects == [
+        super_node.Order(transaction=event.transaction, data=event.data, author=event.author, reply_to=node("asker"))
+    ]
 
 
 def test_a_hit_is_recorded_before_it_is_served(world: World) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from comitia.app.node.client import Client
 from comitia.app.tasks import Wish, located, make_task
+from comitia.consensus.prospect import chance_of_no_model, enough_epsilon
 from comitia.core.errors import InputError
+from comitia.learning.contract import Learner
 from comitia.learning.registry import learner
-from comitia.learning.worth import Worth, profile_counts, public_auc, worth
+from comitia.learning.signal import expected_signal
+from comitia.learning.worth import Worth, noise_variance, profile_counts, public_auc, worth
 from comitia.ledger.proof import Verified
 from comitia.ledger.session import Session
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -69,8 +74,29 @@ def ask_with(client: Client, wish: Wish, target: Path, *, progress: Callable[[Se
     )
 
 
-def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
-    """What a request could be worth, from the codebook and the profiles on the ledger; nobody is asked anything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foretold:
+    """What a request could come to.
+
+    codebook : the newest.
+    worth : what sharing could be worth.
+    signals : what public knowledge lets expect of each provider's release, in standard deviations of its noise, if
+        the documents that its profile counts are spread evenly over the categories and all labelled; None where
+        nobody can tell.
+    no_model : chance that noise alone leaves no model, where public knowledge is exact and where it is half as true;
+        None likewise.
+    enough_epsilon : at which epsilon that is rare.
+    """
+
+    codebook: Codebook
+    worth: Worth
+    signals: tuple[float, ...] | None = None
+    no_model: tuple[float, float] | None = None
+    enough_epsilon: float | None = None
+
+
+def foretell(client: Client, wish: Wish) -> Foretold:
+    """What a request could come to, from the codebook and the profiles on the ledger; nobody is asked anything.
 
     Raises
     ------
@@ -103,4 +129,30 @@ def foretell(client: Client, wish: Wish) -> tuple[Codebook, Worth]:
         [leaf.label for leaf in codebook.leaves], [record.histogram for record in asked], codebook.labels
     )
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
-    return codebook, worth(codebook, using, counts, terms, public_auc=public_auc(codebook, using))
+    foretold = worth(codebook, using, counts, terms, public_auc=public_auc(codebook, using))
+    signals = _signals(codebook, using, [record.total for record in asked], terms)
+    if signals is None:
+        return Foretold(codebook=codebook, worth=foretold)
+    accepting = wish.accept_unverified
+    return Foretold(
+        codebook=codebook,
+        worth=foretold,
+        signals=signals,
+        no_model=(
+            chance_of_no_model(signals, accept_unverified=accepting, rho=1.0),
+            chance_of_no_model(signals, accept_unverified=accepting),
+        ),
+        enough_epsilon=enough_epsilon(signals, terms, accept_unverified=accepting),
+    )
+
+
+def _signals(
+    codebook: Codebook, using: Learner, documents: Sequence[int], terms: PrivacyTerms
+) -> tuple[float, ...] | None:
+    """What to expect of releases of so many documents each; None where releases are not judged by a signal."""
+    if not using.releases_class_sums:
+        return None
+    variance, categories = noise_variance(codebook, terms), len(codebook.categories)
+    signals = [expected_signal(codebook, np.full(categories, held / categories), variance) for held in documents]
+    found = [signal for signal in signals if signal is not None]
+    return tuple(found) if len(found) == len(signals) else None

@@ -306,7 +306,7 @@ class Provider:
     def on_heartbeat(self) -> None:
         """An owner waits for nothing but blocks."""
 
-    # --- a session (PROTOCOL stages 1, 2, 7) --------------------------------------------------------
+    # --- a session: consent, training, the debit --------------------------------------------------------
 
     def decide(self, session: Session) -> Decided | None:
         """Answer by policy, or by the owner where the policy says so; reserve the budget for a yes.

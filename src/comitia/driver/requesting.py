@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from comitia.consensus.prospect import enough_epsilon
 from comitia.consensus.verdicts import Verdict
 from comitia.core.codec import digest
 from comitia.core.counting import counted
@@ -18,6 +19,7 @@ from comitia.core.errors import (
     UnavailableError,
 )
 from comitia.core.ids import SessionId, TransactionId
+from comitia.core.units import MICRO
 from comitia.driver.histories import FORK_HINT
 from comitia.driver.node import Node
 from comitia.ledger.application import Applied
@@ -26,6 +28,7 @@ from comitia.ledger.fork import FORKED
 from comitia.ledger.proof import Proof, Verified, verify_proof
 from comitia.ledger.session import Session, block_digest
 from comitia.ledger.transactions import OpenRequest, Task
+from comitia.privacy.terms import PrivacyTerms, in_units
 from comitia.roles import requester
 from comitia.roles.effects import Finish, Send, WakeAt
 from comitia.roles.events import Delivered, Refused, RequesterEvent, SessionAdvanced, Woke
@@ -185,8 +188,7 @@ class Requesting:
 def failure(finish: Finish, record: Session | None = None) -> ComitiaError:
     """The error that stands for a request that failed; `record` is what the ledger has of its session."""
     if finish.code == "session-aborted":
-        hint = _unverified_hint(record) if record else ""
-        return AbortedError(f"no model was made: {finish.reason}", code=finish.code, hint=hint, session=finish.session)
+        return _aborted(finish, record)
     if finish.code == "no-answer":
         hint = "is the super node running? `comitia status` shows what is up"
         return UnavailableError(finish.reason, code=finish.code, hint=hint)
@@ -198,15 +200,49 @@ def failure(finish: Finish, record: Session | None = None) -> ComitiaError:
     return RefusedError(f"the ledger does not take the request: {finish.reason}", code=finish.code, hint=hint)
 
 
-def _unverified_hint(record: Session) -> str:
-    verdicts = [verdict for _, verdict in record.judgement.verdicts] if record.judgement else []
-    if record.task.accept_unverified or Verdict.UNVERIFIABLE not in verdicts:
-        return ""
-    return (
-        f"{verdicts.count(Verdict.UNVERIFIABLE)} of {counted(len(verdicts), 'model')} could not be judged on what is "
-        "public: "
-        "--accept-unverified uses them, marked in the block; a larger epsilon lets more be judged"
+def _aborted(finish: Finish, record: Session | None) -> AbortedError:
+    """Why no model was made; where nobody could judge the work, what would have to change."""
+    message = f"no model was made: {finish.reason}"
+    verdicts = record.judgement.verdicts if record and record.judgement else ()
+    doubtful = {author for author, verdict in verdicts if verdict is Verdict.UNVERIFIABLE}
+    if record is None or record.judgement is None or not doubtful:
+        return AbortedError(message, code=finish.code, session=finish.session)
+    figures = [each for each in record.judgement.figures if each.author in doubtful]
+    expected = [each.expected_micro / MICRO for each in figures if each.expected_micro is not None]
+    task = record.task
+    terms = PrivacyTerms(epsilon_micro=task.epsilon_micro, delta_pico=task.delta_pico, unit=task.unit)
+    below = sum((each.signal_micro or 0) < 0 for each in figures)
+    enough = enough_epsilon(expected, terms, accept_unverified=task.accept_unverified or below == len(figures))
+    if below:
+        message += f"; {below} of {counted(len(verdicts), 'model')} had a signal below 0"
+    return AbortedError(
+        message,
+        code=finish.code,
+        hint="; ".join(_unverified_hints(len(figures), below, expected, terms, enough)),
+        session=finish.session,
+        epsilon=terms.epsilon_micro / MICRO,
+        signals=[None if each.signal_micro is None else each.signal_micro / MICRO for each in figures],
+        expected_signals=expected,
+        enough_epsilon=enough,
     )
+
+
+def _unverified_hints(
+    unverifiable: int, below: int, expected: Sequence[float], terms: PrivacyTerms, enough: float | None
+) -> Iterator[str]:
+    epsilon = in_units(terms.epsilon_micro)
+    if unverifiable > below:
+        usable = counted(unverifiable - below, "model")
+        yield f"{usable} could not be judged on what is public: --accept-unverified uses them, marked in the block"
+    if below:
+        yield (
+            f"below 0, noise hides what so few documents show at epsilon {epsilon}: that is not used, "
+            "not even with --accept-unverified"
+        )
+    if enough is not None:
+        yield f"by what these releases let expect, epsilon {enough:g} leaves no model less than once in 100 requests"
+    elif expected:
+        yield "a larger epsilon, or providers with more documents, lets more be judged"
 
 
 _SET_THE_CLOCK: Final = "set this machine's clock; if it is right, the super node's is wrong"

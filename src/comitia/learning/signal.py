@@ -79,6 +79,32 @@ def signal(codebook: Codebook, release: Released[LocalModel]) -> Signal | None:
     return _filtered(codebook, release, judged, codebook.pool_mean, directions, lengths)
 
 
+def expected_signal(codebook: Codebook, counts: NDArray[np.float64], noise_variance: float) -> float | None:
+    """What `signal` would expect of a release before it is made; for people, in floating point.
+
+    Parameters
+    ----------
+    counts : float array, shape (C,)
+        Documents of each category that it would be made of.
+    noise_variance : float
+        Of each of its values, in units of a vector's longest length.
+
+    Returns
+    -------
+    float or None
+        In standard deviations of its noise; None where there is nothing public to judge by.
+    """
+    judged = np.flatnonzero(public_evidence(codebook))
+    if judged.size < 2:
+        return None
+    directions = _centred(posterior(codebook, ()).means[judged]) * 2.0**-_DIRECTION_BITS
+    squares = (directions**2).sum(axis=1)
+    offsets = inverse_count_weight(codebook) * (directions @ (codebook.pool_mean * 2.0**-MEAN_BITS))
+    weights = np.maximum(counts[judged], 0.0) ** 2
+    spread = float(noise_variance * (weights @ (squares + offsets**2)))
+    return float(weights @ squares) / spread**0.5 if spread else 0.0
+
+
 def gain(
     codebook: Codebook, release: Released[LocalModel], kept_back: NDArray[np.int32], labels: NDArray[np.int64]
 ) -> Signal | None:

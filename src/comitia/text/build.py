@@ -33,7 +33,7 @@ _BEND, _DECLINE = 16, 0.075
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildSettings:
-    """What can be chosen about a codebook; the defaults are the measured ones (LEARNING).
+    """What can be chosen about a codebook; the defaults are those of the figures in the documentation.
 
     Attributes
     ----------

@@ -16,7 +16,8 @@ from comitia.core.counting import counted
 from comitia.core.errors import InputError
 from comitia.evaluation.clustering import measure_grouping
 from comitia.evaluation.datasets import reuters, twenty_news
-from comitia.storage.documents import Columns, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import read_documents
 from comitia.text.clustering import Distance
 from comitia.text.documents import Document
 

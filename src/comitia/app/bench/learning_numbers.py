@@ -17,7 +17,8 @@ from comitia.evaluation.own_data import OwnData
 from comitia.evaluation.regression import Errors, run_regression
 from comitia.learning.bins import BinnedTarget
 from comitia.privacy.noise import SystemNoise
-from comitia.storage.documents import Columns, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import read_documents
 from comitia.text.documents import Document
 from comitia.text.target import parse_edges
 from comitia.text.vectors import Source

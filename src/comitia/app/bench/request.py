@@ -27,7 +27,8 @@ from comitia.core.errors import InputError
 from comitia.core.units import MICRO
 from comitia.evaluation.consensus import VoteCost
 from comitia.privacy.terms import PrivacyTerms
-from comitia.storage.documents import Columns, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import read_documents
 from comitia.text.build import build_codebook
 from comitia.text.categories import Category
 from comitia.text.documents import Document

@@ -11,6 +11,7 @@ from comitia.app.output import BLOCK_SHOWN, console, emit, emit_each, format_opt
 from comitia.core.counting import counted
 
 if TYPE_CHECKING:
+    from comitia.app.asking import Foretold
     from comitia.app.tasks import Wish
     from comitia.ledger.session import Session
 
@@ -132,7 +133,8 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
     from comitia.app.node.client import Client
 
     with console(stderr=True).status("connecting"), Client(folder) as client:
-        codebook, worth = foretell(client, wish)
+        foretold = foretell(client, wish)
+    codebook, worth = foretold.codebook, foretold.worth
     value = {
         "epsilon": float(wish.epsilon),
         "auc_public_only": worth.public_auc,
@@ -142,6 +144,9 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
             for label, public, shared in zip(codebook.labels, worth.public, worth.shared, strict=True)
         },
         "sentence": worth.sentence,
+        "signals_expected": foretold.signals and [round(signal, 2) for signal in foretold.signals],
+        "chance_of_no_model": foretold.no_model,
+        "enough_epsilon": foretold.enough_epsilon,
     }
 
     def render() -> None:
@@ -156,8 +161,30 @@ def _preview(folder: Path, wish: Wish, output: str) -> None:
         )
         say(worth.sentence)
         say("Counted by profiles: documents of categories without a name or reference are not seen in them.")
+        _warn_of_noise(foretold, wish)
 
     emit(value, output, render)
+
+
+def _warn_of_noise(foretold: Foretold, wish: Wish) -> None:
+    """Say before budget is spent that noise may leave no model."""
+    from comitia.consensus.prospect import RARE
+
+    if foretold.no_model is None or foretold.signals is None or foretold.no_model[1] < RARE:
+        return
+    exact, half_true = (_percent(chance) for chance in foretold.no_model)
+    chance = exact if exact == half_true else f"{exact} (public knowledge is exact) to {half_true} (half as true)"
+    judged = "" if wish.accept_unverified else " without --accept-unverified"
+    warn(
+        f"at epsilon {wish.epsilon}{judged} a request like this is left without a model by noise alone in {chance} "
+        f"of all cases: of its releases public knowledge lets expect a signal of {max(foretold.signals):.1f} standard "
+        "deviations of their noise at most"
+        + (f"; epsilon {foretold.enough_epsilon:g} is enough for less than 1 %" if foretold.enough_epsilon else "")
+    )
+
+
+def _percent(chance: float) -> str:
+    return "less than 0.01 %" if chance < 1e-4 else f"{float(f'{100 * chance:.2g}'):g} %"
 
 
 @click.command()

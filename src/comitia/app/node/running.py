@@ -24,6 +24,7 @@ from comitia.app.node.holdings import make_holdings
 from comitia.app.node.opening import RunningMark, open_daemon
 from comitia.driver.committee import Committee
 from comitia.driver.desk import Desk
+from comitia.driver.histories import FORK_HINT
 from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
@@ -38,7 +39,8 @@ from comitia.storage.budget import BudgetFile
 from comitia.storage.folder import NodeFolder, node_folder
 from comitia.storage.node import NodeStore
 from comitia.text.documents import Document
-from comitia.transport.zenoh import ZenohClient, ZenohRouter
+from comitia.transport.zenoh_client import ZenohClient
+from comitia.transport.zenoh_router import ZenohRouter
 
 BUDGET_FACT: Final = "budget"
 PATIENCE_S: Final = 3.0
@@ -146,6 +148,9 @@ def _run(daemon: Daemon, folder: NodeFolder, output: str, when_ready: Callable[[
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: daemon.stop())
+    fork = daemon.histories.fork
+    if fork is not None:
+        log.error("%s. This node takes part in nothing, and tells the others: %s", fork.sentence, FORK_HINT)
     if isinstance(daemon.transport, ZenohClient):
         daemon.on_heartbeat(LinkWatch(daemon.transport).look)
     mark = RunningMark(folder)
