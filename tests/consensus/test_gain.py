@@ -71,6 +71,10 @@ def test_one_witness_of_three_rejects_nobody_alone() -> None:
     assert verdict(judged(sheets(two), KEEPERS)) is Verdict.REJECT
 
 
+def test_half_of_the_witnesses_reject_nobody() -> None:
+    assert verdict(judged(sheets({KEEPERS[0]: FREE_RIDER, KEEPERS[1]: HONEST}), KEEPERS[:2])) is Verdict.ACCEPT
+
+
 def test_sets_that_were_not_opened_count_against_a_rejection() -> None:
     assert verdict(judged(sheets({KEEPERS[0]: FREE_RIDER}), KEEPERS)) is Verdict.ACCEPT
     assert judged(sheets({KEEPERS[0]: FREE_RIDER}), KEEPERS).opened == (KEEPERS[0],)

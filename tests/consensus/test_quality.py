@@ -69,7 +69,7 @@ def test_what_cannot_be_told_is_said_to_be_unverifiable() -> None:
     ("z", "verdict"),
     [
         (2.66, Verdict.REJECT),  # usual is 10: less than half of it less 2.33
-        (2.68, Verdict.UNVERIFIABLE),
+        (2.67, Verdict.UNVERIFIABLE),
         (4.99, Verdict.UNVERIFIABLE),  # less than half of what is usual
         (5, Verdict.ACCEPT),
     ],
@@ -112,6 +112,17 @@ def test_lengths_that_cannot_be_or_are_not_usual(shown: dict[str, int], verdict:
     result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
     assert dict(result.verdicts)[AUTHORS[0]] is verdict
     assert {verdict for author, verdict in result.verdicts if author != AUTHORS[0]} == {Verdict.ACCEPT}
+
+
+@pytest.mark.parametrize(("farthest", "verdict"), [(300_000, Verdict.ACCEPT), (300_001, Verdict.UNVERIFIABLE)])
+def test_as_far_again_by_half_as_everybody_is_usual(farthest: int, verdict: Verdict) -> None:
+    far = {author: lengths(farthest=farthest if author == AUTHORS[0] else 200_000) for author in AUTHORS}
+    posted = {
+        judge_id: tuple(replace(score, **far[score.author]) for score in scores)
+        for judge_id, scores in sheets(signals_of(*[10] * 6)).items()
+    }
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is verdict
 
 
 def test_what_is_far_for_everybody_is_usual() -> None:
@@ -161,6 +172,16 @@ def test_nobody_judges_their_own() -> None:
     posted[AUTHORS[0]] += (own,)
     result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
     assert dict(result.verdicts)[AUTHORS[0]] is Verdict.REJECT
+
+
+def test_a_model_that_a_quorum_holds_its_author_included_is_received() -> None:
+    posted = sheets(signals_of(10, 10, 10, 10, 10, 10))
+    for judge_id in AUTHORS[1:3]:
+        posted[judge_id] = tuple(
+            Score(author=s.author, received=False) if s.author == AUTHORS[0] else s for s in posted[judge_id]
+        )
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is Verdict.ACCEPT
 
 
 def test_a_model_that_too_few_received_is_not_received() -> None:
