@@ -67,6 +67,7 @@ def test_what_adds_nothing_is_rejected_although_its_signal_is_good() -> None:
 def test_one_witness_of_three_rejects_nobody_alone() -> None:
     one = {KEEPERS[0]: FREE_RIDER, KEEPERS[1]: HONEST, KEEPERS[2]: HONEST}
     assert verdict(judged(sheets(one), KEEPERS)) is Verdict.ACCEPT
+    assert judged(sheets(one), KEEPERS[::-1]).opened == tuple(KEEPERS)
     two = {**one, KEEPERS[1]: FREE_RIDER}
     assert verdict(judged(sheets(two), KEEPERS)) is Verdict.REJECT
 

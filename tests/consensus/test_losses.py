@@ -29,7 +29,7 @@ def judged(
     *,
     reference: Sequence[int | None] = (None,) * 6,
     holdouts: Losses | None = None,
-    size: int = DOCUMENTS,
+    sizes: Sequence[int] = (DOCUMENTS,) * 6,
     **signal: int,
 ) -> Judgement:
     """Six models. `reference` is each one's loss on public references, `holdouts` that on a judge's own documents."""
@@ -40,7 +40,7 @@ def judged(
                 received=True,
                 reference_loss_ppm=reference[number],
                 holdout_loss_ppm=loss,
-                holdout_size=0 if loss is None else size,
+                holdout_size=0 if loss is None else sizes[number],
                 **signal,
             )
             for number, author in enumerate(AUTHORS)
@@ -141,7 +141,8 @@ def test_providers_own_documents_count_with_the_noise_that_was_paid_for(
 def test_a_row_is_judged_by_its_smallest_hold_out() -> None:
     rows = {by: [USUAL] * 6 for by in WITNESSES}
     assert set(verdicts(judged(RULES, holdouts=rows))) == {Verdict.ACCEPT}
-    assert set(verdicts(judged(RULES, holdouts=rows, size=10))) == {Verdict.UNVERIFIABLE}
+    one_small = [DOCUMENTS] * 5 + [10]
+    assert set(verdicts(judged(RULES, holdouts=rows, sizes=one_small))) == {Verdict.UNVERIFIABLE}
 
 
 def losses(found: Judgement) -> list[int]:
@@ -155,12 +156,23 @@ def test_a_models_error_is_the_median_of_what_is_public() -> None:
     assert set(losses(judged(rules, reference=[200_000] * 6))) == {200_000}
 
 
+def test_what_was_not_received_has_the_largest_error_whatever_a_few_have_measured() -> None:
+    line = Score(author=AUTHORS[0], received=True, reference_loss_ppm=USUAL)
+    found = judge({by: [line] for by in AUTHORS[1:4]}, {AUTHORS[0]: 100}, RULES, bytes(32))
+    assert found.verdicts == ((AUTHORS[0], Verdict.NOT_RECEIVED),)
+    assert losses(found) == [1_000_000]
+
+
 def test_else_it_is_the_median_of_others_rows_that_can_tell() -> None:
     rows = {by: [100_000 * number] * 6 for number, by in enumerate(AUTHORS[1:], start=1)}
     rules = replace(RULES, holdout_epsilon_micro=4_000_000)
     assert losses(judged(rules, holdouts=rows))[0] == 300_000
-    assert set(losses(judged(rules, holdouts=rows, size=100))) == {1_000_000}
+    assert set(losses(judged(rules, holdouts=rows, sizes=[100] * 6))) == {1_000_000}
     assert set(losses(judged(RULES, holdouts=rows))) == {1_000_000}
+    tolerance = tolerance_ppm(6, DOCUMENTS, beta_ppm=RULES.beta_ppm, epsilon_micro=4_000_000)
+    assert tolerance is not None
+    for narrower, loss in ((0, 300_000), (1, 1_000_000)):
+        assert losses(judged(replace(rules, widest_tolerance_ppm=tolerance - narrower), holdouts=rows))[0] == loss
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.consensus.committee import draw, lot, one_per_organisation, witnesses_needed
+from comitia.consensus.figures import Figures
 from comitia.consensus.pow import search, verify
 from comitia.consensus.quality import judge
 from comitia.consensus.ranking import weighted_mae
@@ -162,6 +163,71 @@ def test_liars_change_no_agreed_figure_and_are_listed(z: list[int], liar: NodeId
     assert lied.verdicts == honest.verdicts
     assert lied.accepted == honest.accepted
     assert set(lied.disputed) == ({liar} if lie else set())
+
+
+@pytest.mark.parametrize(
+    ("quorum", "liars", "agreed"),
+    [(5, 2, True), (5, 3, False), (3, 2, True), (3, 3, False)],  # the last: enough of them, and no majority
+)
+def test_figures_count_where_a_majority_of_the_holders_and_with_the_author_a_quorum_agree(
+    quorum: int, liars: int, agreed: bool
+) -> None:
+    lies = {liar: (number + 1) * 10**6 for number, liar in enumerate(AUTHORS[1 : liars + 1])}
+    rules = replace(RULES, quorum=quorum)
+    found = judge(sheets(signals_of(*[10] * 6), lies), dict.fromkeys(AUTHORS, 9), rules, BEACON, frozenset({WITNESS}))
+    assert (found.figures[0].signal_micro == 10_000_000) is agreed
+    assert (found.figures[0].signal_micro is None) is not agreed
+
+
+def test_everything_is_in_the_order_of_ids_whatever_came_first() -> None:
+    authors = [NodeId(f"{number:032x}") for number in range(30)]
+    sheet = [Score(author=author, received=True, signal_micro=10**7, expected_micro=10**7) for author in authors]
+    posted = {author: [*sheet] for author in reversed(authors)}
+    liars = authors[3:12]
+    for liar in liars:
+        posted[liar] = [replace(score, signal_micro=5) for score in sheet]
+    rows = dict.fromkeys(reversed(authors), 100)
+    found = judge(posted, rows, QualityRules(quorum=20, faults=9), BEACON, frozenset())
+    assert found.disputed == tuple(liars)
+    assert found.accepted == tuple(authors)
+    for listed in (found.verdicts, found.figures, found.losses_ppm, found.weighted_mae_ppm):
+        assert [each.author if isinstance(each, Figures) else each[0] for each in listed] == authors
+
+
+@pytest.mark.parametrize(("z_micro", "used"), [(1, True), (0, True), (-1, False), (None, True)])
+def test_of_unverified_work_what_shows_nothing_is_used_and_what_shows_less_is_not(
+    z_micro: int | None, used: bool
+) -> None:
+    expected = None if z_micro is None else 1_000_000
+    posted = {
+        WITNESS: [
+            Score(author=author, received=True, signal_micro=z_micro, expected_micro=expected) for author in AUTHORS
+        ]
+    }
+    rules = QualityRules(quorum=1, faults=0, accept_unverified=True)
+    found = judge(posted, dict.fromkeys(AUTHORS, 1), rules, BEACON, frozenset({WITNESS}))
+    assert found.accepted == (tuple(AUTHORS) if used else ())
+    assert judge(posted, dict.fromkeys(AUTHORS, 1), replace(rules, accept_unverified=False), BEACON).accepted == ()
+
+
+def test_accepted_work_leads_before_unverified_a_witness_and_rejected_whatever_their_errors() -> None:
+    """The lower MAE belongs to what stands behind: what is unlike everybody's, too long, or was not received."""
+    shown = {
+        AUTHORS[0]: (10, lengths(farthest=400_000)),
+        AUTHORS[1]: (10, lengths(excess=6_000_001)),
+        AUTHORS[2]: (7, lengths()),
+        AUTHORS[3]: (8, lengths()),
+        AUTHORS[4]: (8.5, lengths()),
+    }
+    line = {
+        author: Score(author=author, received=True, signal_micro=int(z * 1e6), expected_micro=10**7, **length)
+        for author, (z, length) in shown.items()
+    }
+    gone = Score(author=AUTHORS[5], received=False)
+    posted = {by: (*(line[author] for author in line if author != by), gone) for by in [*AUTHORS, WITNESS]}
+    found = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    accepted = (AUTHORS[4], AUTHORS[3], AUTHORS[2])
+    assert found.ranking == (*accepted, AUTHORS[0], WITNESS, AUTHORS[1], AUTHORS[5])
 
 
 def test_nobody_judges_their_own() -> None:
