@@ -514,8 +514,6 @@ class Node:
     def block_applied(self, block: Block, applied: Applied) -> None:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""
         self.histories.grown(block)
-        if self.is_forked:
-            return
         for result in applied.results:
             if result.transaction in self._outbox:
                 self._drop(result.transaction)
