@@ -122,11 +122,10 @@ class Desk:
 
     def _order(self, order: super_node.Order) -> None:
         """Queue a transaction for the next block, or tell who brought it why not."""
-        author = Envelope.from_bytes(order.data, limit=MAX_TRANSACTION_BYTES).header.sender
         try:
-            self._quota.require(author, self._node.application.epoch)
+            self._quota.require(order.author, self._node.application.epoch)
             self._node.engine.submit(order.data, self._node.now_ms())
-            self._quota.charge(author, len(order.data))
+            self._quota.charge(order.author, len(order.data))
         except ComitiaError as error:
             self._refuse(order.transaction, error, order.reply_to)
             self._look_for_evidence(order.data, error.code)
@@ -144,9 +143,13 @@ class Desk:
 
     def _turn_away(self, data: bytes, sender: NodeId) -> None:
         """Answer "busy" without a look at the transaction: cheaper than taking it in, so the backlog shrinks."""
-        transaction = TransactionId(Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES).digest)
         message = f"the super node is busy: {self._node.backlog} messages wait"
-        self._node.send(sender, b"", Submitted(transaction=transaction, code=BUSY, message=message))
+        self._node.send(sender, b"", Submitted(transaction=self._named(data), code=BUSY, message=message))
+
+    @staticmethod
+    def _named(data: bytes) -> TransactionId:
+        """The id of a transaction that is not taken, whatever is in its envelope."""
+        return TransactionId(Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES).digest)
 
     def order_own(self, transaction: TransactionId, data: bytes) -> None:
         """Queue a transaction that this node has made."""
@@ -182,15 +185,15 @@ class Desk:
     # --- what the role wants done -------------------------------------------------------------------
 
     def _arrived(self, data: bytes, sender: NodeId) -> None:
-        envelope = Envelope.from_bytes(data, limit=MAX_TRANSACTION_BYTES)
         request = None
-        if envelope.header.type == type_name(OpenRequest):
-            try:  # nothing is begun for a request that is not its author's
+        try:
+            envelope, body = self._node.application.read(data)
+            if isinstance(body, OpenRequest):  # nothing is begun for a request that is not its author's
                 self._quota.require(envelope.header.sender, self._node.application.epoch)
                 _, request = self._node.application.check_request(data, self._node.now_ms())
-            except ComitiaError as error:
-                self._refuse(TransactionId(envelope.digest), error, sender)
-                return
+        except ComitiaError as error:
+            self._refuse(self._named(data), error, sender)
+            return
         self._step(
             super_node.Arrived(
                 transaction=TransactionId(envelope.digest),

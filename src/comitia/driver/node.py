@@ -447,14 +447,26 @@ class Node:
             return
         block = self.read_block(data)
         self._require_present(block.header)
+        if self.histories.is_next(block.header):
+            self._append(block)
+            return
         self.histories.hear(block.header.proposer, block.signed_header)
         if self.is_forked or block.header.height <= self.engine.height:
             return
         if block.header.height > self.engine.height + 1:
             self._follow()
             return
+        self._append(block)
+
+    def _append(self, block: Block) -> None:
+        """Add the block that comes next. One that leads nowhere may be signed all the same: that is not forgotten."""
         self._followed_ms = self.now_ms()
-        self.block_applied(block, self.engine.append(block))
+        try:
+            applied = self.engine.append(block)
+        except ProtocolError:
+            self.histories.hear(block.header.proposer, block.signed_header)
+            raise
+        self.block_applied(block, applied)
 
     def _require_present(self, header: BlockHeader) -> None:
         """Refuse a block of the far future: the ledger's time never runs back, so nothing would come after it for long.

@@ -104,10 +104,11 @@ DeskEvent = Arrived | Asked | Recorded | Ended | Ticked | Lost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Put a transaction, with its id, in the queue for the next block, and tell `reply_to` if it was not taken."""
+    """Put a transaction, with its id, in the queue for the next block; tell `reply_to` if it was not taken."""
 
     transaction: TransactionId
     data: bytes
+    author: NodeId
     reply_to: NodeId
 
 
@@ -189,7 +190,7 @@ def step(
 
 
 def _order(arrived: Arrived) -> Order:
-    return Order(transaction=arrived.transaction, data=arrived.data, reply_to=arrived.sender)
+    return Order(transaction=arrived.transaction, data=arrived.data, author=arrived.author, reply_to=arrived.sender)
 
 
 def _request(
