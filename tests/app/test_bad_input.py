@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,14 +15,19 @@ from comitia.core.errors import InputError
 
 def fails(capsys: pytest.CaptureFixture[str], status: int, code: str, *words: str | Path) -> str:
     """Run a command that must fail so; returns its message."""
+    return str(error_of(capsys, status, code, *words)["message"])
+
+
+def error_of(capsys: pytest.CaptureFixture[str], status: int, code: str, *words: str | Path) -> dict[str, Any]:
+    """The whole error of a command that must fail so."""
     capsys.readouterr()
     assert main([*map(str, words), "--format", "json"]) == status
     captured = capsys.readouterr()
-    error = json.loads(captured.err.strip().splitlines()[-1])
+    error: dict[str, Any] = json.loads(captured.err.strip().splitlines()[-1])
     assert error["error"] == code, error
     assert "Traceback" not in captured.err
     assert error["message"]
-    return str(error["message"])
+    return error
 
 
 @pytest.fixture
@@ -150,6 +156,17 @@ def test_categories_that_cannot_be(
     path = tmp_path / "categories.toml"
     path.write_text(text, encoding="utf-8")
     fails(capsys, 3, code, *build(orders, tmp_path / "c", "--categories", str(path)))
+
+
+def test_a_demo_on_own_data_asks_whose_it_is(capsys: pytest.CaptureFixture[str], orders: Path, tmp_path: Path) -> None:
+    error = error_of(capsys, 3, "column-needed", "demo", "--data", orders, "--directory", tmp_path / "d")
+    assert "--provider-column" in error["hint"]
+
+
+def test_a_column_that_is_not_there_is_said_with_its_option(capsys: pytest.CaptureFixture[str], orders: Path) -> None:
+    for option in ("--text-column", "--label-column"):
+        error = error_of(capsys, 3, "unknown-column", "bench", "learning", "--data", orders, option, "nope")
+        assert f"Say which one it is with {option}" in error["hint"]
 
 
 @pytest.mark.parametrize(

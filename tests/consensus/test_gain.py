@@ -17,7 +17,7 @@ from comitia.core.ids import NodeId
 
 AUTHORS = [NodeId(name * 32) for name in "abcd"]
 KEEPERS = [NodeId(name * 32) for name in "789"]
-RULES = QualityRules(quorum=5, faults=2)
+RULES = QualityRules(quorum=5)
 
 HONEST = (9, 10, 11, 10)
 FREE_RIDER = (9, 10, 11, 0)

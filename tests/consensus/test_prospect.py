@@ -25,7 +25,7 @@ SESSIONS = 4_000
 def share_without_a_model(expected: Sequence[float], *, accept_unverified: bool, rho: float) -> float:
     """Of sessions judged by the rules, on drawn signals."""
     draw = np.random.Generator(np.random.PCG64(7))
-    rules = QualityRules(quorum=1, faults=0, accept_unverified=accept_unverified)
+    rules = QualityRules(quorum=1, accept_unverified=accept_unverified)
     authors = AUTHORS[: len(expected)]
     without = 0
     for _ in range(SESSIONS):

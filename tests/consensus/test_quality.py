@@ -26,7 +26,7 @@ from comitia.learning.signal import Signal
 
 AUTHORS = [NodeId(name * 32) for name in "abcdef"]
 WITNESS = NodeId("9" * 32)
-RULES = QualityRules(quorum=5, faults=2)
+RULES = QualityRules(quorum=5)
 BEACON = bytes(32)
 
 Signals = Mapping[NodeId, tuple[int, int]]
@@ -275,7 +275,6 @@ def test_a_model_that_too_few_received_is_not_received() -> None:
         Score(author=AUTHORS[1], received=False, left_micro=1, farthest_micro=1, excess_micro=1),
         Score(author=AUTHORS[1], received=True, left_micro=1, farthest_micro=10**18, excess_micro=1),
         Score(author=AUTHORS[1], received=True, reference_loss_ppm=10**6 + 1),
-        Score(author=AUTHORS[1], received=True, holdout_size=5),
         Score(author=AUTHORS[1], received=True, signal_micro=10**18, expected_micro=1),
     ],
 )

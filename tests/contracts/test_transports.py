@@ -17,7 +17,8 @@ from comitia.transport import certificates
 from comitia.transport.contract import MAX_PAYLOAD, Transport
 from comitia.transport.endpoint import Endpoint
 from comitia.transport.memory import MemoryHub, MemoryTransport
-from comitia.transport.zenoh import ZenohClient, ZenohRouter
+from comitia.transport.zenoh_client import ZenohClient
+from comitia.transport.zenoh_router import ZenohRouter
 
 WAIT_S = 60.0
 SUPER_NODE, A, B, NOBODY = (NodeId(letter * 32) for letter in "5ab0")

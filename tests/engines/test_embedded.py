@@ -1,4 +1,4 @@
-"""The embedded engine against crashes, torn and damaged files, and full disks (PROTOCOL: I12)."""
+"""The embedded engine against crashes, torn and damaged files, and full disks (I12)."""
 
 from __future__ import annotations
 

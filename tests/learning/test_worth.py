@@ -8,7 +8,7 @@ from made_up_consortium import Consortium
 
 from comitia.learning.prototype import Prototype
 from comitia.learning.registry import LEARNERS
-from comitia.learning.worth import effective_references, profile_counts, public_auc, worth
+from comitia.learning.worth import CHANCE, ENOUGH, effective_references, profile_counts, public_auc, worth
 from comitia.privacy.terms import PrivacyTerms
 
 PROTOTYPE = Prototype()
@@ -67,6 +67,21 @@ def test_public_auc_comes_from_codebook_or_references(lsa: Consortium, without_r
     assert 0.5 < measured <= 1
     assert public_auc(replace(lsa.codebook, public_only_auc_ppm=870_000), PROTOTYPE) == pytest.approx(0.87)
     assert public_auc(without_references.codebook, PROTOTYPE) is None
+
+
+def test_a_category_that_nobody_knows_counts_as_chance(lsa: Consortium) -> None:
+    """Public knowledge may be perfect on the others: it is not enough where one is left out."""
+    book = lsa.codebook
+    told = public_auc(book, PROTOTYPE)
+    names = book.name_vectors.copy()
+    names[3] = names[0]
+    named = public_auc(replace(book, name_vectors=names), PROTOTYPE)
+    assert told is not None
+    assert named is not None
+    assert told <= (3 + CHANCE) / 4 < named
+    gain = worth(book, PROTOTYPE, MANY, terms("4"), public_auc=told).gain
+    assert gain is not None
+    assert gain[1] > ENOUGH
 
 
 def test_profiles_count_by_named_leaves() -> None:

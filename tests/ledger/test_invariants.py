@@ -1,4 +1,7 @@
-"""What must hold whatever is posted in whatever order (PROTOCOL: I1, I2, I4, I5, I6, I8), and that sessions end."""
+"""What must hold whatever is posted in whatever order (I1, I2, I4, I5, I6, I8), and that sessions end.
+
+The numbers are those of docs/concepts/session.md, "What must hold".
+"""
 
 from __future__ import annotations
 

@@ -219,8 +219,6 @@ def test_the_longest_sheet_of_the_largest_committee_is_within_bounds() -> None:
         farthest_micro=most,
         excess_micro=-most,
         reference_loss_ppm=PPM,
-        holdout_loss_ppm=PPM,
-        holdout_size=PPM,
         gains=gains,
     )
     assert len(encode(PostScores(scores=(line,) * MAX_COMMITTEE, round=64))) < BOUNDS[PostScores]

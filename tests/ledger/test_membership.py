@@ -131,7 +131,7 @@ def test_an_approval_of_a_codebook_is_no_approval_of_a_member(world: World) -> N
 
 
 def test_one_vote_an_organisation_also_among_witnesses(world: World) -> None:
-    """PROTOCOL: "One seat and one vote per organisation in a committee." """
+    """One seat and one vote per organisation in a committee."""
     for name, organisation in (("w1", "org-a"), ("w2", "elsewhere"), ("w3", "elsewhere")):
         credential = replace(world.membership(name, (Role.WITNESS.value,)).credential, organisation=organisation)
         membership = replace(

@@ -1,4 +1,4 @@
-"""The Proof of Training Quality session on the ledger: every stage, every end, and what must hold (PROTOCOL)."""
+"""The Proof of Training Quality session on the ledger: every stage, every end, and what must hold."""
 
 from __future__ import annotations
 

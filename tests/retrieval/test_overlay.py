@@ -198,7 +198,6 @@ def test_a_requester_that_knows_only_the_dead_ends_and_says_so(world: SmallWorld
 
 
 def test_a_bucket_is_tried_twelve_times_at_most(world: SmallWorld) -> None:
-    """RETRIEVAL: "retries through shuffled contacts, at most 12"."""
     attacked = SmallWorld.of(world.listed)
     attacked.tamper = lambda ask, reply: None
     lookup = overlay(attacked, 2, start=400)

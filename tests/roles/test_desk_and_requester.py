@@ -102,7 +102,9 @@ def test_where_nothing_is_to_be_expected_no_epsilon_is_promised(world: World) ->
 def test_a_new_request_is_ordered(world: World) -> None:
     event = arrived(world)
     _, effects = step(world, DESK, event)
-    assert effects == [super_node.Order(transaction=event.transaction, data=event.data, reply_to=node("asker"))]
+    assert effects == [
+        super_node.Order(transaction=event.transaction, data=event.data, author=event.author, reply_to=node("asker"))
+    ]
 
 
 def test_a_hit_is_recorded_before_it_is_served(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A committee member as a pure function, driven through sessions on paper. Names as in PROTOCOL, "What must hold"."""
+"""A committee member as a pure function, driven through sessions on paper. Names as in docs/concepts/session.md."""
 
 from __future__ import annotations
 
@@ -262,11 +262,48 @@ def test_a_reservation_is_given_back_where_nothing_was_shown(world: World) -> No
 def test_a_member_moves_an_overdue_session_on_and_asks_for_what_is_missing(world: World) -> None:
     actor = in_score(world)
     actor.look()
-    effects = actor.feel(Woke(now_ms=world.now_ms))
-    missing = next(message.authors for e in only(effects, Send) if isinstance(message := e.message, AskReveal))  # type: ignore[attr-defined]
-    assert set(missing) == {node("b"), node("c")}
+    assert {author for ask in asked(actor, "a", "b", "c", "super").values() for author in ask} == {"b", "c"}
     world.now_ms = actor.record.deadline_ms + member.TICK_GRACE_MS + 1
     assert posted(actor.feel(Woke(now_ms=world.now_ms)), Tick) == [Tick(phase=Phase.SCORE, view=0)]
+
+
+def asked(actor: Actor, *names: str) -> dict[str, list[str]]:
+    """Whose releases a member asks for when it wakes, by who is asked."""
+    by_id = {node(name): name for name in names}
+    sends = [e for e in actor.feel(Woke(now_ms=actor.world.now_ms)) if isinstance(e, Send)]
+    assert all(isinstance(send.message, AskReveal) for send in sends)
+    questions = [(by_id[send.to], send.message) for send in sends if isinstance(send.message, AskReveal)]
+    return {to: sorted(by_id[author] for author in ask.authors) for to, ask in questions}
+
+
+def test_what_is_missing_is_asked_of_its_author_and_now_and_then_of_everybody(world: World) -> None:
+    actor = in_score(world)
+    actor.look()
+    of_authors = {"b": ["b"], "c": ["c"]}
+    of_all = {name: ["b", "c"] for name in ("b", "c", "super")}
+    rounds = [asked(actor, "a", "b", "c", "super") for _ in range(9)]
+    assert [number for number, each in enumerate(rounds, start=1) if each == of_all] == [2, 4, 8]
+    assert all(each in (of_all, of_authors) for each in rounds)
+    actor.feel(RevealReceived(reveal=opened(world, actor.id, "b")))
+    assert asked(actor, "a", "b", "c", "super") == {"c": ["c"]}
+
+
+def test_a_member_that_misses_nothing_sends_nothing_again(world: World) -> None:
+    actor = in_score(world)
+    actor.look()
+    for name in ("b", "c"):
+        actor.feel(RevealReceived(reveal=opened(world, actor.id, name)))
+    assert asked(actor, "a", "b", "c", "super") == {}
+
+
+def test_only_accepted_releases_are_asked_for_once_the_scores_are_closed(world: World) -> None:
+    actor = in_score(world)
+    actor.look()
+    world.score(actor.id)
+    assert actor.record.phase is Phase.SEAL and actor.record.judgement is not None
+    judgement = replace(actor.record.judgement, accepted=(node("a"), node("b")))
+    actor.feel(SessionAdvanced(session=replace(actor.record, judgement=judgement)))
+    assert asked(actor, "a", "b", "c", "super") == {"b": ["b"]}
 
 
 def test_events_that_come_twice_change_nothing(world: World) -> None:
@@ -308,7 +345,8 @@ def test_a_witness_opens_once_the_commitments_are_closed_to_all_members(keeping:
     effects = actor.feel(ReferencesOpened(references=KEPT))
     assert shown(effects) == {node(name) for name in "abc"}
     assert not shown(actor.feel(ReferencesOpened(references=KEPT)))
-    assert shown(actor.feel(Woke(now_ms=keeping.now_ms))) == {node(name) for name in "abc"}
+    assert not shown(actor.feel(Woke(now_ms=keeping.now_ms)))
+    assert shown(actor.feel(RevealAsked(sender=node("b"), authors=(), keepers=(KEPT.keeper,)))) == {node("b")}
 
 
 def test_a_member_scores_once_references_are_here_too(keeping: World) -> None:

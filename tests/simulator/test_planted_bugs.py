@@ -263,6 +263,14 @@ def receipt_not_compared_with_the_request(patch: MonkeyPatch) -> None:
 
 
 def waiting_requests_forgotten(patch: MonkeyPatch) -> None:
+    """For good: a request that is brought again is taken for one that still waits."""
+    real = super_node._request
+
+    def request(state: Any, arrived: Any, *rest: Any) -> Any:
+        waiting = {each.transaction for others in state.coalesced.values() for each in others}
+        return (state, ()) if arrived.transaction in waiting else real(state, arrived, *rest)
+
+    patch.setattr(super_node, "_request", request)
     patch.setattr(super_node, "_release_coalesced", lambda state, *_: (state, ()))
 
 

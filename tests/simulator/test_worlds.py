@@ -14,9 +14,10 @@ import pytest
 from comitia.app.cli import main
 from comitia.simulator.adversaries import STRATEGIES
 from comitia.simulator.campaign import Tally, run
-from comitia.simulator.faults import ALL
+from comitia.simulator.crash_points import Kill
+from comitia.simulator.faults import ALL, Fault
 from comitia.simulator.surroundings import Setting
-from comitia.simulator.world import World
+from comitia.simulator.world import SETTLING_MS, World
 
 SEEDS = 200
 
@@ -37,9 +38,31 @@ def test_no_promise_is_broken_in_two_hundred_worlds() -> None:
 
 
 def test_a_world_goes_on_while_the_super_node_lies_dead_over_a_block_that_nobody_has_seen() -> None:
-    found = Setting(providers=6, requests=1, faults=ALL, adversaries=("grind-references",))
-    outcome = World(88_115, found).run()
-    assert outcome.sessions and not outcome.violations
+    """Power fails when the block that opens the only session is on the disk; who asked for it has forgotten it."""
+    world = World(3, Setting(providers=3, requests=1))
+    world._plan()
+    world._look()
+    while not world.asked:
+        world.step()
+    orderer, asked = world.machines[0], next(iter(world.asked.values()))
+    orderer.plans.append(Kill("block:after", 1, Fault.CRASH))
+    while orderer.node is not None:
+        world.step()
+    asked.machine.lose_power()
+    orderer.dead = True
+
+    def come_back() -> None:
+        orderer.dead = False
+        orderer.boot()
+
+    world.at(5 * SETTLING_MS, come_back)
+    while not world._over:
+        world.step()
+    world._check_end()
+    outcome = world._outcome()
+    assert outcome.sessions == 1
+    assert outcome.sealed + outcome.aborted == 1
+    assert not outcome.violations
 
 
 def test_in_a_world_without_faults_every_session_is_sealed_or_lacks_consent() -> None:

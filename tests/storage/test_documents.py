@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from comitia.core.errors import InputError
-from comitia.storage.documents import Columns, Reading, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import Reading, read_documents
 from comitia.text.documents import Document
 
 COLUMNS = Columns(text="text", label="label")

@@ -31,8 +31,8 @@ def make_ledger(path: Path) -> None:
 
 
 OPEN: dict[str, tuple[Callable[[Path], object], Callable[[Path], object], int]] = {
-    "store": (lambda path: NodeStore(path).close(), lambda path: NodeStore(path).close(), 2),
-    "ledger": (make_ledger, make_ledger, 1),
+    "store": (lambda path: NodeStore(path).close(), lambda path: NodeStore(path).close(), 3),
+    "ledger": (make_ledger, make_ledger, 2),
     "budget": (lambda path: BudgetFile.create(path).close(), lambda path: BudgetFile(path).close(), 1),
 }
 """For each database: how it is made, how it is opened, its format."""
@@ -60,7 +60,17 @@ def test_a_database_of_a_later_version_is_refused(tmp_path: Path, name: str) -> 
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", OPEN)
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_ledger_whose_score_sheets_had_other_figures_is_refused(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "ledger.db"
+    make_ledger(path)
+    numbered(path, number)
+    with pytest.raises(ComitiaError, match=f"has format {number}, this version of Comitia reads format 2") as caught:
+        make_ledger(path)
+    assert caught.value.code == "ledger-version"
+
+
+@pytest.mark.parametrize("name", ["store", "budget"])
 def test_a_database_from_before_formats_were_numbered_is_read_if_it_is_laid_out_as_now(
     tmp_path: Path, name: str
 ) -> None:
@@ -76,7 +86,7 @@ def test_a_store_from_before_rows_had_checksums_is_refused_as_such(tmp_path: Pat
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE memory (session BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
     db.close()
-    with pytest.raises(ComitiaError, match="has format 1, this version of Comitia reads format 2") as caught:
+    with pytest.raises(ComitiaError, match="has format 1, this version of Comitia reads format 3") as caught:
         NodeStore(path)
     assert caught.value.code == "store-version"
 

@@ -11,7 +11,7 @@ import threading
 
 from comitia.transport.certificates import TlsIdentity
 from comitia.transport.endpoint import Endpoint
-from comitia.transport.zenoh import ZenohClient
+from comitia.transport.zenoh_client import ZenohClient
 
 given = json.load(sys.stdin)
 pem = {name: given[name].encode() for name in ("certificate", "private_key", "authority")}

@@ -13,7 +13,7 @@ import threading
 from comitia.core.ids import NodeId
 from comitia.transport.certificates import TlsIdentity
 from comitia.transport.endpoint import Endpoint
-from comitia.transport.zenoh import ZenohRouter
+from comitia.transport.zenoh_router import ZenohRouter
 
 given = json.load(sys.stdin)
 pem = {name: given[name].encode() for name in ("certificate", "private_key", "authority")}

@@ -14,7 +14,9 @@ from comitia.core.ids import NodeId
 from comitia.transport.access import access_control, inbox_key, ready_key, topic_key
 from comitia.transport.certificates import TlsIdentity
 from comitia.transport.endpoint import Endpoint
-from comitia.transport.zenoh import ZenohClient, ZenohRouter, client_config
+from comitia.transport.zenoh_client import ZenohClient
+from comitia.transport.zenoh_config import client_config
+from comitia.transport.zenoh_router import ZenohRouter
 
 if TYPE_CHECKING:
     from conftest import Issuer

@@ -24,7 +24,8 @@ from comitia.core.ids import NodeId
 from comitia.transport.certificates import TlsIdentity
 from comitia.transport.diagnosis import diagnose_connection
 from comitia.transport.endpoint import Endpoint
-from comitia.transport.zenoh import ZenohClient, ZenohRouter
+from comitia.transport.zenoh_client import ZenohClient
+from comitia.transport.zenoh_router import ZenohRouter
 
 if TYPE_CHECKING:
     from conftest import Issuer
@@ -281,8 +282,8 @@ def test_a_member_that_stops_reading_cuts_nobody_else_off(
     issuer: Issuer, endpoint: Endpoint, closing: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even when the router opens again, although its old session then cannot be closed."""
-    monkeypatch.setattr("comitia.transport.zenoh.ROUTER_PATIENCE_S", 0.3)
-    monkeypatch.setattr("comitia.transport.zenoh.PROBE_S", 0.2)
+    monkeypatch.setattr("comitia.transport.zenoh_config.ROUTER_PATIENCE_S", 0.3)
+    monkeypatch.setattr("comitia.transport.zenoh_client.PROBE_S", 0.2)
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     news: queue.SimpleQueue[bool] = queue.SimpleQueue()
     router = ZenohRouter(
@@ -316,8 +317,8 @@ def test_a_client_whose_link_leads_nowhere_dials_anew(
     issuer: Issuer, endpoint: Endpoint, closing: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a firewall forgot the connection: it stands at both ends, and what is sent over it is lost."""
-    monkeypatch.setattr("comitia.transport.zenoh.PROBE_S", 0.2)
-    monkeypatch.setattr("comitia.transport.zenoh.PROBE_ANSWER_S", 2.0)
+    monkeypatch.setattr("comitia.transport.zenoh_client.PROBE_S", 0.2)
+    monkeypatch.setattr("comitia.transport.zenoh_client.PROBE_ANSWER_S", 2.0)
     start_router(issuer.identity(SUPER_NODE, listens=True), endpoint, closing)
     cable = Cable(endpoint.port)
     closing.callback(cable.close)

@@ -105,7 +105,9 @@ class Chronicle:
         if len(fitting) != 1:
             there = counted(self._application.poq_height, "sealed block")
             raise InputError(
-                f"{len(fitting) or 'no'} sealed blocks are called {which!r}",
+                f"{counted(len(fitting), 'sealed block is', 'sealed blocks are')} called {which!r}"
+                if fitting
+                else f"no sealed block is called {which!r}",
                 code="no-block",
                 hint=f"the ledger has {there}: `comitia ledger blocks DIR` lists them",
             )

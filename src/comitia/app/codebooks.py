@@ -8,7 +8,8 @@ from pathlib import Path
 from comitia.app.tasks import newest_codebook
 from comitia.core.errors import InputError
 from comitia.ledger.application import Application
-from comitia.storage.documents import Columns, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import read_documents
 from comitia.storage.encoder import with_encoder
 from comitia.storage.node import NodeStore
 from comitia.storage.toml_file import parse_toml

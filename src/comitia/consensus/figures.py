@@ -10,6 +10,7 @@ from fractions import Fraction
 from comitia.consensus.rules import QualityRules
 from comitia.consensus.score_sheet import Score
 from comitia.core.ids import NodeId
+from comitia.core.units import PPM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,16 @@ class Figures:
         if self.signal_micro is None or self.expected_micro is None or self.expected_micro <= 0:
             return None
         return Fraction(self.signal_micro, self.expected_micro)
+
+    @property
+    def mae_ppm(self) -> int:
+        """MAE(m_i) in millionths: the loss on the references, or where there are none, 1 - rho between 0 and 1.
+
+        Without the bound, a release scaled up would lead.
+        """
+        if self.reference_loss_ppm is not None:
+            return self.reference_loss_ppm
+        return PPM - int(PPM * min(Fraction(1), max(Fraction(0), self.rho or Fraction(0))))
 
 
 def exact_figures(score: Score) -> Figures:

@@ -1,7 +1,7 @@
 """How often the noise of releases alone leaves a session without a model; for people, nothing is decided by it.
 
 Honest work shows a signal of rho e standard deviations of its noise, and the noise: z is normal with variance 1, e
-being what public knowledge lets expect and rho how true that is. By check 6 of `verdicts`, where unverified work is
+being what public knowledge lets expect and rho how true that is. By check 5 of `verdicts`, where unverified work is
 accepted, no release is used if all z are below 0: if one is not, the one with the largest z / e is not below the
 median, and not rejected. Elsewhere none is used if all z are below 3, or so little is to be expected that nobody can
 tell. Checks of lengths, references and distance turn some honest work away besides: the chance is at least this.
@@ -37,7 +37,7 @@ def chance_of_no_model(expected: Sequence[float], *, accept_unverified: bool, rh
     rho : float
         How true public knowledge is; 0 says nothing, 1 as much as it says itself.
     """
-    rules = QualityRules(quorum=1, faults=0)
+    rules = QualityRules(quorum=1)
     if not accept_unverified and MICRO * max(expected, default=0.0) < rules.telling_micro:
         return 1.0
     least = 0.0 if accept_unverified else rules.least_signal_micro / MICRO

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from comitia.consensus.figures import Figures, agreed_figures, exact_figures
 from comitia.consensus.gain import Gain, agreed_gains, contradicts, contributions
-from comitia.consensus.losses import mae_ppm
 from comitia.consensus.ranking import rank, weighted_mae
 from comitia.consensus.rules import QualityRules
 from comitia.consensus.score_sheet import Score
@@ -90,14 +89,11 @@ def judge(
         author: agreed_gains({by: line.gains for by, line in lines[author].items()}, rules.quorum) for author in authors
     }
     opened = {keeper for by_keeper in gains.values() for keeper in by_keeper}
-    verdicts = judge_models(lines, figures, gains, rules, witnesses, keepers)
+    verdicts = judge_models(lines, figures, gains, rules, keepers)
 
     accepted = tuple(author for author in authors if _usable(verdicts[author], figures[author], rules))
     losses = {
-        author: PPM
-        if verdicts[author] is Verdict.NOT_RECEIVED
-        else mae_ppm(lines[author], figures[author], rules, witnesses, len(authors))
-        for author in authors
+        author: PPM if verdicts[author] is Verdict.NOT_RECEIVED else figures[author].mae_ppm for author in authors
     }
     worth = contributions(gains) if opened else rows
     weighted = weighted_mae(losses, {author: worth[author] for author in accepted}, rules.kappa)

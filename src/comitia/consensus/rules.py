@@ -15,16 +15,12 @@ class QualityRules:
     ----------
     quorum
         Members, the author included, who must hold a model and agree on its exact figures.
-    faults
-        Byzantine members tolerated; that many hold-out rows alone never reject a model.
     kappa
         How declared rows count in the ranking: +1 helps, 0 not at all, -1 the paper's formula.
     accept_unverified
         Whether models nobody can judge are used, unless their signal is below 0. They earn no credit and no strike.
     reference_size
         Labelled public documents behind `reference_loss_ppm`; 0 switches check 3 off.
-    holdout_epsilon_micro
-        Privacy paid for each provider's hold-out row, in millionths; 0 switches check 4 off for them.
     beta_ppm
         Chance that a sampling tolerance is exceeded by accident.
     margin_ppm
@@ -34,19 +30,17 @@ class QualityRules:
     most_excess_micro, least_left_micro
         The 6 and -4 of check 2.
     least_signal_micro, doubt_micro, least_share_of_median_ppm
-        The 3, the 2.33 and the half of check 6.
+        The 3, the 2.33 and the half of check 5.
     far_micro, far_of_median_ppm
-        The .15 and the 1.5 of check 7.
+        The .15 and the 1.5 of check 6.
     telling_micro
         A model of which less signal is to be expected has no part in the median rho: its own is all noise.
     """
 
     quorum: int
-    faults: int
     kappa: int = 1
     accept_unverified: bool = False
     reference_size: int = 0
-    holdout_epsilon_micro: int = 0
     beta_ppm: int = 50_000
     margin_ppm: int = 50_000
     widest_tolerance_ppm: int = 100_000

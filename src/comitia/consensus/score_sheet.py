@@ -31,11 +31,6 @@ class Score:
         Exact, likewise. None: it is not of class sums.
     reference_loss_ppm
         Mean loss on the codebook's public labelled documents, 0 to 10**6. Exact. None: there are none.
-    holdout_loss_ppm
-        Mean loss on documents only this judge has, 0 to 10**6: a provider's own hold-out (noisy, paid
-        for), or reference documents that a witness has kept back (exact). None: not measured.
-    holdout_size
-        Number of those documents; 0 if not measured.
     gains
         What the model adds to public knowledge by each set of documents kept back that this judge was shown, by
         keeper in ascending order.
@@ -49,8 +44,6 @@ class Score:
     farthest_micro: int | None = None
     excess_micro: int | None = None
     reference_loss_ppm: int | None = None
-    holdout_loss_ppm: int | None = None
-    holdout_size: int = 0
     gains: tuple[Gain, ...] = ()
 
     @classmethod
@@ -76,8 +69,7 @@ def check_sheet(
 
     1. Each line is about a different committed model. (One on the judge's own may be there; it never counts.)
     2. A model that was not received has no figures.
-    3. Signal and expectation come together, so do the three lengths; losses lie in 0 to 10**6, a hold-out loss has
-       documents.
+    3. Signal and expectation come together, so do the three lengths; a loss lies in 0 to 10**6.
     4. Gains are by different keepers in ascending order, of those whose documents were to be opened.
 
     Raises
@@ -106,10 +98,10 @@ def check_sheet(
 
 def _fault(score: Score) -> str:
     """What is wrong with the figures of one line; empty if nothing is."""
-    losses = (score.reference_loss_ppm, score.holdout_loss_ppm)
+    loss = score.reference_loss_ppm
     signals = (score.signal_micro, score.expected_micro)
     lengths = (score.left_micro, score.farthest_micro, score.excess_micro)
-    figures = any(x is not None for x in losses + signals + lengths) or score.holdout_size or score.gains
+    figures = any(x is not None for x in (loss, *signals, *lengths)) or score.gains
     if not score.received and figures:  # 2
         return "has figures although the model was not received"
     if (score.signal_micro is None) != (score.expected_micro is None):  # 3
@@ -119,10 +111,8 @@ def _fault(score: Score) -> str:
     gains = tuple(x for gain in score.gains for x in (gain.gain_micro, gain.expected_micro))
     if any(x is not None and abs(x) > MOST_MICRO for x in signals + lengths + gains):
         return f"has a signal beyond {MOST_MICRO} millionths"
-    if any(x is not None and not 0 <= x <= PPM for x in losses):
+    if loss is not None and not 0 <= loss <= PPM:
         return f"has a loss outside 0 to {PPM} millionths"
-    if score.holdout_size < 0 or (score.holdout_loss_ppm is None) != (score.holdout_size == 0):
-        return "has a hold-out loss without documents, or the other way round"
     if [gain.keeper for gain in score.gains] != sorted({gain.keeper for gain in score.gains}):  # 4
         return "has its gains out of order"
     return ""

@@ -55,7 +55,7 @@ from comitia.roles.events import (
     Woke,
 )
 from comitia.roles.memory import Memory
-from comitia.roles.messages import AskModel, AskReveal, Deliver, Received, References, Reveal, Vote
+from comitia.roles.messages import AskModel, AskReveal, Deliver, Message, Received, References, Reveal, Vote
 from comitia.text.codebook import Codebook
 
 log = logging.getLogger("comitia.committee")
@@ -111,6 +111,9 @@ class Committee:
         self._models: dict[tuple[SessionId, int], GlobalModel] = {}
         self._resumed = False
         self._changed: dict[SessionId, None] = {}
+        self._early: dict[SessionId, dict[tuple[type[Message], NodeId], Received]] = {}
+        self._stepped: dict[SessionId, None] = {}
+        self._over: dict[SessionId, None] = {}
 
     def resume(self) -> None:
         """Begin to take part, first in the sessions that were open when this node last ran.
@@ -128,11 +131,17 @@ class Committee:
                 self._step(session.id, SessionAdvanced(session=session))
         for ended, value in memories.items():
             self._close_ended(ended, _recalled(ended, value))
+        for question in self._node.store.questions():
+            if question.session not in self._states:
+                self._node.store.forget(question.session)
 
     # --- what comes in ------------------------------------------------------------------------------
 
     def on_message(self, received: Received) -> None:
         session = SessionId(received.session)
+        if self._comes_early(received):
+            self._early.setdefault(session, {})[type(received.message), received.sender] = received
+            return
         match received.message:
             case Reveal() as reveal:
                 self._step(session, RevealReceived(reveal=reveal))
@@ -162,6 +171,9 @@ class Committee:
             if session_id not in self._states:
                 self._states[session_id] = member.MemberState(node=self._node.node, session=session)
             self._step(session_id, SessionAdvanced(session=session))
+            if session.phase is not Phase.COMMIT:
+                for received in self._early.pop(session_id, {}).values():
+                    self.on_message(received)
         self._tidy()
 
     def on_refused(self, transaction: TransactionId, code: str, message: str) -> None:
@@ -187,6 +199,7 @@ class Committee:
             return
         state, effects = member.step(state, event, self._node.keys.signing, self._node.now_ms())
         self._states[session_id] = state
+        self._stepped[session_id] = None
         for effect in effects:
             self._perform(effect)
 
@@ -332,17 +345,38 @@ class Committee:
 
     # --- keeping order ------------------------------------------------------------------------------
 
+    def _comes_early(self, received: Received) -> bool:
+        """Whether this is what a member opens once all have committed, and the block that says so is not here yet.
+
+        It is kept until that block comes: one of each kind from each who may be a member, and of its own only.
+        """
+        state = self._states.get(SessionId(received.session))
+        if state is None or state.session.phase is not Phase.COMMIT:
+            return False
+        match received.message:
+            case Reveal(author=author, round=number):
+                own, invited = author, state.session.drawn
+                current = number == state.session.round
+            case References(keeper=keeper):
+                own, invited, current = keeper, state.session.keepers, True
+            case _:
+                return False
+        return current and own == received.sender and own in invited
+
     def _takes_part(self, session: Session) -> bool:
         return self._node.node in session.drawn or self._node.node in session.witnesses
 
     def _tidy(self) -> None:
-        """Forget the oldest ended sessions, and what was kept for them."""
-        ended = [session for session, state in self._states.items() if member.is_over(state)]
-        for session in ended:
-            self._node.store.unqueue_session(session)
-            self._node.store.forget(session)
-        for session in ended[: max(0, len(ended) - SESSIONS_KEPT)]:
-            del self._states[session]
+        """Forget what was durable of sessions that are over, and the oldest of them altogether."""
+        stepped, self._stepped = self._stepped, {}
+        for session in stepped:
+            if member.is_over(self._states[session]):
+                self._node.store.unqueue_session(session)
+                self._node.store.forget(session)
+                self._over[session] = None
+        while len(self._over) > SESSIONS_KEPT:
+            session = next(iter(self._over))
+            del self._over[session], self._states[session]
             for key in [key for key in self._releases if key[0] == session]:
                 del self._releases[key]
             for place in [place for place in self._models if place[0] == session]:

@@ -8,7 +8,7 @@ from typing import Final
 from comitia.core.errors import DamagedError, ProtocolError
 from comitia.core.ids import NodeId
 from comitia.driver.ports import Ledger, Store
-from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.block import Block, BlockHeader, SignedHeader
 from comitia.ledger.fork import FORKED, ForkProof, contradict, signers, verify_fork, verify_header
 from comitia.ledger.genesis import Genesis
 
@@ -61,6 +61,16 @@ class Histories:
         """Whether a super node has signed blocks that are not here. One that orders has lost them, and must not sign
         others in their place."""
         return bool(self._ahead)
+
+    def is_next(self, header: BlockHeader) -> bool:
+        """Whether a block follows on this node's last one, and nothing else that it was told of stands beside it: who
+        signed it is found by applying it."""
+        head = self.head
+        return (
+            head is not None
+            and not self._ahead
+            and (header.height, header.previous) == (head.header.height + 1, head.header.digest)
+        )
 
     def hear(self, sender: NodeId, told: SignedHeader) -> None:
         """Hold a block that somebody stands by against what this node knows.

@@ -30,8 +30,9 @@ _TABLES: Final = {
 }
 
 
-_FORMAT: Final = 1
-"""SQLite's user_version of the file: of tables, blocks and state. Before files were numbered it was 0."""
+_FORMAT: Final = 2
+"""SQLite's user_version of the file: of tables, blocks and state. On score sheets 1, and 0 from before files were
+numbered, had figures of private hold-outs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,7 @@ class BlockStore:
 
     def _require_format(self) -> None:
         (number,) = self._db.execute("PRAGMA user_version").fetchone()
-        if number not in (0, _FORMAT):
+        if number != _FORMAT:
             raise StorageError(
                 f"{self.path} has format {number}, this version of Comitia reads format {_FORMAT}",
                 code="ledger-version",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.consensus.committee import faults_tolerated, quorum
+from comitia.consensus.committee import quorum
 from comitia.consensus.quality import Judgement, judge
 from comitia.consensus.rules import QualityRules
 from comitia.consensus.score_sheet import Score
@@ -373,7 +373,6 @@ def _judge(figures: Sequence[Judged], releases: Sequence[Release], bad: set[int]
     sheets = {author: lies if number in bad else honest_lines for number, author in enumerate(ids)}
     rules = QualityRules(
         quorum=quorum(len(ids)),
-        faults=faults_tolerated(len(ids)),
         reference_size=references,
         accept_unverified=True,
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from comitia.core.errors import InputError
 from comitia.evaluation.datasets import Corpus, biggest_labels, pooled_corpus, post_body, post_subject, split_corpus
-from comitia.storage.documents import Columns, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import read_documents
 from comitia.text.categories import Category
 from comitia.text.documents import Document
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from comitia.learning.class_sums import sensitivity_squared
 from comitia.learning.contract import Learner
 from comitia.learning.metrics import macro_auc
-from comitia.learning.posterior import NAME_WEIGHT, SCATTER_TENTHS
+from comitia.learning.posterior import SCATTER_TENTHS, public_documents
 from comitia.learning.prototype import Prototype
 from comitia.learning.pure_sums import l1_sensitivity
 from comitia.privacy.mechanisms import gaussian_sigma_squared, laplace_scale
@@ -36,6 +36,8 @@ ENOUGH = 0.01
 DOUBT = 0.25
 """What is believed of a category before any evidence counts as so many documents."""
 FOLDS = 5
+CHANCE = 0.5
+"""AUC of a category of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +97,7 @@ def worth(
         Of each release.
     """
     shared = effective_references(codebook, counts, terms)
-    public = np.bincount(codebook.reference_labels, minlength=len(codebook.categories)).astype(np.float64)
-    public += NAME_WEIGHT * codebook.name_vectors.any(axis=1)
+    public = public_documents(codebook).astype(np.float64)
     closer = float((shared / (shared + public + DOUBT)).mean())
     left = 1 - public_auc if public_auc is not None and can_foretell(learner) else None
     return Worth(
@@ -129,7 +130,8 @@ def public_auc(codebook: Codebook, learner: Learner) -> float | None:
     """What public knowledge alone reaches: what the codebook says, or else as its references tell.
 
     Each reference is scored by the model of the names and the other folds' references; macro AUC over the categories
-    that have some. None without references of two categories.
+    that have some, and those of which nothing is public, neither name nor reference, as `CHANCE`. None without
+    references of two categories.
     """
     if codebook.public_only_auc_ppm is not None:
         return codebook.public_only_auc_ppm / 1e6
@@ -143,7 +145,9 @@ def public_auc(codebook: Codebook, learner: Learner) -> float | None:
         if out.any():
             known = replace(codebook, references=codebook.references[~out], reference_labels=labels[~out])
             scores[out] = learner.combine(known, ()).log_scores(codebook.references[out])
-    return macro_auc(labels, scores)
+    measured = len(np.unique(labels))
+    unknown = int(np.count_nonzero(public_documents(codebook) == 0))
+    return (measured * macro_auc(labels, scores) + unknown * CHANCE) / (measured + unknown)
 
 
 def _folds(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -519,7 +519,6 @@ def judged(
     """What these score sheets make of a round's models, by the rules of the session's task."""
     rules = QualityRules(
         quorum=session.quorum,
-        faults=session.faults,
         kappa=session.task.kappa,
         accept_unverified=session.task.accept_unverified,
         reference_size=session.reference_size,

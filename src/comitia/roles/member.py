@@ -81,6 +81,7 @@ class MemberState:
     votes : signatures that came, by member; the leader collects them.
     certificate : those of them that were found valid.
     begun : work that was asked of the driver, so that it is not asked for twice.
+    asked : how often it has asked others for what it misses in this stage.
     settled : whether the reservation was turned into a debit or given back.
     """
 
@@ -95,6 +96,7 @@ class MemberState:
     votes: Mapping[NodeId, bytes] = field(default_factory=dict)
     certificate: Mapping[NodeId, bytes] = field(default_factory=dict)
     begun: frozenset[str] = frozenset()
+    asked: int = 0
     settled: bool = False
 
 
@@ -172,7 +174,8 @@ def _follow(state: MemberState, session: Session) -> MemberState:
     if session.round > state.memory.round:
         done = {"post-consent", "decide"}
         state = replace(state, memory=state.memory.in_round(session.round), begun=state.begun & done, enough=None)
-    return replace(state, session=session)
+    same = (session.round, session.phase) == (state.session.round, state.session.phase)
+    return replace(state, session=session, asked=state.asked if same else 0)
 
 
 def _remember(state: MemberState, work: str, memory: Memory) -> tuple[MemberState, tuple[MemberEffect, ...]]:
@@ -267,10 +270,11 @@ def _score(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEf
     if state.memory.scores is not None:
         body = PostScores(scores=state.memory.scores, round=session.round)
         return _post_once(state, "post-scores", Post(session=session.id, body=body))
-    missing = _missing(state, session.round, session.commits) or _unopened(state)
-    earlier = _accepted(state)
     patience = session.deadline_ms - session.task.score_ms // 4
-    if "score" in state.begun or earlier is None or (missing and now_ms < patience):
+    if "score" in state.begun or (now_ms < patience and (_misses_one(state) or _unopened(state))):
+        return None
+    earlier = _accepted(state)
+    if earlier is None:
         return None
     held = sorted(author for number, author in state.reveals if number == session.round and author != state.node)
     scoring = ScoreReleases(
@@ -288,7 +292,7 @@ def _reveal(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
     if (state.session.round, state.node) in state.reveals and not state.memory.revealed:
         state = replace(state, memory=replace(state.memory, revealed=True))
         effects.append(Remember(session=state.session.id, memory=state.memory))
-    effects.extend(_reveals_to(state, _others(state)))
+    effects.extend(_show(state, state.reveals.get((state.session.round, state.node))))
     effects.append(_retry(state, now_ms))
     return replace(state, begun=state.begun | {"reveal"}), tuple(effects)
 
@@ -372,8 +376,8 @@ def _accepted(state: MemberState) -> tuple[Reveal, ...] | None:
 def _hold_own(state: MemberState) -> MemberState:
     """Count the own releases among the opened ones, where the ledger has their commitments."""
     for number in range(1, state.session.round + 1):
-        own = state.memory.own(number)
-        if own is not None and (number, state.node) not in state.reveals:
+        own = state.memory.own(number) if (number, state.node) not in state.reveals else None
+        if own is not None:
             reveal = Reveal(author=state.node, nonce=own.nonce, release=own.release, round=number)
             state = _keep_reveal(state, reveal)
     return state
@@ -398,7 +402,7 @@ def _keep_references(state: MemberState, opened: References) -> tuple[MemberStat
     if session.kept_back[keeper] != references_commitment(session.chain, keeper, opened.nonce, opened.documents):
         return state, ()
     state = replace(state, references={**state.references, keeper: opened})
-    return state, tuple(_references_to(state, _others(state)))
+    return state, tuple(_show(state, state.references.get(state.node)))
 
 
 def _keep_vote(state: MemberState, event: VoteReceived) -> MemberState:
@@ -417,24 +421,20 @@ def _missing(state: MemberState, number: int, authors: Iterable[NodeId]) -> tupl
     return tuple(author for author in authors if (number, author) not in state.reveals)
 
 
+def _misses_one(state: MemberState) -> bool:
+    """Whether a release that was committed to in the current round is not here."""
+    return any((state.session.round, author) not in state.reveals for author in state.session.commits)
+
+
 def _unopened(state: MemberState) -> tuple[NodeId, ...]:
     """Witnesses whose references this node waits for."""
     return tuple(keeper for keeper in state.session.kept_back if keeper not in state.references)
 
 
-def _reveals_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Send]:
-    """Open the own commitment to these members, if there is one on the ledger."""
-    own = state.reveals.get((state.session.round, state.node))
+def _show(state: MemberState, own: Reveal | References | None) -> Iterator[Send]:
+    """Open to all members what this node has bound itself to, if it has."""
     if own is not None:
-        for member in members:
-            yield Send(to=member, session=state.session.id, message=own)
-
-
-def _references_to(state: MemberState, members: tuple[NodeId, ...]) -> Iterator[Send]:
-    """Open the references that this node kept back, once they are at hand, to these members."""
-    own = state.references.get(state.node)
-    if own is not None:
-        for member in members:
+        for member in _others(state):
             yield Send(to=member, session=state.session.id, message=own)
 
 
@@ -461,21 +461,17 @@ def _retry(state: MemberState, now_ms: int) -> WakeAt:
 
 
 def _repeat(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberEffect, ...]]:
-    """Send again what may have been lost, ask for what is missing, move an overdue session on."""
+    """Ask for what is missing, vote again, move an overdue session on."""
     session = state.session
     if session.phase in (Phase.SEALED, Phase.ABORTED):
         return state, ()
     effects: list[MemberEffect] = [_retry(state, now_ms)]
     if now_ms > session.deadline_ms + TICK_GRACE_MS:
         effects.append(Post(session=session.id, body=Tick(view=session.view, phase=session.phase)))
-    if session.phase is Phase.SCORE and state.node in session.members:
-        state = _hold_own(state)
-        behind = tuple(member for member in _others(state) if member not in session.scores)
-        effects.extend(_reveals_to(state, behind))
-        effects.extend(_references_to(state, behind))
-    if state.node in session.members:
-        for ask in _asks(state):
-            effects.extend(Send(to=member, session=session.id, message=ask) for member in _others(state))
+    asks = tuple(_asks(_hold_own(state))) if state.node in session.members else ()
+    if asks:
+        state = replace(state, asked=state.asked + 1)
+        effects.extend(_questions(state, asks))
     if session.phase is Phase.SEAL:
         state = replace(state, begun=state.begun - {f"vote-{session.view}"})
     return state, tuple(effects)
@@ -484,12 +480,28 @@ def _repeat(state: MemberState, now_ms: int) -> tuple[MemberState, tuple[MemberE
 def _asks(state: MemberState) -> Iterator[AskReveal]:
     """A question for each round of which something that was opened is missing here."""
     session = state.session
-    closed = session.phase in (Phase.SCORE, Phase.SEAL)
-    wanted = {number: each.judgement.accepted for number, each in enumerate(session.earlier, start=1)}
-    if closed:
+    wanted = {number: each.judgement.accepted for number, each in enumerate(session.judged_rounds, start=1)}
+    if session.phase is Phase.SCORE:
         wanted[session.round] = tuple(session.commits)
     for number, authors in wanted.items():
         missing = _missing(state, number, authors)
         unopened = _unopened(state) if number == session.round and session.phase is Phase.SCORE else ()
         if missing or unopened:
             yield AskReveal(authors=missing, round=number, keepers=unopened)
+
+
+def _questions(state: MemberState, asks: Iterable[AskReveal]) -> Iterator[Send]:
+    """Ask whoever is to open it; the 2nd, 4th, 8th, ... time everybody, since others may hold what was opened to them.
+
+    What nobody holds would otherwise be asked for by all of all, again and again, until the stage ends.
+    """
+    times = state.asked
+    if times > 1 and times & (times - 1) == 0:
+        yield from (Send(to=member, session=state.session.id, message=ask) for ask in asks for member in _others(state))
+        return
+    for ask in asks:
+        for author in ask.authors:
+            yield Send(to=author, session=state.session.id, message=AskReveal(authors=(author,), round=ask.round))
+        for keeper in ask.keepers:
+            question = AskReveal(authors=(), round=ask.round, keepers=(keeper,))
+            yield Send(to=keeper, session=state.session.id, message=question)

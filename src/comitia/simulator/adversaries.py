@@ -556,6 +556,10 @@ class Fork(Strategy):
 class Frame(Strategy):
     """Accuses the super node of a fork: by a block that nobody else has signed, and by a proof made of it."""
 
+    def __init__(self, name: str, machines: Sequence[Machine]) -> None:
+        super().__init__(name, machines)
+        self._forged: dict[bytes, SignedHeader] = {}
+
     def head(self, machine: Machine, to: NodeId, honest: SignedHeader | None) -> SignedHeader | None:
         if honest is None or machine.world.random.randrange(2):
             return honest
@@ -573,10 +577,13 @@ class Frame(Strategy):
         unchanged = ForkProof.of(head, head, member)
         return [(to, session, message), (to, b"", Forked(proof=proof)), (to, b"", Forked(proof=unchanged))]
 
-    @staticmethod
-    def _made_up(machine: Machine, honest: SignedHeader) -> SignedHeader:
-        header = replace(honest.header, state_root=bytes(32))
-        return SignedHeader(header=header, signature=machine.party.keys.signing.sign(header.digest))
+    def _made_up(self, machine: Machine, honest: SignedHeader) -> SignedHeader:
+        forged = self._forged.get(honest.header.digest)
+        if forged is None:
+            header = replace(honest.header, state_root=bytes(32))
+            forged = SignedHeader(header=header, signature=machine.party.keys.signing.sign(header.digest))
+            self._forged[honest.header.digest] = forged
+        return forged
 
 
 class HideReferences(Strategy):
@@ -608,14 +615,20 @@ class WrongReferences(Strategy):
 
 
 class LeakReferences(Strategy):
-    """A witness that shows everything it keeps back to all providers while they can still commit."""
+    """A witness that shows everything it keeps back to all providers, in each stage in which they can still commit."""
 
     role = Role.WITNESS
+
+    def __init__(self, name: str, machines: Sequence[Machine]) -> None:
+        super().__init__(name, machines)
+        self._leaked: set[tuple[SessionId, Phase]] = set()
 
     def accepts(self, machine: Machine, received: Received) -> bool:
         assert machine.node is not None
         for record in machine.node.application.open_sessions():
-            if record.phase in (Phase.CONSENT, Phase.COMMIT):
+            place = (record.id, record.phase)
+            if record.phase in (Phase.CONSENT, Phase.COMMIT) and place not in self._leaked:
+                self._leaked.add(place)
                 self.acted(machine)
                 self._leak(machine, record.id)
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Judgement
@@ -23,7 +23,7 @@ from comitia.ledger.block import SignedHeader
 from comitia.ledger.fork import ForkProof
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Phase, Round, Session, commitment, judged, release_terms
-from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, SealBlock, Tick, block_digest, round_of
+from comitia.ledger.transactions import ONCE_IN_SESSION, TYPES, PostScores, Tick, block_digest, round_of
 from comitia.privacy.book import Standing
 from comitia.privacy.limits import Span
 from comitia.roles.messages import Deliver, Forked, References, Reveal, Submit, Vote
@@ -37,8 +37,7 @@ ENDED: Final = (Phase.SEALED, Phase.ABORTED)
 SPENT: Final = (Standing.SPENT, Standing.ABANDONED)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A packet has left a machine."""
 
     machine: Machine
@@ -133,12 +132,16 @@ def read(data: bytes) -> Envelope:
 
 def stage_of(envelope: Envelope) -> str:
     """What a node signs one of: its consent, or in each round its commitment and its scores."""
-    return _stage(envelope.header.type, envelope.payload)
+    return f"{envelope.header.type}/{round_of(_body(envelope))}"
+
+
+def _body(envelope: Envelope) -> Any:
+    return _decoded(envelope.header.type, envelope.payload)
 
 
 @lru_cache(maxsize=1 << 12)
-def _stage(kind: str, payload: bytes) -> str:
-    return f"{kind}/{round_of(decode(TYPES[kind], payload))}"
+def _decoded(kind: str, payload: bytes) -> Any:
+    return decode(TYPES[kind], payload)
 
 
 # --- I1 - I12 ----------------------------------------------------------------------------------------------
@@ -161,7 +164,7 @@ def i1_one_sealed_block(watch: Watch, fact: Ordered) -> Iterator[str]:
     for result, envelope in fact.taken:
         if result.type == "seal-block":
             sealed_session = fact.step.application.session(result.session)
-            signers = {signer for signer, _ in decode(SealBlock, envelope.payload).certificate}
+            signers = {signer for signer, _ in _body(envelope).certificate}
             size = len(sealed_session.members) if sealed_session is not None else 0
             if len(signers) < (size + (size - 1) // 3) // 2 + 1:
                 yield f"a block was sealed by {len(signers)} of {size} members"
@@ -345,6 +348,8 @@ def i5_block_from_its_inputs(watch: Watch, fact: Ordered) -> Iterator[str]:
 def _judged_by_others(session: Session, each: Round) -> Judgement:
     """The judgement of a round, had nobody written a line on its own model."""
     sheets = {by: tuple(line for line in sheet if line.author != by) for by, sheet in each.scores.items()}
+    if sheets == each.scores:
+        return each.judgement
     return judged(session, each.commits, sheets)
 
 
@@ -359,7 +364,7 @@ def i5_honest_figures_agree(watch: Watch, fact: Ordered) -> Iterator[str]:
     for result, envelope in fact.taken:
         if result.type != "post-scores" or not watch.is_honest(result.author):
             continue
-        sheet = decode(PostScores, envelope.payload)
+        sheet: PostScores = _body(envelope)
         session = fact.step.application.require_session(result.session)
         for line in sheet.scores:
             reveal = watch.revealed.get((result.session, sheet.round, line.author))
@@ -532,7 +537,7 @@ def stages_end_in_time(watch: Watch, fact: Ordered) -> Iterator[str]:
         ticked = fact.before.session(result.session) if result.type == "tick" else None
         if ticked is None or time_ms > ticked.deadline_ms:
             continue
-        if decode(Tick, envelope.payload) == Tick(phase=ticked.phase, view=ticked.view):
+        if _body(envelope) == Tick(phase=ticked.phase, view=ticked.view):
             yield f"stage {ticked.phase} was ended {ticked.deadline_ms - time_ms} ms early"
     for result, _ in fact.taken:
         before = fact.before.session(result.session) if result.type in ONCE_IN_SESSION else None
@@ -565,6 +570,11 @@ CHECKERS: Final[dict[type, tuple[Callable[..., Iterator[str]], ...]]] = {
     Moved: (i8_spent_never_falls,),
 }  # fmt: skip
 """Which sentences each kind of fact could break, and which a packet could, by its message."""
+
+
+def is_of_interest(fact: Sent) -> bool:
+    """Whether a packet could break a sentence at all."""
+    return type(fact.letter.received.message) in CHECKERS or fact.machine.kept_fork is not None
 
 
 def violations(watch: Watch, fact: Fact) -> Iterator[str]:

@@ -30,7 +30,7 @@ from comitia.ledger.session import Session, release_terms
 from comitia.privacy.noise import Noise, SeededNoise
 from comitia.privacy.released import Released
 from comitia.privacy.terms import PrivacyTerms
-from comitia.roles.messages import Reveal
+from comitia.roles.messages import References, Reveal
 from comitia.text.codebook import Codebook
 
 V = TypeVar("V")
@@ -193,7 +193,7 @@ class SummedModel(GlobalModel):
 
 
 class RememberingBench(Workbench):
-    """Reads, judges and combines the same releases once for all nodes of a process: all three are pure.
+    """Reads, judges and combines the same bytes once for all nodes of a process: all of it is pure.
 
     Parameters
     ----------
@@ -202,6 +202,7 @@ class RememberingBench(Workbench):
     """
 
     read_before: ClassVar[dict[Hashable, Released[LocalModel] | None]] = {}
+    opened_before: ClassVar[dict[Hashable, KeptBack | None]] = {}
     scored_before: ClassVar[dict[Hashable, Score]] = {}
     combined_before: ClassVar[dict[Hashable, GlobalModel]] = {}
 
@@ -216,6 +217,11 @@ class RememberingBench(Workbench):
         read = super().read
         key = (session.task.learner, reveal.release, release_terms(session))
         return _once(self.read_before, key, lambda: read(session, codebook, reveal))
+
+    def read_references(self, codebook: Codebook, opened: References) -> KeptBack | None:
+        read = super().read_references
+        key = (codebook.digest, opened.documents)
+        return _once(self.opened_before, key, lambda: _fixed(read(codebook, opened)))
 
     def score(
         self,
@@ -238,6 +244,13 @@ class RememberingBench(Workbench):
         combine = super().combine if self.learner(name).rounds > 1 else _summed
         key = (name, tuple(release.receipt.digest for release in accepted), _bytes_of(given))
         return _once(self.combined_before, key, lambda: combine(name, codebook, accepted, given))
+
+
+def _fixed(kept: KeptBack | None) -> KeptBack | None:
+    """What several nodes share, so that none of them can change it."""
+    if kept is not None:
+        kept.vectors.flags.writeable = kept.labels.flags.writeable = False
+    return kept
 
 
 def _bytes_of(model: GlobalModel | None) -> bytes:

@@ -36,7 +36,11 @@ from comitia.simulator.replica import Orderer, Replica, begin
 from comitia.simulator.surroundings import Letter, Surroundings
 from comitia.text.codebook import Codebook
 
+PUT_OFF_MS: Final = (5, 40)
+"""How long a super node puts a block off at least, and less than that at most, while transactions come."""
+
 _FORK: Final = ("fact", FORK_FACT)
+_SENDS: Final = {kind: f"send-{stage}" for kind, stage in STAGES.items()}
 _WRITES: Final = ("write", "commit", "budget", "block", "append")
 
 Letters = list[tuple[NodeId, bytes, Message]]
@@ -421,7 +425,7 @@ class Machine:
             return
         if self.is_super and not self.producing and isinstance(node.engine, Orderer) and node.engine.waiting:
             self.producing = True
-            self.world.at(self.world.random.randrange(5, 40), self._produce)
+            self.world.at(self.world.random.randrange(*PUT_OFF_MS), self._produce)
         due = node.next_timer_ms
         if due is not None and (self._timer_ms is None or due < self._timer_ms):
             self._timer_ms = due
@@ -441,7 +445,7 @@ class Machine:
 
     def send(self, to: NodeId, data: bytes) -> None:
         letter = self.world.letters[data]
-        self.touch(f"send-{STAGES[type(letter.received.message)]}")
+        self.touch(_SENDS[type(letter.received.message)])
         self.world.sent(letter, data)
 
     def publish(self, topic: str, data: bytes) -> None:

@@ -44,12 +44,12 @@ class Network:
         self._random = random
         self._fired = fired
         self._deliver = deliver
-        self._odds = {kind: odds if kind in faults else 0 for kind, odds in _ODDS.items()}
+        self._odds = tuple(odds if kind in faults else 0 for kind, odds in _ODDS.items())
         self.cuts: dict[tuple[NodeId, NodeId], tuple[int, Fault]] = {}
 
     def calm(self) -> None:
         """From now on packets arrive, once each; cuts end as they were to end."""
-        self._odds = dict.fromkeys(_ODDS, 0)
+        self._odds = (0,) * len(_ODDS)
 
     def cut(self, senders: list[NodeId], readers: list[NodeId], until_ms: int, kind: Fault) -> None:
         """Nothing passes from `senders` to `readers` before `until_ms`."""
@@ -64,22 +64,22 @@ class Network:
                 self._fired[cut[1]] += 1
                 return
         drawn = self._random.getrandbits(5 * _BITS)
-        odds = self._odds
-        if drawn & _MOST < odds[Fault.LOSS]:
+        lost, twice, _, _ = self._odds
+        if drawn & _MOST < lost:
             self._fired[Fault.LOSS] += 1
             return
         self._deliver(self._delay(drawn >> 2 * _BITS), to, data)
-        if drawn >> _BITS & _MOST < odds[Fault.DUPLICATE]:
+        if drawn >> _BITS & _MOST < twice:
             self._fired[Fault.DUPLICATE] += 1
             self._deliver(self._delay(self._random.getrandbits(3 * _BITS)), to, data)
 
     def _delay(self, drawn: int) -> int:
-        odds = self._odds
+        _, _, overtaken, late = self._odds
         delay = NEAREST_MS + ((drawn >> 2 * _BITS) * (FARTHEST_MS - NEAREST_MS) >> _BITS)
-        if drawn & _MOST < odds[Fault.REORDER]:
+        if drawn & _MOST < overtaken:
             self._fired[Fault.REORDER] += 1
             delay += self._random.randrange(FARTHEST_MS, 10 * FARTHEST_MS)
-        if drawn >> _BITS & _MOST < odds[Fault.DELAY]:
+        if drawn >> _BITS & _MOST < late:
             self._fired[Fault.DELAY] += 1
             delay += self._random.randrange(100, SLOW_MS)
         return delay

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import NamedTuple
 
 from comitia.consensus.committee import faults_tolerated
 from comitia.core.ids import NodeId
@@ -45,8 +46,7 @@ class Setting:
     adversaries: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Letter(NamedTuple):
     """A message on its way, as its sender gave it away."""
 
     to: NodeId
@@ -68,6 +68,7 @@ class Surroundings:
     unchecked : those that no checker has seen yet.
     inboxes : where each machine takes in what comes.
     fired, points : faults and crash points, with how often each happened.
+    sealed_wire : whether packets are signed and sealed as on a real wire, which takes four times as long.
     may_fail : how many more members may fail for good or lie.
     """
 
@@ -85,7 +86,7 @@ class Surroundings:
         self.letters: dict[bytes, Letter] = {}
         self.unchecked: list[Letter] = []
         self.inboxes: dict[NodeId, Callable[[bytes], None]] = {}
-        self.sealed_wire = seed % 50 == 49
+        self.sealed_wire = seed % 100 == 49
         self.now = 0
         self.start_ms = self.history.latest.block.header.time_ms + 100
         self.names: dict[NodeId, str] = {party.node: party.name for party in self.founding.parties}

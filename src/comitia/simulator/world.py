@@ -30,6 +30,7 @@ from comitia.simulator.invariants import (
     Ordered,
     Proven,
     Sent,
+    is_of_interest,
     read,
     stage_of,
     violations,
@@ -46,6 +47,9 @@ ASKED_AGAIN_MS: Final = 1_500
 LONGEST_MS: Final = 60_000
 LOOK_MS: Final = 100
 """How often it is looked whether a world is over."""
+
+UNANSWERED: Final = ("no-answer", "wrong-time")
+"""How a request ends that nobody has dealt with for as long as somebody waited, or for as long as it was valid."""
 
 SETTLING_MS: Final = 1_500
 """How long a world goes on after its last session has ended."""
@@ -309,8 +313,8 @@ class World(Surroundings):
             sent, self.unchecked = self.unchecked, []
             for letter in sent:
                 fact = Sent(self._by_node[letter.received.sender], letter)
-                self.hold(violations(self.watch, fact))
-                if not self.watch.is_honest(fact.machine.node_id):
+                if is_of_interest(fact):
+                    self.hold(violations(self.watch, fact))
                     self._collect_evidence(fact)
         checked = self._checked[machine.node_id]
         if len(machine.kept) != checked.height:
@@ -338,7 +342,7 @@ class World(Surroundings):
     def _collect_evidence(self, fact: Sent) -> None:
         """Keep what a liar has signed; two different values for one stage are brought to the ledger."""
         message = fact.letter.received.message
-        if not isinstance(message, Submit):
+        if not isinstance(message, Submit) or self.watch.is_honest(fact.machine.node_id):
             return
         try:
             envelope = read(message.transaction)
@@ -398,7 +402,7 @@ class World(Surroundings):
         for session_id, asked in self.asked.items():
             if self._is_waiting(asked) and self.watch.is_honest(asked.machine.node_id):
                 self.hold([f"liveness: the request {session_id.hex()[:8]} of {asked.machine.name} was never answered"])
-            if asked.finish is not None and asked.finish.code == "no-answer" and self._is_fair:
+            if asked.finish is not None and asked.finish.code in UNANSWERED and self._is_fair:
                 self.hold([f"liveness: nobody answered the request {session_id.hex()[:8]}, and nothing was wrong"])
             if asked.finish is not None and not asked.finish.code and not asked.finish.cached:
                 histories = (application, *self.watch.twins.values())

@@ -11,7 +11,7 @@ from comitia.text.basis import BASIS_BITS
 from comitia.text.leaf import Leaf
 
 NAME_COUNTS_AS = 2.0
-"""A category's name weighs as much as this many reference documents (LEARNING)."""
+"""A category's name weighs as much as this many reference documents."""
 
 _RESIDUAL_SHARE = 0.25
 """Share of the pool, the least like any named leaf, that leaves without a name are made from."""

@@ -9,8 +9,6 @@ is its node's id, which is what rules go by; everything not allowed is denied:
    writing to all of them at once, and takes the router 0.75 GB for a thousand members);
 3. each member: declare and hear its own inbox, nobody else's;
 4. super nodes: all of it, since they relay for their members and publish topics.
-
-See PROTOCOL.md, Transport.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ certificate's common name is the node's id: that is the name the router's access
 
 Everything here is bytes in, bytes out (PEM unless said otherwise); reading and protecting files is storage's job. The
 time is an argument, so that expiry can be tested.
-
-See PROTOCOL.md, Keys.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from comitia.app.demo.work_orders import LABEL_COLUMN, PROVIDER_COLUMN, TEXT_COL
 from comitia.evaluation import datasets
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.own_data import OwnData
-from comitia.storage.documents import Columns, read_documents
+from comitia.storage.columns import Columns
+from comitia.storage.documents import read_documents
 
 
 def read_corpora(names: Sequence[str], text: str, label: str, categories: int) -> Corpus:

@@ -58,7 +58,8 @@ def build(
     the categories and their own names.
     """
     from comitia.app.codebooks import read_categories, read_texts
-    from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.columns import Columns
+    from comitia.storage.documents import read_documents
     from comitia.storage.encoder import load_encoder
     from comitia.text.build import BuildSettings, build_codebook
     from comitia.text.target import bin_categories, bin_references, parse_edges
@@ -82,7 +83,7 @@ def build(
             references=labelled,
             settings=BuildSettings(source=Source(basis), kind=VectorKind(kind) if kind else None),
             encoder=load_encoder() if basis == Source.ENCODER else None,
-            progress=lambda doing: status.update(doing),
+            say=status.update,
         )
         book = replace(book, edges=edges)
     target.write_bytes(book.to_bytes())
@@ -194,7 +195,8 @@ def versions(folder: Path, output: str) -> None:
 
 def _assess(book: Codebook, data: str, text_column: str, label_column: str) -> LeafQuality:
     from comitia.core.errors import InputError
-    from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.columns import Columns
+    from comitia.storage.documents import read_documents
     from comitia.text.quality import assess
 
     try:

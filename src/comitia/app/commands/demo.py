@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 @click.option("--references", default=3, show_default=True, help="Public documents of each other code.")
 @click.option("--seed", default=0, show_default=True, help="Which codes are new, which documents are held out.")
 @click.option("--data", help="Another file instead of NIST's excavators.")
-@click.option("--text-column", default=None)
-@click.option("--label-column", default=None)
-@click.option("--provider-column", default=None)
+@click.option("--text-column", help="Of that file. Default: text.")
+@click.option("--label-column", help="Of that file. Default: label.")
+@click.option("--provider-column", help="Of that file: whose a document is.")
 @click.option("--directory", type=click.Path(path_type=Path, file_okay=False), help="Where to leave everything.")
 @click.option("--keep", is_flag=True, help="Leave the processes running; `comitia stop DIRECTORY` ends them.")
 @format_option
@@ -76,14 +76,21 @@ def _documents(
     data: str | None, text_column: str | None, label_column: str | None, provider_column: str | None
 ) -> Sequence[Document]:
     from comitia.app.demo import work_orders
-    from comitia.storage.documents import Columns, read_documents
+    from comitia.core.errors import InputError
+    from comitia.storage.columns import Columns
+    from comitia.storage.documents import read_documents
 
-    columns = Columns(
-        text=text_column or work_orders.TEXT_COLUMN,
-        label=label_column or work_orders.LABEL_COLUMN,
-        provider=provider_column or work_orders.PROVIDER_COLUMN,
-    )
-    return list(read_documents(data or work_orders.work_orders(), columns))
+    if data is None:
+        columns = Columns(
+            text=work_orders.TEXT_COLUMN, label=work_orders.LABEL_COLUMN, provider=work_orders.PROVIDER_COLUMN
+        )
+        return list(read_documents(work_orders.work_orders(), columns))
+    if provider_column is None:
+        raise InputError(
+            f"say which column of {data} holds whose a document is", code="column-needed", hint="--provider-column NAME"
+        )
+    columns = Columns(text=text_column or "text", label=label_column or "label", provider=provider_column)
+    return list(read_documents(data, columns))
 
 
 def _facts(outcome: Outcome, dataset: str, directory: Path) -> dict[str, object]:

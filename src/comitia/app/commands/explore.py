@@ -51,7 +51,8 @@ def explore(
     """
     from comitia.app.drawing.files import require_picture, write_picture
     from comitia.app.drawing.graphs import Panel, draw
-    from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.columns import Columns
+    from comitia.storage.documents import read_documents
     from comitia.text.clustering import Distance
     from comitia.text.groups import fitting_count, group_documents
 
@@ -71,7 +72,7 @@ def explore(
             count or fitting_count(len(documents)),
             seed=seed,
             distance=Distance(distance),
-            progress=lambda doing: status.update(f"{len(documents)} documents: {doing}"),
+            say=lambda doing: status.update(f"{len(documents)} documents: {doing}"),
         )
     seconds = round(time.perf_counter() - began, 1)
     if picture is not None:

@@ -40,7 +40,8 @@ def keep(
     """
     from comitia.app.references import keep as put_by
     from comitia.core.errors import RefusedError
-    from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.columns import Columns
+    from comitia.storage.documents import read_documents
 
     documents = list(read_documents(data, Columns(text=text_column, label=label_column)))
     if not agree:

@@ -70,7 +70,8 @@ def provider(
     """Run the provider in DIR on its own documents until stopped. They never leave this machine."""
     from comitia.app.node.holdings import protected
     from comitia.app.node.running import run_provider
-    from comitia.storage.documents import Columns, read_documents
+    from comitia.storage.columns import Columns
+    from comitia.storage.documents import read_documents
     from comitia.storage.folder import NodeFolder
 
     NodeFolder(folder).settings()

@@ -17,7 +17,8 @@ from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
 from comitia.transport.certificates import TlsIdentity, pem_from_der
 from comitia.transport.endpoint import Endpoint
-from comitia.transport.zenoh import ZenohClient, ZenohRouter
+from comitia.transport.zenoh_client import ZenohClient
+from comitia.transport.zenoh_router import ZenohRouter
 
 CLOCK_STEP_MS: Final = 1_000
 """How exactly the system tells when a process began."""
