@@ -190,7 +190,7 @@ def test_everything_is_in_the_order_of_ids_whatever_came_first() -> None:
     for liar in liars:
         posted[liar] = [replace(score, signal_micro=5) for score in sheet]
     rows = dict.fromkeys(reversed(authors), 100)
-    found = judge(posted, rows, QualityRules(quorum=20, faults=9), BEACON, frozenset())
+    found = judge(posted, rows, QualityRules(quorum=20), BEACON, frozenset())
     assert found.disputed == tuple(liars)
     assert found.accepted == tuple(authors)
     for listed in (found.verdicts, found.figures, found.losses_ppm, found.weighted_mae_ppm):
@@ -207,7 +207,7 @@ def test_of_unverified_work_what_shows_nothing_is_used_and_what_shows_less_is_no
             Score(author=author, received=True, signal_micro=z_micro, expected_micro=expected) for author in AUTHORS
         ]
     }
-    rules = QualityRules(quorum=1, faults=0, accept_unverified=True)
+    rules = QualityRules(quorum=1, accept_unverified=True)
     found = judge(posted, dict.fromkeys(AUTHORS, 1), rules, BEACON, frozenset({WITNESS}))
     assert found.accepted == (tuple(AUTHORS) if used else ())
     assert judge(posted, dict.fromkeys(AUTHORS, 1), replace(rules, accept_unverified=False), BEACON).accepted == ()
