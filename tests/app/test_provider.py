@@ -15,7 +15,7 @@ from comitia.core.errors import ConfigurationError, RefusedError, StorageError
 from comitia.core.ids import NodeId, SessionId
 from comitia.driver.holdings import Holdings
 from comitia.driver.owner_settings import OwnerSettings, change_settings
-from comitia.driver.provider import PROFILE_FACT, Provider
+from comitia.driver.provider import PROFILE_FACT, RELEASES_KEPT_MS, Provider
 from comitia.learning.registry import learner
 from comitia.ledger.genesis import Parameters
 from comitia.ledger.session import Session
@@ -247,6 +247,30 @@ def test_being_found_never_costs_more_than_half_of_the_budget(node: Node) -> Non
     with pytest.raises(RefusedError, match="on 'profile'"):
         node.start(DOCUMENTS[:37])
     assert node.standings == [Standing.SPENT] * 3
+
+
+def test_releases_of_documents_that_are_held_no_more_go_after_a_while(node: Node) -> None:
+    def answer(number: int) -> int:
+        """What a release for the same question costs."""
+        owner = node.start(DOCUMENTS)
+        session = node.session(number, reuse=True)
+        owner.decide(session)
+        return owner.train(session, node.codebook, learner("prototype"))[2]
+
+    assert answer(1) > 0
+    (version,) = {holdings.version for holdings in node.start()._holdings.values()}
+    profile = f"{PROFILE_FACT}/{version.hex()}"
+    node.clock += 400 * DAY_MS  # held for long: nothing of it is old
+    node.start(DOCUMENTS[:40])
+    assert (node.store.releases(), node.store.fact(profile) is None) == (1, False)
+    node.clock += RELEASES_KEPT_MS - 1
+    node.start(DOCUMENTS[:40])
+    assert answer(2) == 0  # the documents are back, and are the current ones again
+    node.start(DOCUMENTS[:40])
+    node.clock += RELEASES_KEPT_MS + 1
+    node.start(DOCUMENTS[:40])
+    assert (node.store.releases(), node.store.fact(profile) is None) == (0, True)
+    assert answer(3) > 0
 
 
 def _refuse(*_: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,11 @@ import pytest
 
 from comitia.app.cli import main
 from comitia.app.health import Finding, examine
+from comitia.core.codec import digest
+from comitia.core.ids import TransactionId
+from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.registry import learner
+from comitia.ledger.transactions import RegisterCodebook, sign_transaction
 from comitia.storage.folder import ConsortiumFolder, NodeFolder
 from comitia.storage.model_file import write_model
 from comitia.storage.node import NodeStore
@@ -183,17 +186,32 @@ def test_doctor_tells_of_a_revocation_that_waits(consortium: ConsortiumFolder) -
 def test_doctor_tells_of_a_model_that_cannot_be_served(consortium: ConsortiumFolder) -> None:
     node = consortium.super_node
     store = NodeStore(node.store)
-    for number in range(2):
-        store.keep_artefact(bytes([number]) * 32, b"a model")
+    for model in (b"a model", b"another"):
+        store.keep_artefact(digest(model), model)
     store.close()
     assert "kept" not in bad(node.path)
-    with sqlite3.connect(node.store) as database:
-        database.execute("UPDATE artefact SET value = ? WHERE digest = ?", (b"a modem", bytes([1]) * 32))
-    database.close()
+    file = node.path / "node.artefacts" / f"{digest(b'another').hex()}.artefact"
+    file.write_bytes(b"an other")
     for _ in range(2):  # looking changes nothing
         finding = bad(node.path)["kept"]
         assert finding.found.startswith("1 of 2 ")
-        assert f"the model {(bytes([1]) * 32).hex()[:12]}" in finding.found
+        assert f"the model {digest(b'another').hex()[:12]}" in finding.found
+
+
+def test_doctor_tells_of_a_codebook_that_is_gone_from_a_super_node(consortium: ConsortiumFolder) -> None:
+    super_node, book = consortium.super_node, b"a codebook"
+    keys, genesis = super_node.load_keys(), consortium.load_genesis().genesis
+    engine = EmbeddedEngine.open(super_node.ledger, genesis, signer=keys.signing)
+    body = RegisterCodebook(digest=digest(book), size=len(book), references=0, leaf_labels=("x",))
+    envelope = sign_transaction(body, chain=genesis.chain, epoch=0, sender=keys.node, key=keys.signing)
+    engine.submit_own(TransactionId(envelope.digest), envelope.to_bytes())
+    engine.produce(genesis.created_ms + 2)
+    engine.close()
+    store = NodeStore(super_node.store)
+    assert digest(book).hex()[:12] in bad(super_node.path)["kept"].found
+    store.keep_artefact(digest(book), book)
+    store.close()
+    assert "kept" not in bad(super_node.path)
 
 
 def test_doctor_tells_of_settings_that_are_not_what_was_admitted(plant: NodeFolder) -> None:

@@ -18,12 +18,13 @@ from comitia.core import crypto
 from comitia.core.codec import digest, encode
 from comitia.core.crypto import SealingKey
 from comitia.core.envelope import VERSION, Envelope, Header
-from comitia.core.errors import DamagedError, InputError, ProtocolError, UnavailableError
+from comitia.core.errors import DamagedError, InputError, ProtocolError, RefusedError, UnavailableError
 from comitia.core.ids import NodeId, key_id
 from comitia.driver import quota
 from comitia.driver.desk import BYTES_AT_ONCE, Desk
-from comitia.driver.library import Library
+from comitia.driver.library import RETRY_MS, Library
 from comitia.driver.node import COMPLAINTS, Node
+from comitia.driver.quota import QUESTIONS_A_SECOND, QUESTIONS_AT_ONCE
 from comitia.driver.requesting import Requesting
 from comitia.engines import embedded
 from comitia.ledger import authentication
@@ -45,6 +46,7 @@ from comitia.roles.messages import (
     PART_BYTES,
     Artefact,
     AskArtefact,
+    AskLater,
     AskReveal,
     Blocks,
     Deliver,
@@ -121,8 +123,13 @@ class Place:
         self.node.take(lambda: self.node.on_packet(data))
 
     def answers(self, name: str) -> list[Message]:
-        """What it has sent to a node, and how; the wire forgets it."""
-        opened = [
+        """What it has sent to a node, and how; the wire forgets it all."""
+        opened = self.told(name)
+        self.wire.sent.clear()
+        return opened
+
+    def told(self, name: str) -> list[Message]:
+        return [
             unpack(
                 data,
                 chain=self.world.genesis.chain,
@@ -133,8 +140,6 @@ class Place:
             for to, data in self.wire.sent
             if to == node(name)
         ]
-        self.wire.sent.clear()
-        return opened
 
 
 @pytest.fixture
@@ -250,9 +255,9 @@ def test_a_packet_of_nothing_but_empty_lists_is_refused_unread(world: EngineWorl
 
 def test_long_messages_are_not_kept_for_their_signatures() -> None:
     """Four thousand packets of some megabytes each, whatever stood under them, stayed in memory."""
-    before = crypto._verify_once.cache_info().currsize
+    crypto._remembered.clear()
     crypto.verify(key("a").public, bytes(crypto.LONGEST_REMEMBERED + 1), bytes(64))
-    assert crypto._verify_once.cache_info().currsize == before
+    assert not crypto._remembered
     assert not crypto.verify(key("a").public, b"short", bytes(1 << 20))
 
 
@@ -388,6 +393,63 @@ def test_a_member_writes_so_much_in_an_epoch(
     assert world.engine.waiting == 1
 
 
+def test_a_restart_gives_nobody_a_fresh_quota(
+    world: EngineWorld, super_node: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is on the ledger: transactions with and without effect, and requests answered from the cache."""
+    sealed = world.run(world.open())
+    world.now_ms += world.genesis.parameters.epoch_ms // 2
+    super_node.node.store.keep_artefact(sealed.block.model, b"model")  # type: ignore[union-attr]
+    desk = super_node.node.ordering = Desk(super_node.node, None)  # type: ignore[arg-type]
+    super_node.node._parts[:] = [desk]
+    before = dict(desk._quota._written)
+    request = world.signed("asker", OpenRequest(task=world.task(), issued_ms=world.now_ms, nonce=b"h" * 16))
+    super_node.hear("asker", Submit(transaction=request))
+    for number in range(3):
+        super_node.hear("a", Submit(transaction=_large_policy(world, number)))
+    while world.engine.waiting:
+        super_node.node.take(desk.make_block)
+    assert len(world.application.reuses()) == 1
+    written = Desk(super_node.node, None)._quota._written  # type: ignore[arg-type]
+    assert written == desk._quota._written
+    assert written[node("asker")] == before[node("asker")] + len(request)
+    assert written[node("a")] > before[node("a")] + 3 * 20_000
+    monkeypatch.setattr(quota, "MOST_BYTES", 50_000)
+    with pytest.raises(RefusedError, match="bytes put on the ledger in this epoch"):
+        Desk(super_node.node, None)._quota.require(node("a"), world.application.epoch)  # type: ignore[arg-type]
+
+
+# --- questions --------------------------------------------------------------------------------------------------
+
+
+def test_a_member_asks_so_much_and_others_are_answered_all_the_same(world: EngineWorld, super_node: Place) -> None:
+    """One that asked without end had all of a node's time."""
+
+    def ask(name: str, times: int) -> tuple[int, int]:
+        """How many of its questions are answered, and how often it is told to ask later."""
+        for _ in range(times):
+            super_node.hear(name, Follow(height=world.height, nonce=bytes(16)))
+        answers = super_node.answers(name)
+        return sum(isinstance(answer, Blocks) for answer in answers), answers.count(AskLater(wait_ms=1_000))
+
+    assert ask("a", QUESTIONS_AT_ONCE + 50) == (QUESTIONS_AT_ONCE, 1), "an answer to each would cost what they cost"
+    assert ask("b", 1) == (1, 0)
+    super_node.hear("a", Submit(transaction=world.signed("a", SetPolicy(policy=Policy(version=9)))))
+    assert world.engine.waiting == 1, "what it brings to the ledger is no question"
+    world.now_ms += 1_000
+    assert ask("a", QUESTIONS_AT_ONCE) == (QUESTIONS_A_SECOND, 1)
+
+
+def test_who_is_no_member_shares_what_all_such_may_ask(world: EngineWorld, super_node: Place) -> None:
+    """They can make themselves any number of names."""
+    for number in range(QUESTIONS_AT_ONCE + 10):
+        super_node.hear(f"made up {number % 7}", Follow(height=world.height, nonce=bytes(16)))
+    sent = [answer for number in range(7) for answer in super_node.told(f"made up {number}")]
+    assert sum(isinstance(answer, Blocks) for answer in sent) == QUESTIONS_AT_ONCE
+    super_node.hear("a", Follow(height=world.height, nonce=bytes(16)))
+    assert len(super_node.answers("a")) == 1
+
+
 def test_only_the_super_node_says_that_a_transaction_was_refused(world: EngineWorld, asker: Place) -> None:
     ended: list[Finish] = []
     requesting = Requesting(asker.node, progress=lambda _: None, done=ended.append)
@@ -499,6 +561,117 @@ def test_a_codebook_that_is_none_ends_nobody(
 
 
 def test_a_question_for_a_part_that_is_not_there_is_answered_so(world: EngineWorld, super_node: Place) -> None:
+    super_node.node.add(Library(super_node.node))
     for part in (-1, 0, 2**70):
         super_node.hear("a", AskArtefact(digest=CODEBOOK, part=part))
     assert [answer.parts for answer in super_node.answers("a") if isinstance(answer, Artefact)] == [0, 0, 0]
+
+
+# --- a codebook that rots at the super node ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(world: EngineWorld) -> bytes:
+    """A codebook on the ledger, in two parts."""
+    data = b"codebook?" * 200_000
+    world.post("super", RegisterCodebook(digest=digest(data), size=len(data), references=0, leaf_labels=("x",)))
+    return data
+
+
+def rotten(place: Place, data: bytes) -> Path:
+    """Has a place keep a codebook, a byte of which is another than it was."""
+    place.node.store.keep_artefact(digest(data), data)
+    file = place.node.store._artefacts._file(digest(data))
+    file.write_bytes(b"X" + data[1:])
+    return file
+
+
+def test_a_super_node_takes_a_damaged_codebook_again_from_a_member(
+    world: EngineWorld, super_node: Place, book: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    wanted, library = digest(book), Library(super_node.node)
+    super_node.node.add(library)
+    rotten(super_node, book)
+    for _ in range(3):
+        super_node.hear("asker", AskArtefact(digest=wanted, part=0))
+    assert [answer.parts for answer in super_node.told("asker") if isinstance(answer, Artefact)] == [0] * 3
+    assert caplog.text.count("is damaged or gone here") == 1, "the operator is told once"
+    asked = _asked_for(super_node, wanted)
+    assert asked not in ("super", "")
+    parts = [book[:PART_BYTES], book[PART_BYTES:]]
+    others = [name for name in ("a", "b", "c", "asker") if name != asked]
+    super_node.hear(others[0], Artefact(digest=wanted, part=0, parts=2, data=b"unasked"))
+    for number, data in enumerate(parts):
+        super_node.hear(asked, Artefact(digest=wanted, part=number, parts=2, data=data))
+    assert super_node.node.store.artefact(wanted) == book
+    assert "is here again" in caplog.text
+    super_node.wire.sent.clear()
+    super_node.hear("asker", AskArtefact(digest=wanted, part=1))
+    assert [a.data for a in super_node.answers("asker") if isinstance(a, Artefact)] == [parts[1]]
+
+
+def test_members_that_lack_a_codebook_or_lie_are_passed_over(
+    world: EngineWorld, super_node: Place, book: bytes
+) -> None:
+    wanted = digest(book)
+    super_node.node.add(Library(super_node.node))
+    rotten(super_node, book)
+    super_node.hear("asker", AskArtefact(digest=wanted, part=0))
+    met = []
+    for _ in range(4):
+        asked = _asked_for(super_node, wanted)
+        met.append(asked)
+        super_node.wire.sent.clear()
+        if len(met) == 1:
+            super_node.hear(asked, Artefact(digest=wanted, part=0, parts=2, data=bytes(PART_BYTES)))
+            super_node.hear(asked, Artefact(digest=wanted, part=1, parts=2, data=bytes(len(book) - PART_BYTES)))
+        elif len(met) == 2:
+            super_node.hear(asked, Artefact(digest=wanted, part=0, parts=0, data=b""))
+        if not _asked_for(super_node, wanted):
+            world.now_ms += RETRY_MS
+            super_node.node.take(super_node.node.heartbeat)
+    assert len(set(met)) == 4
+    super_node.hear(_asked_for(super_node, wanted), Artefact(digest=wanted, part=0, parts=2, data=book[:PART_BYTES]))
+
+
+def test_a_damaged_codebook_is_found_before_anybody_needs_it(
+    world: EngineWorld, super_node: Place, book: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = Library(super_node.node)
+    super_node.node.add(library)
+    rotten(super_node, book)
+    library.give(digest(book), lambda: book)
+    super_node.node.take(super_node.node.heartbeat)
+    assert super_node.node.store.artefact(digest(book)) == book
+    assert "taken from the file again" in caplog.text
+    file = rotten(super_node, book)
+    library.give(digest(book), lambda: b"another file by now")
+    world.now_ms += DAY_MS
+    world.note("asker")
+    block = world.engine.block(world.height)
+    super_node.node.take(lambda: super_node.node.block_applied(block, world.engine.last_applied))
+    assert not file.exists()
+    assert _asked_for(super_node, digest(book))
+
+
+def test_members_hand_codebooks_on_the_ledger_to_members_and_nothing_else(
+    world: EngineWorld, asker: Place, book: bytes
+) -> None:
+    asker.node.add(Library(asker.node))
+    for data in (book, b"a model"):
+        asker.node.store.keep_artefact(digest(data), data)
+    asker.hear("super", AskArtefact(digest=digest(book), part=0))
+    asker.hear("super", AskArtefact(digest=digest(b"a model"), part=0))
+    asker.hear("a stranger", AskArtefact(digest=digest(book), part=0))
+    assert [(a.parts, len(a.data)) for a in asker.told("super") if isinstance(a, Artefact)] == [(2, PART_BYTES), (0, 0)]
+    assert asker.answers("a stranger") == []
+
+
+def _asked_for(place: Place, wanted: bytes) -> str:
+    """Which member a place has asked for an artefact last; empty if none."""
+    asked = ""
+    for name in ("a", "b", "c", "asker"):
+        if any(isinstance(message, AskArtefact) and message.digest == wanted for message in place.told(name)):
+            asked = name
+    return asked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def test_a_damaged_cached_model_is_trained_anew(
     sealed = world.run(world.open())
     super_node, wire = make(world, "super", tmp_path / "super.db")
     request.addfinalizer(super_node.store.close)
-    super_node.store.keep_artefact(MODEL, b"the model")
+    super_node.store.keep_artefact(MODEL, b"model")
     desk = Desk(super_node, None)  # type: ignore[arg-type]
     super_node.ordering = desk
     super_node.add(desk)
@@ -44,10 +43,8 @@ def test_a_damaged_cached_model_is_trained_anew(
 
     assert ask(b"1" * 16) == ["deliver"]
     assert len(world.application.sessions()) == 1
-    db = sqlite3.connect(tmp_path / "super.db")
-    with db:
-        db.execute("UPDATE artefact SET value = x'00'")
-    db.close()
+    (kept,) = (tmp_path / "super.artefacts").iterdir()
+    kept.write_bytes(b"modem")
     assert ask(b"2" * 16) == []
     opened = next(session for session in world.application.sessions() if session.id != sealed.id)
     assert (opened.phase, opened.task) == (Phase.CONSENT, sealed.task)
@@ -57,9 +54,10 @@ def test_a_damaged_cached_model_is_trained_anew(
 def test_a_model_that_is_made_again_takes_the_place_of_a_damaged_one(tmp_path: Path) -> None:
     world = EngineWorld(tmp_path / "ledger.db")
     store = make(world, "super", tmp_path / "super.db")[0].store
-    store.keep_artefact(MODEL, b"the model")
-    store._db.execute("UPDATE artefact SET value = x'00'")
-    store.keep_artefact(MODEL, b"the model")
-    assert store.artefact(MODEL) == b"the model"
+    store.keep_artefact(MODEL, b"model")
+    (kept,) = (tmp_path / "super.artefacts").iterdir()
+    kept.write_bytes(b"")
+    store.keep_artefact(MODEL, b"model")
+    assert store.artefact(MODEL) == b"model"
     store.close()
     world.engine.close()

@@ -16,7 +16,7 @@ from comitia.retrieval.index import Index
 from comitia.retrieval.lookup import Alive, Ask, HybridLookup, Probe, Query, Reply
 from comitia.retrieval.profile import RetrievalRecord
 from comitia.retrieval.table import Find, Found
-from comitia.roles.messages import Message, Received
+from comitia.roles.messages import AskLater, Message, Received
 
 BOOK = bytes(32)
 A, B, STRANGER = (NodeId(letter * 32) for letter in "abf")
@@ -162,3 +162,30 @@ def test_one_probe_at_a_time_whatever_happens(caplog: pytest.LogCaptureFixture) 
         if to == A:
             part.on_message(received(Alive(nonce=probe.nonce), A))
     assert [r.getMessage() for r in caplog.records] == [f"provider {B} does not answer"]
+
+
+def test_a_busy_node_is_asked_again_when_it_says_and_once() -> None:
+    part, stand = neighbour()
+    index = Index()
+    for node in (A, B):
+        index.add(record(node))
+    lookup = HybridLookup(Query(codebook=BOOK, leaf=0), index, lambda: b"n" * 16)
+    ended: list[bool] = []
+    part.look_up(lookup, lambda: ended.append(lookup.complete))
+    part.on_message(received(Alive(nonce=b"n" * 16), B))
+    stand.sent.clear()
+    for sender in (A, B, STRANGER):
+        part.on_message(received(AskLater(wait_ms=1_000), sender))
+    stand.clock = 999
+    part.on_heartbeat()
+    assert stand.sent == []
+    stand.clock = 1_000
+    part.on_heartbeat()
+    assert stand.sent == [(A, Probe(nonce=b"n" * 16))]
+    part.on_message(received(AskLater(wait_ms=1_000), A))
+    stand.clock = 999 + PATIENCE_MS  # its patience begins anew when it is asked again
+    part.on_heartbeat()
+    assert len(stand.sent) == 1 and not ended
+    stand.clock = 1_000 + PATIENCE_MS
+    part.on_heartbeat()
+    assert (ended, lookup.answer) == ([True], (B,))

@@ -50,6 +50,7 @@ from comitia.roles.memory import Memory
 from comitia.roles.messages import (
     Artefact,
     AskArtefact,
+    AskLater,
     AskModel,
     AskReveal,
     Blocks,
@@ -182,6 +183,7 @@ def messages() -> tuple[Message, ...]:
         Found(bucket=Bucket(prefix="01", members=bytes(60), siblings=(bytes(32),)), contacts=bytes(60)),
         Probe(nonce=bytes(16)),
         Alive(nonce=bytes(16)),
+        AskLater(wait_ms=1_000),
         Forked(proof=fork()),
     )
 

@@ -31,7 +31,7 @@ def make_ledger(path: Path) -> None:
 
 
 OPEN: dict[str, tuple[Callable[[Path], object], Callable[[Path], object], int]] = {
-    "store": (lambda path: NodeStore(path).close(), lambda path: NodeStore(path).close(), 2),
+    "store": (lambda path: NodeStore(path).close(), lambda path: NodeStore(path).close(), 3),
     "ledger": (make_ledger, make_ledger, 2),
     "budget": (lambda path: BudgetFile.create(path).close(), lambda path: BudgetFile(path).close(), 1),
 }
@@ -86,7 +86,7 @@ def test_a_store_from_before_rows_had_checksums_is_refused_as_such(tmp_path: Pat
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE memory (session BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
     db.close()
-    with pytest.raises(ComitiaError, match="has format 1, this version of Comitia reads format 2") as caught:
+    with pytest.raises(ComitiaError, match="has format 1, this version of Comitia reads format 3") as caught:
         NodeStore(path)
     assert caught.value.code == "store-version"
 

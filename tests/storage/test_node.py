@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ from random import Random
 
 import pytest
 
+from comitia.core.codec import digest
 from comitia.core.errors import ComitiaError, DamagedError, StorageError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.storage.node import NodeStore
@@ -59,6 +61,7 @@ def test_a_database_that_may_not_grow_is_a_full_disk_and_keeps_what_it_had(tmp_p
 
 
 SESSION = SessionId(b"s" * 32)
+MODEL = digest(b"model")
 
 
 def filled(path: Path) -> Path:
@@ -66,8 +69,8 @@ def filled(path: Path) -> Path:
     store = NodeStore(path)
     store.remember(SESSION, b"promised")
     store.queue(TransactionId(b"t" * 32), SESSION, "consent/1", b"signed")
-    store.keep_artefact(b"d" * 32, b"model")
-    store.keep_release(b"k" * 32, b"release")
+    store.keep_artefact(MODEL, b"model")
+    store.keep_release(b"k" * 32, b"v" * 32, b"release")
     store.note("owner-settings", b"allows nothing")
     store.ask_owner(SESSION, "asks for pumps")
     store.close()
@@ -76,7 +79,7 @@ def filled(path: Path) -> Path:
 
 def contents(store: NodeStore) -> list[object]:
     kept = [store.memories(), store.outbox(), store.fact("owner-settings"), store.questions()]
-    return [*kept, store.artefact(b"d" * 32), store.release(b"k" * 32)]
+    return [*kept, store.artefact(MODEL), store.release(b"k" * 32)]
 
 
 @pytest.mark.parametrize(
@@ -99,20 +102,62 @@ def test_an_altered_row_is_named_and_the_store_does_not_open(tmp_path: Path, tab
     assert "backup" in caught.value.hint
 
 
-@pytest.mark.parametrize("table", ["artefact", "release"])
-def test_what_can_be_made_again_is_dropped_and_said(
-    tmp_path: Path, table: str, caplog: pytest.LogCaptureFixture
+def test_a_damaged_release_is_dropped_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = filled(tmp_path / "node.db")
+    alter(path, "release", "value = x'00'")
+    store = NodeStore(path)
+    assert store.release(b"k" * 32) is None
+    assert "table 'release'" in caplog.text
+    store.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"modem", b"model and more"])
+def test_a_damaged_artefact_costs_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes
 ) -> None:
     path = filled(tmp_path / "node.db")
-    alter(path, table, "value = x'00'")
+    (tmp_path / "node.artefacts" / f"{MODEL.hex()}.artefact").write_bytes(content)
     store = NodeStore(path)
-    assert (store.artefact(b"d" * 32) is None, store.release(b"k" * 32) is None) == (
-        table == "artefact",
-        table == "release",
-    )
-    assert f"table '{table}'" in caplog.text
-    store.keep_artefact(b"d" * 32, b"model")
-    assert store.artefact(b"d" * 32) == b"model"
+    assert store.has_artefact(MODEL)
+    assert store.damaged_artefacts() == [MODEL]
+    assert store.artefact(MODEL) is None
+    assert "is damaged; it is dropped" in caplog.text
+    assert not store.has_artefact(MODEL)
+    store.keep_artefact(MODEL, b"model")
+    assert store.artefact(MODEL) == b"model"
+    store.close()
+
+
+def test_a_store_opens_without_a_look_at_its_artefacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = filled(tmp_path / "node.db")
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("an artefact is read"))
+    store = NodeStore(path)
+    assert store.artefacts() == {MODEL: 5}
+    store.close()
+
+
+def test_an_artefact_for_which_there_is_no_room_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path, __: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = NodeStore(filled(tmp_path / "node.db"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        with pytest.raises(StorageError) as caught:
+            store.keep_artefact(digest(b"larger"), b"larger")
+    assert caught.value.code == "disk-full"
+    assert [file.name for file in (tmp_path / "node.artefacts").iterdir()] == [f"{MODEL.hex()}.artefact"]
+    store.close()
+
+
+def test_what_a_crash_left_half_written_goes(tmp_path: Path) -> None:
+    store = NodeStore(filled(tmp_path / "node.db"))
+    (tmp_path / "node.artefacts" / f"{digest(b'other').hex()}.artefact.part").write_bytes(b"oth")
+    assert store.artefacts() == {MODEL: 5}
+    store.drop_partial()
+    assert len(list((tmp_path / "node.artefacts").iterdir())) == 1
     store.close()
 
 
@@ -125,6 +170,8 @@ def test_no_flipped_bit_changes_what_is_read(tmp_path: Path, caplog: pytest.LogC
     places = [at for at in range(len(whole)) if whole[at]]
     for at in draw.sample(places, 400):
         broken = tmp_path / "broken.db"
+        broken.with_suffix(".artefacts").mkdir(exist_ok=True)
+        (broken.with_suffix(".artefacts") / f"{MODEL.hex()}.artefact").write_bytes(b"model")
         broken.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :])
         try:
             store = NodeStore(broken)

@@ -160,7 +160,7 @@ def request_to_join(folder: NodeFolder, *, name: str, organisation: str, roles: 
 def _require_same(folder: NodeFolder, settings: NodeSettings) -> None:
     """Let an admitted node ask for a new certificate; as anything else the ledger would not know it."""
     there = folder.settings()
-    if replace(there, connect="") != settings:
+    if (there.name, there.organisation, there.roles) != (settings.name, settings.organisation, settings.roles):
         raise ConfigurationError(
             f"{folder.path} is the node {there.name!r} of {there.organisation!r} already, "
             f"admitted as {', '.join(there.roles)}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,6 +43,7 @@ class NodeState:
     height : of its ledger; None where it has none.
     fork : the proof that its ledger is forked, in words; empty where it knows of none.
     references_left : sets that it keeps back for sessions on the newest codebook; None where it never kept any.
+    kept_bytes : of models and codebooks that it can serve.
     trouble : what keeps this from being told, in words; empty where nothing does.
     """
 
@@ -52,6 +53,7 @@ class NodeState:
     height: int | None = None
     fork: str = ""
     references_left: int | None = None
+    kept_bytes: int = 0
     trouble: str = ""
 
 
@@ -110,7 +112,7 @@ def _state(node: NodeFolder) -> NodeState:
     try:
         state = replace(state, name=node.settings().name)
         fork = kept_fork(node)
-        state = replace(state, fork="" if fork is None else fork.sentence)
+        state = replace(state, fork="" if fork is None else fork.sentence, kept_bytes=_kept_bytes(node))
         if not node.ledger.exists():
             return state
         chronicle = Chronicle(node.path)
@@ -118,6 +120,13 @@ def _state(node: NodeFolder) -> NodeState:
         return replace(state, height=chronicle.height, references_left=left)
     except ComitiaError as error:  # one node's trouble does not hide the others
         return replace(state, trouble=error.message)
+
+
+def _kept_bytes(node: NodeFolder) -> int:
+    if not node.store.exists():
+        return 0
+    with closing(NodeStore(node.store)) as store:
+        return sum(store.artefacts().values())
 
 
 def _references_left(node: NodeFolder, chronicle: Chronicle) -> int | None:
@@ -193,23 +202,38 @@ def _store(node: NodeFolder) -> str:
 
 
 def _kept(node: NodeFolder, chronicle: Chronicle | None) -> str:
-    """Models and codebooks that the node can serve; empty for none."""
+    """What the node can serve, and how much of its disk that takes; empty for nothing."""
     if not node.store.exists():
         return ""
     with closing(NodeStore(node.store)) as store:
-        whole = store.artefacts_whole()
-    damaged = [digest for digest, is_whole in whole.items() if not is_whole]
+        kept, damaged, releases = store.artefacts(), store.damaged_artefacts(), store.releases()
     if damaged:
         named = ", ".join(_artefact(digest, chronicle) for digest in damaged)
         raise DamagedError(
-            f"{len(damaged)} of {counted(len(whole), 'kept model or codebook', 'kept models and codebooks')} "
+            f"{len(damaged)} of {counted(len(kept), 'kept model or codebook', 'kept models and codebooks')} "
             f"cannot be served any more: {named}",
             code="artefact-damaged",
-            hint="nothing has to be done: what is damaged is dropped when it is needed. A codebook is fetched again "
-            "(give it to the super node with --codebook); a model is made anew for the next who asks for it, from the "
-            "providers' budgets. Look at the disk, though",
+            hint="nothing has to be done: what is damaged is dropped when it is needed. A codebook is fetched again; "
+            "a model is made anew for the next who asks for it, from the providers' budgets. Look at the disk, though",
         )
-    return f"{counted(len(whole), 'model or codebook', 'models and codebooks')}"
+    codebooks = {entry.digest for entry in chronicle.application.codebooks()} if chronicle is not None else set()
+    gone = codebooks - kept.keys()
+    if gone and Role.SUPER_NODE.value in node.settings().roles:
+        raise DamagedError(
+            f"gone, so that nobody can fetch it: {', '.join(f'the codebook {digest.hex()[:12]}' for digest in gone)}",
+            code="codebook-gone",
+            hint="while this super node runs it asks the members for it; if none has it, start it with --codebook FILE",
+        )
+    models = kept.keys() - codebooks
+    return (
+        f"{counted(len(models), 'model')} ({_megabytes(kept[name] for name in models)} of "
+        f"{node.settings().keep_models_mb} MB), {counted(len(kept) - len(models), 'codebook')} "
+        f"({_megabytes(size for name, size in kept.items() if name in codebooks)}), {counted(releases, 'release')}"
+    )
+
+
+def _megabytes(sizes: Iterable[int]) -> str:
+    return f"{sum(sizes) / (1 << 20):.2f} MB"
 
 
 def _artefact(digest: bytes, chronicle: Chronicle | None) -> str:

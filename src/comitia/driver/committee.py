@@ -131,6 +131,9 @@ class Committee:
                 self._step(session.id, SessionAdvanced(session=session))
         for ended, value in memories.items():
             self._close_ended(ended, _recalled(ended, value))
+        for question in self._node.store.questions():
+            if question.session not in self._states:
+                self._node.store.forget(question.session)
 
     # --- what comes in ------------------------------------------------------------------------------
 

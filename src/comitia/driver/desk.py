@@ -29,16 +29,12 @@ from comitia.ledger.transactions import (
 from comitia.roles import super_node
 from comitia.roles.messages import (
     BUSY,
-    PART_BYTES,
-    Artefact,
-    AskArtefact,
     Blocks,
     Deliver,
     Follow,
     Received,
     Submit,
     Submitted,
-    parts_of,
 )
 
 log = logging.getLogger("comitia.desk")
@@ -48,6 +44,9 @@ BYTES_AT_ONCE: Final = 4 << 20
 """After so many bytes of blocks an answer is full; the follower asks on."""
 BUSY_BACKLOG: Final = 500
 """Messages waiting beyond which transactions are turned away: each takes about a millisecond."""
+
+PROOFS_AT_HAND: Final = 256
+"""Of cached models: making one takes longer than sending it."""
 
 ADMIT_AFTER_MS: Final = 150
 """New access rules interrupt every connection for a moment; members who join together share one interruption."""
@@ -68,7 +67,7 @@ class Desk:
         self._admitted_epoch = node.application.epoch
         self._revoking: set[NodeId] = set()
         self._accused: set[NodeId] = set()
-        self._quota = Quota()
+        self._quota = Quota(node.engine)
         self._old = False
         node.on_membership(self._revoke)
         for session in node.application.sessions():
@@ -83,7 +82,7 @@ class Desk:
                 self._turn_away(data, received.sender)
             case Submit(transaction=data):
                 self._arrived(data, received.sender)
-            case Follow() | AskArtefact() as question:
+            case Follow() as question:
                 self._step(super_node.Asked(sender=received.sender, question=question))
             case _:
                 pass
@@ -222,15 +221,13 @@ class Desk:
                 self._record_hit(arrived, source)
             case super_node.ServeCached(request=request, requester=requester, source=source):
                 self._serve(request, requester, source)
-            case super_node.Answer(to=to, question=Follow() as question):
+            case super_node.Answer(to=to, question=question):
                 self._send_blocks(to, question)
-            case super_node.Answer(to=to, question=AskArtefact() as question):
-                self._send_artefact(to, question)
 
     def _record_hit(self, arrived: super_node.Arrived, source: SessionId) -> None:
         """Put a cache hit on the ledger, unless the model has been damaged since it was kept."""
         if self._model_of(source) is None:
-            log.warning("the cached model of session %s is lost; it is trained anew", source.hex()[:12])
+            log.warning("the cached model of session %s is not here any more; it is trained anew", source.hex()[:12])
             self._step(super_node.Lost(session=source))
             self._step(arrived)
             return
@@ -245,6 +242,8 @@ class Desk:
             self._step(super_node.Lost(session=source))
             return
         if source not in self._proofs:
+            while len(self._proofs) >= PROOFS_AT_HAND:
+                del self._proofs[next(iter(self._proofs))]
             self._proofs[source] = node.engine.proof(source).to_bytes()
         message = Deliver(session=source, request=request, model=model, proof=self._proofs[source])
         node.send(requester, request, message)
@@ -262,18 +261,6 @@ class Desk:
         now_ms = self._node.now_ms()
         answer = Blocks(blocks=tuple(blocks), head=engine.height, nonce=question.nonce, sent_ms=now_ms)
         self._node.send(to, b"", answer)
-
-    def _send_artefact(self, to: NodeId, question: AskArtefact) -> None:
-        public = self._node.application.codebook(question.digest) is not None
-        data = self._node.store.artefact(question.digest) if public else None
-        parts = 0 if data is None else parts_of(len(data))
-        if data is None or not 0 <= question.part < parts:
-            part = Artefact(digest=question.digest, part=question.part, parts=0, data=b"")
-        else:
-            start = question.part * PART_BYTES
-            piece = data[start : start + PART_BYTES]
-            part = Artefact(digest=question.digest, part=question.part, parts=parts, data=piece)
-        self._node.send(to, b"", part)
 
     def _revoke(self) -> None:
         """Bring to the ledger what an administrator has signed, and forget it once it is there."""
@@ -296,8 +283,12 @@ class Desk:
         self._router.update_members([member.node for member in self._node.application.active_members()])
 
     def _hold(self, session: SessionId) -> None:
-        """Count a sealed session among those whose model can be served, if its bytes are here."""
-        if self._model_of(session) is not None:
+        """Count a sealed session among those whose model can be served, if there is a file with it here.
+
+        The bytes are read, and checked, when somebody asks for them.
+        """
+        record = self._node.application.session(session)
+        if record is not None and record.block is not None and self._node.store.has_artefact(record.block.model):
             self._state = super_node.holding(self._state, session)
 
     def _model_of(self, session_id: SessionId) -> bytes | None:

@@ -22,7 +22,7 @@ from comitia.retrieval.liveness import Liveness, answered, probe
 from comitia.retrieval.lookup import Alive, Ask, Lookup, Probe, Reply
 from comitia.retrieval.routing_id import ID_BITS
 from comitia.retrieval.table import Find, Found
-from comitia.roles.messages import Received
+from comitia.roles.messages import AskLater, Received
 
 log = logging.getLogger("comitia.neighbour")
 
@@ -43,12 +43,16 @@ NONCE_BYTES: Final = 16
 
 @dataclass(slots=True)
 class _Round:
-    """Questions of one lookup that are still open, by whom they were sent to and their nonce."""
+    """Questions of one lookup that are still open, by whom they were sent to and their nonce.
+
+    again_ms : when they are sent again to a node that could not answer them; 0 once they were.
+    """
 
     lookup: Lookup
     done: Callable[[], None]
     open: dict[tuple[NodeId, bytes], Ask] = field(default_factory=dict)
     since_ms: int = 0
+    again_ms: dict[NodeId, int] = field(default_factory=dict)
 
 
 class Neighbour:
@@ -98,12 +102,15 @@ class Neighbour:
                 self._find(received.sender, find)
             case (Alive() | Found()) as reply:
                 self._answered(received.sender, reply)
+            case AskLater(wait_ms=wait_ms):
+                self._put_off(received.sender, wait_ms)
             case _:
                 pass
 
     def on_heartbeat(self) -> None:
         """Count as silent who was asked long enough ago; send the next probe when it is due."""
         now = self._node.now_ms()
+        self._ask_again(now)
         for round_ in [r for r in self._rounds if now - r.since_ms >= PATIENCE_MS]:
             for ask in round_.open.values():
                 round_.lookup.silent(ask)
@@ -144,6 +151,7 @@ class Neighbour:
         """Send the questions of a lookup's next round; whoever is no member is silent at once."""
         while asks := round_.lookup.ask():
             round_.open = {}
+            round_.again_ms = {}
             round_.since_ms = self._node.now_ms()
             for ask in asks:
                 if self._node.application.member(ask.to) is None:
@@ -158,6 +166,22 @@ class Neighbour:
                 self._rounds.append(round_)
                 return
         round_.done()
+
+    def _put_off(self, busy: NodeId, wait_ms: int) -> None:
+        """Ask a node again that is busy, when it says; once in a round, or it could hold a lookup up for ever."""
+        at_ms = self._node.now_ms() + wait_ms
+        for round_ in self._rounds:
+            if busy not in round_.again_ms and any(to == busy for to, _ in round_.open):
+                round_.again_ms[busy] = at_ms
+                round_.since_ms = max(round_.since_ms, at_ms)
+
+    def _ask_again(self, now: int) -> None:
+        for round_ in self._rounds:
+            for node in [node for node, at_ms in round_.again_ms.items() if 0 < at_ms <= now]:
+                round_.again_ms[node] = 0
+                for (to, nonce), ask in round_.open.items():
+                    if to == node:
+                        self._node.send(to, b"", replace(ask.question, nonce=nonce))
 
     def _answered(self, sender: NodeId, reply: Reply) -> None:
         if isinstance(reply, Alive) and self._nonce and reply.nonce == self._nonce:

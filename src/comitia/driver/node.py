@@ -18,6 +18,7 @@ from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.clocks import Clocks
 from comitia.driver.histories import Histories
 from comitia.driver.ports import BLOCKS_TOPIC, Keys, Ledger, Store, Wire
+from comitia.driver.quota import QUESTIONS_A_SECOND, TOLD_EVERY_MS, Questions
 from comitia.ledger.application import Application, Applied
 from comitia.ledger.block import Block, BlockHeader, SignedHeader
 from comitia.ledger.fork import ForkProof
@@ -33,7 +34,9 @@ from comitia.ledger.transactions import (
 )
 from comitia.roles.messages import (
     BUSY,
+    QUESTIONS,
     WITH_HEAD,
+    AskLater,
     Blocks,
     Follow,
     Forked,
@@ -58,6 +61,8 @@ TOLD_AT_ONCE: Final = 8
 """How many members a node tells of a fork at each heartbeat, until it has told all."""
 _ON_LEDGER: Final = frozenset({"on-ledger", "already-posted"})
 """How the ledger refuses what it has taken from this node before: it was brought again, and its block is on the way."""
+_NEWCOMERS: Final = NodeId("")
+"""Under this name all who are not on the ledger ask: they can make themselves any number of names."""
 COMPLAINTS: Final = 20
 """Bad messages that get a line in the log between two heartbeats; of the rest it says how many there were."""
 STOP_FACT: Final = "stop"
@@ -151,6 +156,8 @@ class Node:
         self._clocks = Clocks(store, genesis.parameters.request_window_ms)
         self._joining = TransactionId(b"")
         self._complaints = 0
+        self._questions = Questions()
+        self._loud: set[NodeId] = set()
         self._seen_writes = store.changed_elsewhere()
         self._when_member: list[Callable[[], None]] = []
         self._at_heartbeat: list[Callable[[], None]] = []
@@ -398,6 +405,8 @@ class Node:
         if self.histories.fork is not None:
             self.send(received.sender, b"", Forked(proof=self.histories.fork))
             return
+        if isinstance(received.message, QUESTIONS) and not self._answers(received):
+            return
         match received.message:
             case Blocks(nonce=nonce) if nonce != self.run_nonce:
                 log.info("an answer to an earlier run of this node came late")
@@ -418,6 +427,20 @@ class Node:
             case _:
                 for part in self._parts:
                     part.on_message(received)
+
+    def _answers(self, received: Received) -> bool:
+        """Whether a question is answered; else its sender is told, now and then, to ask later."""
+        asker, now = received.sender if received.registered else _NEWCOMERS, self.now_ms()
+        if self._questions.take(asker, now):
+            return True
+        if self._questions.is_to_be_told(asker, now):
+            self.send(received.sender, received.session, AskLater(wait_ms=TOLD_EVERY_MS))
+        if asker not in self._loud:
+            self._loud.add(asker)
+            log.warning(
+                "%s asks more than %d questions a second: it is told to ask later", received.sender, QUESTIONS_A_SECOND
+            )
+        return False
 
     def _is_request(self, transaction: TransactionId) -> bool:
         """Whether this is a request that somebody waits for: it ends at "busy", everything else is sent again."""
@@ -491,8 +514,6 @@ class Node:
     def block_applied(self, block: Block, applied: Applied) -> None:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""
         self.histories.grown(block)
-        if self.is_forked:
-            return
         for result in applied.results:
             if result.transaction in self._outbox:
                 self._drop(result.transaction)

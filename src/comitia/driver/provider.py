@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from comitia.core.codec import decode, digest, encode
@@ -22,6 +22,7 @@ from comitia.learning.registry import learner
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.ledger.application import Applied
 from comitia.ledger.block import Block
+from comitia.ledger.genesis import DAY_MS
 from comitia.ledger.policy import fitting_rule
 from comitia.ledger.session import Session, releases_of
 from comitia.ledger.transactions import (
@@ -51,6 +52,23 @@ T = TypeVar("T")
 
 PROFILE_FACT: Final = "profile"
 SELF_CHECK_FACT: Final = "self-check"
+HELD_FACT: Final = "documents"
+RELEASES_KEPT_MS: Final = 30 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """Documents of which there are releases: their version, and when others took their place, ms; 0 where none has."""
+
+    version: bytes
+    until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _AllHeld:
+    """As kept in the store."""
+
+    held: tuple[_Held, ...] = ()
 
 
 class Provider:
@@ -66,6 +84,8 @@ class Provider:
     check_epsilon_micro : int
         What the self-check before a consent may cost, once; 0 for no check.
     noise : Noise
+    keep_ms : int
+        How long releases of documents that this provider holds no more are kept, in case it holds them again.
     """
 
     def __init__(
@@ -79,6 +99,7 @@ class Provider:
         records_per_user: int,
         noise: Noise,
         check_epsilon_micro: int = 0,
+        keep_ms: int = RELEASES_KEPT_MS,
     ) -> None:
         self._node = node
         self._library = library
@@ -88,6 +109,7 @@ class Provider:
         self._records_per_user = records_per_user
         self._check_epsilon_micro = check_epsilon_micro
         self._noise = noise
+        self._keep_ms = keep_ms
         self._settings = read_settings(node.store)
         self._holdings: dict[bytes, Holdings] = {}
         self._labels: dict[bytes, tuple[str, ...]] = {}
@@ -132,6 +154,7 @@ class Provider:
             otherwise()
             return
         self._holdings[codebook.digest] = holdings
+        self._let_go()
         self._labels[codebook.digest] = codebook.labels
         self._codebook = codebook
         log.info("%d documents are ready for codebook %s", len(holdings.labels), codebook.digest.hex()[:12])
@@ -231,6 +254,28 @@ class Provider:
         for action in waiting:
             action()
 
+    def _let_go(self) -> None:
+        """Delete releases that answer nothing any more: of documents that others have taken the place of long ago.
+
+        Whoever holds documents again after that pays for a release of them again.
+        """
+        store, now = self._node.store, self._node.now_ms()
+        kept = store.fact(HELD_FACT)
+        before = () if kept is None else decode(_AllHeld, kept).held
+        current = {holdings.version for holdings in self._holdings.values()}
+        past = [
+            each if each.until_ms else replace(each, until_ms=now) for each in before if each.version not in current
+        ]
+        for each in past:
+            if now - each.until_ms > self._keep_ms:
+                store.drop_releases(each.version)
+                for name in (PROFILE_FACT, SELF_CHECK_FACT):
+                    store.erase(fact_of(name, each.version))
+        left = [each for each in past if now - each.until_ms <= self._keep_ms]
+        held = (*left, *(_Held(version=version) for version in sorted(current)))
+        if held != before:
+            store.note(HELD_FACT, encode(_AllHeld(held=held)))
+
     # --- what comes in ------------------------------------------------------------------------------
 
     def on_block(self, block: Block, applied: Applied) -> None:
@@ -310,7 +355,7 @@ class Provider:
             return release_bytes(released), released.value.rows, 0
         self._budget.spend(session.id, released.receipt)
         data = release_bytes(released)
-        self._node.store.keep_release(self._release_key(session), data)
+        self._node.store.keep_release(self._release_key(session), holdings.version, data)
         return data, released.value.rows, session.task.epsilon_micro
 
     def settle(self, session: SessionId, released: bool) -> None:

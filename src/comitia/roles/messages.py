@@ -37,6 +37,8 @@ PART_BYTES: Final = 1 << 20
 FARTHEST: Final = 1 << 53
 """No peer's clock, and no ledger's height, has come further."""
 
+LONGEST_WAIT_MS: Final = 10_000
+
 NONCE_BYTES: Final = 32
 """Of the nonce in a commitment."""
 
@@ -215,6 +217,17 @@ class Artefact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskLater:
+    """The sender takes no more questions of the reader's for so many milliseconds; one that was asked may be lost."""
+
+    wait_ms: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.wait_ms <= LONGEST_WAIT_MS:
+            raise ValueError(f"nobody waits for {self.wait_ms} ms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forked:
     """The ledger is forked; whoever can check the proof stands still.
 
@@ -246,6 +259,7 @@ Message = (
     | Found
     | Probe
     | Alive
+    | AskLater
     | Forked
 )
 
@@ -266,12 +280,16 @@ TYPES: Final[dict[str, type[Message]]] = {
     "found": Found,
     "probe": Probe,
     "alive": Alive,
+    "ask-later": AskLater,
     "forked": Forked,
 }
 
 _NAMES: Final = {cls: name for name, cls in TYPES.items()}
 
 _SEALED: Final = frozenset({"reveal", "references", "deliver", "find", "found", "probe", "alive"})
+
+QUESTIONS: Final = (Follow, AskReveal, AskModel, AskArtefact, Find, Probe)
+"""Kinds that their reader answers, of which a member may send another so many."""
 
 WITH_HEAD: Final = (Follow, Reveal, References, AskReveal, Vote, Deliver, AskModel, Find, Found, Probe, Alive)
 """Kinds that name the block at which their sender stands, so that two histories do not stay unnoticed."""

@@ -17,7 +17,7 @@ from comitia.ledger.records import Reuse
 from comitia.ledger.requests import MAX_OPEN_REQUESTS
 from comitia.ledger.session import Phase, Session
 from comitia.ledger.transactions import OpenRequest, Tick
-from comitia.roles.messages import AskArtefact, Follow
+from comitia.roles.messages import Follow
 
 TICK_GRACE_MS: Final = 50
 """How long past a deadline the super node waits before it moves a session on."""
@@ -62,10 +62,10 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A node asked for blocks or for a public artefact."""
+    """A node asked for blocks."""
 
     sender: NodeId
-    question: Follow | AskArtefact
+    question: Follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +139,10 @@ class ServeCached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Answer a node's question from this node's own store."""
+    """Answer a node's question from this node's own ledger."""
 
     to: NodeId
-    question: Follow | AskArtefact
+    question: Follow
 
 
 DeskEffect = Order | OrderTick | RecordCacheHit | ServeCached | Answer
@@ -256,6 +256,8 @@ def _release_coalesced(
 
 def _tick(state: DeskState, ledger: LedgerView, now_ms: int) -> tuple[DeskState, tuple[DeskEffect, ...]]:
     overdue = tuple(_overdue(state, ledger, now_ms))
+    if not overdue:
+        return state, ()
     effects = tuple(
         OrderTick(session=session.id, body=Tick(phase=session.phase, view=session.view)) for session in overdue
     )

@@ -76,6 +76,7 @@ class SimulatedStore:
 
     def forget(self, session: SessionId) -> None:
         self._write("memory", session, NOTHING)
+        self._write("question", session, NOTHING)
 
     def queue(self, transaction: TransactionId, session: bytes, kind: str, envelope: bytes) -> None:
         self._write("outbox", transaction, (session, kind, envelope))
@@ -103,11 +104,29 @@ class SimulatedStore:
     def artefact(self, digest: bytes) -> bytes | None:
         return self.rows.get(("artefact", digest))
 
-    def keep_release(self, key: bytes, value: bytes) -> None:
-        self._write("release", key, value)
+    def has_artefact(self, digest: bytes) -> bool:
+        return ("artefact", digest) in self.rows
+
+    def artefacts(self) -> dict[bytes, int]:
+        return {name: len(value) for name, value in self._table("artefact")}
+
+    def drop_artefact(self, digest: bytes) -> None:
+        self._write("artefact", digest, NOTHING)
+
+    def drop_partial(self) -> None:
+        """A simulated write is whole or not at all."""
+
+    def keep_release(self, key: bytes, documents: bytes, value: bytes) -> None:
+        self._write("release", key, (documents, value))
 
     def release(self, key: bytes) -> bytes | None:
-        return self.rows.get(("release", key))
+        kept = self.rows.get(("release", key))
+        return None if kept is None else bytes(kept[1])
+
+    def drop_releases(self, documents: bytes) -> None:
+        for key, (of, _) in self._table("release"):
+            if of == documents:
+                self._write("release", key, NOTHING)
 
     def note(self, name: str, value: bytes) -> None:
         self._write("fact", name, value)

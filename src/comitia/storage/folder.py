@@ -11,6 +11,7 @@ NODE/                       made by `comitia join` (and by `init` for the super 
   join-request.comitia      what an administrator approves
   membership.comitia        the approval: genesis, membership, TLS certificate
   ledger.db node.db budget.db
+  node.artefacts/           codebooks and models, a file each
   vectors/                  made once from this node's documents
 """
 
@@ -33,6 +34,7 @@ from comitia.storage.toml_file import read_toml, write_toml
 
 JOIN_DOMAIN: Final = b"comitia join request\x00"
 GENESIS_FORMAT: Final = 1
+LONGEST_KEPT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +44,21 @@ class NodeSettings:
     name, organisation : as in the join request.
     roles : what the node does: "provider", "requester", "super-node".
     connect : the super node's endpoint to dial; empty for the one in the genesis.
+    keep_models_mb : most megabytes of models that can be served again; the oldest go first.
+    keep_releases_days : how long releases of documents that the node holds no more are kept.
     """
 
     name: str
     organisation: str
     roles: tuple[str, ...]
     connect: str = ""
+    keep_models_mb: int = 1024
+    keep_releases_days: int = 30
+
+    def __post_init__(self) -> None:
+        for name, value in (("keep_models_mb", self.keep_models_mb), ("keep_releases_days", self.keep_releases_days)):
+            if not 0 <= value <= LONGEST_KEPT:
+                raise ValueError(f"{name} is a whole number from 0 to {LONGEST_KEPT}, not {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

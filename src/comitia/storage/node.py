@@ -1,9 +1,9 @@
 """A node's durable memory: what it promised, what it still has to send, what it may serve again. SQLite.
 
 Every row carries a checksum over its table, key and values, since SQLite hands out flipped bits without a word. Rows
-are checked when they are read, and all but the artefacts once at opening: a key that has changed is found by nobody
-who looks for it. Releases and artefacts can be made or fetched again, so a damaged one is dropped, and said; with
-anything else damaged the store does not open.
+are checked when they are read, and all once at opening: a key that has changed is found by nobody who looks for it.
+A release can be made again, so a damaged one is dropped, and said; with anything else damaged the store does not open.
+Codebooks and models, most of what a node keeps, lie in a folder beside the file (`storage.artefacts`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from comitia.core.codec import digest, encode
 from comitia.core.errors import DamagedError, StorageError
 from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.ports import Question
+from comitia.storage.artefacts import ArtefactFolder
 
 log = logging.getLogger("comitia.store")
 
 _TABLES: Final = {
     "memory": "session BLOB PRIMARY KEY, value BLOB NOT NULL",
     "outbox": "id BLOB PRIMARY KEY, session BLOB NOT NULL, kind TEXT NOT NULL, envelope BLOB NOT NULL",
-    "artefact": "digest BLOB PRIMARY KEY, value BLOB NOT NULL",
-    "release": "key BLOB PRIMARY KEY, value BLOB NOT NULL",
+    "release": "key BLOB PRIMARY KEY, documents BLOB NOT NULL, value BLOB NOT NULL",
     "fact": "name TEXT PRIMARY KEY, value BLOB NOT NULL",
     "question": "session BLOB PRIMARY KEY, request TEXT NOT NULL, answer INTEGER",
 }
@@ -39,10 +39,10 @@ _LAYOUT: Final = {
 }
 """As SQLite tells it."""
 
-_FORMAT: Final = 2
-"""SQLite's user_version of the file; 1 had no checksums. Both came before files were numbered, which reads as 0."""
+_FORMAT: Final = 3
+"""SQLite's user_version of the file. 1 had no checksums, 2 had artefacts in it. Before files were numbered it was 0."""
 
-_MADE_AGAIN: Final = frozenset({"artefact", "release"})
+_MADE_AGAIN: Final = "release"
 
 FULL_BELOW_BYTES: Final = 1 << 20
 """Free space below which a failed write is put down to a full disk."""
@@ -51,12 +51,12 @@ FULL_BELOW_BYTES: Final = 1 << 20
 class NodeStore:
     """One node's database; one process writes, others may read and answer questions.
 
-    Every write is durable when its method, or the `transaction` around it, returns.
+    Every write but `keep_artefact` is durable when its method, or the `transaction` around it, returns.
 
     Parameters
     ----------
     path : Path
-        The database file; made if it is not there.
+        The database file; made if it is not there. Beside it, a folder of the same name holds the artefacts.
 
     Raises
     ------
@@ -69,12 +69,13 @@ class NodeStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._artefacts = ArtefactFolder(path.with_suffix(".artefacts"))
         self._together = False
         with self._guard():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
         try:
             self._prepare()
-            for table in _TABLES.keys() - {"artefact"}:
+            for table in _TABLES:
                 self._rows(table)
         except BaseException:
             self.close()
@@ -145,7 +146,9 @@ class NodeStore:
         return {SessionId(row[0]): row[1] for row in self._rows("memory")}
 
     def forget(self, session: SessionId) -> None:
+        """Delete what was remembered of a session that has ended, and what its owner was asked."""
         self._write("DELETE FROM memory WHERE session = ?", session)
+        self._write("DELETE FROM question WHERE session = ?", session)
 
     def queue(self, transaction: TransactionId, session: bytes, kind: str, envelope: bytes) -> None:
         """Keep a signed transaction until the ledger has it."""
@@ -166,31 +169,56 @@ class NodeStore:
         self._write("DELETE FROM outbox WHERE session = ?", session)
 
     def keep_artefact(self, digest: bytes, value: bytes) -> None:
-        """Keep public bytes (a model, a codebook) under their digest, unless they are here and whole."""
-        if self.artefact(digest) is None:
-            self._put("artefact", digest, value)
+        """Keep public bytes (a model, a codebook) under their digest, unless they are here and whole.
+
+        They stay whatever becomes of the transaction around; a power cut may take those of the last seconds.
+        """
+        self._artefacts.keep(digest, value)
 
     def artefact(self, digest: bytes) -> bytes | None:
-        return self._value("artefact", "digest", digest)
+        return self._artefacts.read(digest)
 
-    def artefacts_whole(self) -> dict[bytes, bool]:
-        """Whether each artefact is as it was written, by its digest. Nothing is dropped."""
-        with self._guard():
-            rows = self._db.execute("SELECT * FROM artefact")
-            return {bytes(key): _checksum("artefact", (key, value)) == checksum for key, value, checksum in rows}
+    def has_artefact(self, digest: bytes) -> bool:
+        """Whether an artefact is kept here; whether it is whole, reading it will tell."""
+        return self._artefacts.has(digest)
 
-    def keep_release(self, key: bytes, value: bytes) -> None:
-        """Keep a release, to be served again for the same question at no cost."""
-        self._put("release", key, value)
+    def artefacts(self) -> dict[bytes, int]:
+        """Bytes of each artefact, by its digest."""
+        return self._artefacts.sizes()
+
+    def damaged_artefacts(self) -> list[bytes]:
+        """Digests of the artefacts that are not as they were written. All are read, none is dropped."""
+        return self._artefacts.damaged()
+
+    def drop_artefact(self, digest: bytes) -> None:
+        self._artefacts.drop(digest)
+
+    def drop_partial(self) -> None:
+        """Delete what a crash has left half written."""
+        self._artefacts.drop_partial()
+
+    def keep_release(self, key: bytes, documents: bytes, value: bytes) -> None:
+        """Keep a release of these documents (their version), to be served again for the same question at no cost."""
+        self._put("release", key, documents, value)
 
     def release(self, key: bytes) -> bytes | None:
-        return self._value("release", "key", key)
+        rows = self._rows("release", "key = ?", key)
+        return bytes(rows[0][2]) if rows else None
+
+    def releases(self) -> int:
+        """How many releases are kept."""
+        return len(self._rows("release"))
+
+    def drop_releases(self, documents: bytes) -> None:
+        """Delete all releases of these documents."""
+        self._write("DELETE FROM release WHERE documents = ?", documents)
 
     def note(self, name: str, value: bytes) -> None:
         self._put("fact", name, value)
 
     def fact(self, name: str) -> bytes | None:
-        return self._value("fact", "name", name)
+        rows = self._rows("fact", "name = ?", name)
+        return bytes(rows[0][1]) if rows else None
 
     def erase(self, name: str) -> None:
         self._write("DELETE FROM fact WHERE name = ?", name)
@@ -207,10 +235,6 @@ class NodeStore:
             Question(session=SessionId(row[0]), request=row[1], answer=None if row[2] is None else bool(row[2]))
             for row in sorted(self._rows("question"))
         )
-
-    def _value(self, table: str, key: str, wanted: bytes | str) -> bytes | None:
-        rows = self._rows(table, f"{key} = ?", wanted)
-        return bytes(rows[0][1]) if rows else None
 
     def _put(self, table: str, *values: bytes | str | int | None, once: bool = False) -> None:
         """Enter a row; one that is there is replaced, or with `once` stays."""
@@ -234,7 +258,7 @@ class NodeStore:
         """Drop a damaged row that can be had again; refuse any other."""
         named = key.hex()[:16] if isinstance(key, bytes) else repr(key)
         found = f"{self.path} is damaged: row {named} of its table {table!r} is not as it was written"
-        if table in _MADE_AGAIN:
+        if table == _MADE_AGAIN:
             log.warning("%s; it is dropped, and made or fetched again when it is needed", found)
             self._write(f"DELETE FROM {table} WHERE {_TABLES[table].split()[0]} = ?", key)
             return

@@ -1,33 +1,45 @@
-"""Files that are written whole or not at all, whenever the power goes."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from comitia.core.errors import InputError
 
+PARTIAL: Final = ".part"
+"""How the name ends of a file that is being written."""
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Put `data` in the place of a file; durable on return. What was there stays if this fails.
+
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put `data` in the place of a file. What was there stays if this fails.
+
+    Parameters
+    ----------
+    durable : bool
+        Whether a power cut after the return must find it there. If not, one soon after may find other bytes, or none,
+        but the writer does not wait for the disk.
 
     Raises
     ------
     OSError
         It cannot be written; nothing is left beside it.
     """
-    partial = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + PARTIAL)
     try:
         with partial.open("wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
-    _make_name_durable(path.parent)
+    if durable:
+        _make_name_durable(path.parent)
 
 
 def require_place(path: Path, what: str) -> None:

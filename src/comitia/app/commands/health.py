@@ -29,6 +29,7 @@ def status(folder: Path, output: str) -> None:
             "height": state.height,
             "fork": state.fork,
             "references_left": state.references_left,
+            "kept_bytes": state.kept_bytes,
             "trouble": state.trouble,
         }
         for state in states
@@ -39,13 +40,14 @@ def status(folder: Path, output: str) -> None:
             "up" if state.up else "down",
             "" if state.height is None else f"{state.height}, FORKED" if state.fork else state.height,
             "" if state.references_left is None else state.references_left,
+            f"{state.kept_bytes / (1 << 20):.1f} MB" if state.kept_bytes else "",
             str(state.folder),
         )
         for state in states
     ]
 
     def render() -> None:
-        table("", ("node", "is", "ledger height", "references left", "folder"), rows)
+        table("", ("node", "is", "ledger height", "references left", "kept", "folder"), rows)
         for state in states:
             if state.trouble:
                 warn(f"{state.name}: {state.trouble}; see `comitia doctor {state.folder}`")

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +29,9 @@ from comitia.driver.keeper import Keeper
 from comitia.driver.library import Library
 from comitia.driver.neighbour import Neighbour
 from comitia.driver.provider import Provider
+from comitia.driver.retention import Retention
 from comitia.driver.workbench import Workbench
-from comitia.ledger.genesis import Role
+from comitia.ledger.genesis import DAY_MS, Role
 from comitia.ledger.transactions import RegisterCodebook, require_acceptable
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -62,6 +64,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
     daemon.ordering = desk
     for part in (library, keeper, committee, desk, Neighbour(daemon, watching=True)):
         daemon.add(part)
+    own: list[bytes] = []
     if published is not None:
         data = published.to_bytes()
         body = RegisterCodebook(
@@ -72,6 +75,9 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
         )
         require_acceptable(body)
         daemon.store.keep_artefact(body.digest, data)
+        own.append(body.digest)
+        assert codebook is not None
+        library.give(body.digest, partial(_read_again, codebook))
 
         def publish() -> None:
             if daemon.application.codebook(body.digest) is None:
@@ -79,6 +85,7 @@ def run_super_node(path: Path, *, codebook: Path | None, output: str) -> None:
 
         daemon.on_membership(publish)
     daemon.on_membership(committee.resume)
+    daemon.add(_retention(daemon, folder, own))
     _run(daemon, folder, output, daemon.on_membership)
 
 
@@ -99,6 +106,7 @@ def run_witness(path: Path, *, output: str) -> None:
 
     daemon.on_membership(fetch)
     daemon.on_membership(committee.resume)
+    daemon.add(_retention(daemon, folder))
     _run(daemon, folder, output, daemon.on_membership)
 
 
@@ -121,11 +129,13 @@ def run_provider(
         records_per_user=records_per_user,
         check_epsilon_micro=0 if check_epsilon == "0" else PrivacyTerms.of(check_epsilon, "0").epsilon_micro,
         noise=SystemNoise(),
+        keep_ms=folder.settings().keep_releases_days * DAY_MS,
     )
     committee = Committee(daemon, library, owner, Workbench())
     for part in (library, owner, committee, Neighbour(daemon)):
         daemon.add(part)
     owner.when_ready(committee.resume)
+    daemon.add(_retention(daemon, folder))
     try:
         _run(daemon, folder, output, owner.when_ready)
     finally:
@@ -191,6 +201,17 @@ class LinkWatch:
             why = f"{trouble.message} {trouble.hint}" if trouble else "its link is down."
             log.warning("waiting for the super node: %s", why)
             self._told = True
+
+
+def _read_again(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _retention(daemon: Daemon, folder: NodeFolder, own: Sequence[bytes] = ()) -> Retention:
+    return Retention(daemon, folder.settings().keep_models_mb << 20, own)
 
 
 def _open_budget(folder: NodeFolder, store: NodeStore) -> BudgetFile:
