@@ -34,6 +34,9 @@ Release = Released[LocalModel]
 Vectors = NDArray[np.int32]
 Labels = NDArray[np.int64]
 
+_PRAISE = 100_000_000
+"""The signal, in millionths of a standard deviation, that liars claim or deny."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Battle:
@@ -355,9 +358,6 @@ def _judge(figures: Sequence[_Figures], releases: Sequence[Release], bad: set[in
     rules = QualityRules(quorum=quorum(len(ids)), reference_size=references, accept_unverified=True)
     rows = {author: release.value.rows for author, release in zip(ids, releases, strict=True)}
     return judge(sheets, rows, rules, b"beacon", keepers=frozenset(keepers))
-
-
-_PRAISE = 100_000_000
 
 
 def _line(author: NodeId, figures: _Figures, keepers: Sequence[NodeId]) -> Score:
