@@ -11,10 +11,12 @@ import pytest
 
 from comitia.app.cli import main
 from comitia.app.health import Finding, examine
+from comitia.app.node.opening import is_running, open_daemon
 from comitia.core.codec import digest
 from comitia.core.ids import TransactionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.registry import learner
+from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import RegisterCodebook, sign_transaction
 from comitia.storage.folder import ConsortiumFolder, NodeFolder
 from comitia.storage.model_file import write_model
@@ -232,9 +234,30 @@ def test_one_cause_has_one_line(
     found.pop("super node", None)  # nobody runs one here
     assert len(found) == 1, found
     assert all(word not in str(found) for word in ("Approval", "JoinRequest", "NodeSettings"))
+    assert str(plant.path / name) in str(found), "a file is named, and it is the node's own"
     if name != "membership.comitia":
         capsys.readouterr()
         assert main(["status", str(plant.path.parent), "--format", "json"]) == 0
         states = {state["node"]: state for state in json.loads(capsys.readouterr().out)}
         assert states["plant-a"]["trouble"]
         assert states["super-node"]["height"] == 1 and not states["super-node"]["trouble"]
+
+
+@pytest.mark.parametrize(
+    "mark", ["[1]", "{}", "", '{"pid": "x", "since_ms": 1}', '{"pid": 1e400, "since_ms": 1}', "null"]
+)
+def test_a_damaged_mark_of_a_running_node_is_none(plant: NodeFolder, mark: str) -> None:
+    plant.running.write_text(mark, encoding="utf-8")
+    assert not is_running(plant)
+    assert bad(plant.path).keys() <= {"super node"}
+
+
+def test_a_node_whose_memory_is_gone_says_so_when_it_starts(
+    plant: NodeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    for told in (True, False):
+        caplog.clear()
+        daemon = open_daemon(plant, role=Role.PROVIDER, patient=True)
+        daemon.engine.close()
+        daemon.store.close()
+        assert ("though this node has run before" in caplog.text) is told

@@ -42,6 +42,8 @@ _LAYOUT: Final = {
 _FORMAT: Final = 3
 """SQLite's user_version of the file. 1 had no checksums, 2 had artefacts in it. Before files were numbered it was 0."""
 
+_BROKEN: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX"})
+
 _MADE_AGAIN: Final = "release"
 
 FULL_BELOW_BYTES: Final = 1 << 20
@@ -58,6 +60,11 @@ class NodeStore:
     path : Path
         The database file; made if it is not there. Beside it, a folder of the same name holds the artefacts.
 
+    Attributes
+    ----------
+    begun : bool
+        Whether there was none before.
+
     Raises
     ------
     DamagedError
@@ -71,6 +78,7 @@ class NodeStore:
         self.path = path
         self._artefacts = ArtefactFolder(path.with_suffix(".artefacts"))
         self._together = False
+        self.begun = False
         with self._guard():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
         try:
@@ -92,6 +100,7 @@ class NodeStore:
                 self._db.execute("BEGIN IMMEDIATE")
                 for statement in _LAYOUT.values() if not self._layout() else ():  # or another process was faster
                     self._db.execute(statement)
+                    self.begun = True
                 self._db.execute(f"PRAGMA user_version={_FORMAT}")
                 self._db.execute("COMMIT")
             self._require_format()
@@ -285,6 +294,8 @@ class NodeStore:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged text as it is
+            if isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorname", "") in _BROKEN:
+                raise self._unusable(f"{self.path} is damaged: {error}") from error
             if self._is_full(error):
                 raise StorageError(
                     f"the disk of {self.path} is full; nothing was changed",

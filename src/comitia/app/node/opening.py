@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from typing import Final
@@ -19,6 +20,8 @@ from comitia.transport.certificates import TlsIdentity, pem_from_der
 from comitia.transport.endpoint import Endpoint
 from comitia.transport.zenoh_client import ZenohClient
 from comitia.transport.zenoh_router import ZenohRouter
+
+log = logging.getLogger("comitia.node")
 
 CLOCK_STEP_MS: Final = 1_000
 """How exactly the system tells when a process began."""
@@ -75,12 +78,19 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
         )
     else:
         transport = ZenohClient(identity, genesis.chain, endpoint, patient=patient)
+    store = NodeStore(folder.store)
+    if store.begun and engine.application.member(keys.node) is not None:
+        log.warning(
+            "%s is new, though this node has run before: what it had promised, its policy and its releases are "
+            "forgotten. Stop it and restore the file if there is a backup; else set the policy again",
+            folder.store,
+        )
     return Daemon(
         genesis=genesis,
         membership=approval.membership,
         keys=keys,
         engine=engine,
-        store=NodeStore(folder.store),
+        store=store,
         transport=transport,
     )
 
@@ -128,5 +138,5 @@ def is_running(folder: NodeFolder) -> bool:
         # A younger process has only inherited the number.
         same: bool = process.create_time() * 1000 <= mark["since_ms"] + CLOCK_STEP_MS
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return False
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, psutil.Error):
+        return False  # a damaged mark is none: the ledger's lock still keeps a second process out
