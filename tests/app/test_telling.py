@@ -13,6 +13,7 @@ from comitia.app.cli import main
 from comitia.app.health import Finding, examine
 from comitia.app.node.opening import is_running, open_daemon
 from comitia.core.codec import digest
+from comitia.core.errors import ComitiaError
 from comitia.core.ids import TransactionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.registry import learner
@@ -261,3 +262,32 @@ def test_a_node_whose_memory_is_gone_says_so_when_it_starts(
         daemon.engine.close()
         daemon.store.close()
         assert ("though this node has run before" in caplog.text) is told
+
+
+@pytest.mark.parametrize("name", ["membership.comitia", "node.toml", "node.db", "keys/signing.key"])
+def test_another_nodes_file_in_a_nodes_folder_is_found_out(
+    plant: NodeFolder, consortium: ConsortiumFolder, name: str
+) -> None:
+    """Restored from the wrong backup: a node took another's policy and promises for its own."""
+    other = NodeFolder(plant.path.parent / "plant-b")
+    for node in (plant, other):
+        daemon = open_daemon(node, role=Role.PROVIDER, patient=True)
+        daemon.engine.close()
+        daemon.store.close()
+    shutil.copyfile(other.path / name, plant.path / name)
+    with pytest.raises(ComitiaError) as caught:
+        open_daemon(plant, role=Role.PROVIDER, patient=True)
+    assert caught.value.code in ("foreign-membership", "other-settings", "foreign-store")
+    assert set(bad(plant.path)) - {"super node"} == {"owner of the store" if name == "node.db" else "membership"}
+    daemon = open_daemon(other, role=Role.PROVIDER, patient=True)
+    daemon.engine.close()
+    daemon.store.close()
+
+
+def test_what_an_interrupted_founding_left_is_called_so(
+    capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder
+) -> None:
+    consortium.genesis.unlink()
+    status, error = refused(capsys, "init", consortium.path)
+    assert (status, error["error"]) == (4, "already-there")
+    assert "interrupted" in error["hint"]

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from comitia.core.codec import digest, encode
 from comitia.core.errors import DamagedError, StorageError
-from comitia.core.ids import SessionId, TransactionId
+from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.ports import Question
 from comitia.storage.artefacts import ArtefactFolder
 
@@ -45,6 +45,8 @@ _FORMAT: Final = 3
 _BROKEN: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX"})
 
 _MADE_AGAIN: Final = "release"
+
+_OWNER: Final = "node"
 
 FULL_BELOW_BYTES: Final = 1 << 20
 """Free space below which a failed write is put down to a full disk."""
@@ -126,6 +128,29 @@ class NodeStore:
 
     def close(self) -> None:
         self._db.close()
+
+    def claim(self, node: NodeId) -> None:
+        """Make this the store of a node, for good; errors as `require_owner`."""
+        if self.fact(_OWNER) is None:
+            self.note(_OWNER, node.encode())
+        self.require_owner(node)
+
+    def require_owner(self, node: NodeId) -> None:
+        """Refuse a store that another node has claimed: its promises, policy and releases are that node's.
+
+        Raises
+        ------
+        StorageError
+            `foreign-store`.
+        """
+        owner = self.fact(_OWNER)
+        if owner not in (None, node.encode()):
+            raise StorageError(
+                f"{self.path} is the store of another node, {owner.decode(errors='replace') if owner else ''}",
+                code="foreign-store",
+                hint="put it back into that node's folder, and this node's own file here",
+                path=str(self.path),
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

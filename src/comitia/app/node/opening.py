@@ -12,6 +12,7 @@ import psutil
 
 from comitia.app.node.daemon import Daemon
 from comitia.core.errors import ConfigurationError
+from comitia.core.ids import NodeId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.genesis import Credential, Role
 from comitia.storage.folder import NodeFolder
@@ -54,10 +55,12 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
     approval = folder.load_approval(keys.node)
     genesis = approval.genesis.genesis
     _require_role(approval.membership.credential, role)
+    require_admitted(approval.membership.credential, folder)
     if is_running(folder):
         raise ConfigurationError(
             f"a node already runs in {folder.path}", code="already-running", hint="`comitia stop` ends it"
         )
+    store = _open_store(folder, keys.node)
     leads = role is Role.SUPER_NODE
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing if leads else None)
     identity = TlsIdentity(
@@ -78,7 +81,6 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
         )
     else:
         transport = ZenohClient(identity, genesis.chain, endpoint, patient=patient)
-    store = NodeStore(folder.store)
     if store.begun and engine.application.member(keys.node) is not None:
         log.warning(
             "%s is new, though this node has run before: what it had promised, its policy and its releases are "
@@ -93,6 +95,35 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
         store=store,
         transport=transport,
     )
+
+
+def _open_store(folder: NodeFolder, node: NodeId) -> NodeStore:
+    store = NodeStore(folder.store)
+    try:
+        store.claim(node)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def require_admitted(credential: Credential, folder: NodeFolder) -> None:
+    """Refuse a folder whose settings are not those of its membership: one of the two is another node's.
+
+    Raises
+    ------
+    ConfigurationError
+        `other-settings`.
+    """
+    settings = folder.settings()
+    admitted = (credential.name, credential.organisation, credential.roles)
+    if admitted != (settings.name, settings.organisation, settings.roles):
+        raise ConfigurationError(
+            f"it was admitted as {credential.name!r} of {credential.organisation!r}, {', '.join(credential.roles)}, "
+            f"which is not what {folder.settings_file} says",
+            code="other-settings",
+            hint="put that into the file; to be something else, join anew in another folder",
+        )
 
 
 def _require_role(credential: Credential, role: Role | None) -> None:
