@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from comitia.app.cli import main
 from comitia.app.health import Finding, examine
-from comitia.app.node.opening import is_running, open_daemon
+from comitia.app.node.opening import RunningMark, is_running, open_daemon
 from comitia.core.codec import digest
 from comitia.core.errors import ComitiaError
 from comitia.core.ids import TransactionId
@@ -291,3 +292,24 @@ def test_what_an_interrupted_founding_left_is_called_so(
     status, error = refused(capsys, "init", consortium.path)
     assert (status, error["error"]) == (4, "already-there")
     assert "interrupted" in error["hint"]
+
+
+def test_a_mark_that_cannot_be_written_ends_no_node(
+    plant: NodeFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk was full, and the node ended without a word on which file it was."""
+
+    def full(_: Path, __: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    mark = RunningMark(plant)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        for sent in (1, 2, 3):
+            mark.refresh(sent)
+    assert caplog.text.count(f"{plant.running} cannot be written") == 1
+    assert is_running(plant)
+    mark.refresh(4)
+    assert json.loads(plant.running.read_text(encoding="utf-8"))["sent_bytes"] == 4
+    assert not list(plant.path.glob("*.part"))
+    mark.remove()

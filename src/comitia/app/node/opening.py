@@ -17,6 +17,7 @@ from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.genesis import Credential, Role
 from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
+from comitia.storage.whole_file import write_whole
 from comitia.transport.certificates import TlsIdentity, pem_from_der
 from comitia.transport.endpoint import Endpoint
 from comitia.transport.zenoh_client import ZenohClient
@@ -145,17 +146,23 @@ class RunningMark:
         self._path = folder.running
         self._since_ms = time.time_ns() // 1_000_000
         self._told = -1
+        self._failed = False
         self.refresh(0)
 
     def refresh(self, sent_bytes: int) -> None:
-        """Say how many bytes the node has sent; an idle node leaves the disk alone."""
+        """Say how many bytes the node has sent; an idle node leaves the disk alone, a full disk ends none."""
         if sent_bytes == self._told:
             return
         self._told = sent_bytes
         facts = {"pid": os.getpid(), "since_ms": self._since_ms, "sent_bytes": sent_bytes}
-        partial = self._path.with_suffix(".part")
-        partial.write_text(json.dumps(facts), encoding="utf-8")
-        partial.replace(self._path)
+        try:
+            write_whole(self._path, json.dumps(facts).encode(), durable=False)
+        except OSError as error:
+            if not self._failed:
+                log.warning("%s cannot be written: %s", self._path, error.strerror)
+            self._failed = True
+        else:
+            self._failed = False
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
