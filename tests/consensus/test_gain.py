@@ -67,8 +67,13 @@ def test_what_adds_nothing_is_rejected_although_its_signal_is_good() -> None:
 def test_one_witness_of_three_rejects_nobody_alone() -> None:
     one = {KEEPERS[0]: FREE_RIDER, KEEPERS[1]: HONEST, KEEPERS[2]: HONEST}
     assert verdict(judged(sheets(one), KEEPERS)) is Verdict.ACCEPT
+    assert judged(sheets(one), KEEPERS[::-1]).opened == tuple(KEEPERS)
     two = {**one, KEEPERS[1]: FREE_RIDER}
     assert verdict(judged(sheets(two), KEEPERS)) is Verdict.REJECT
+
+
+def test_half_of_the_witnesses_reject_nobody() -> None:
+    assert verdict(judged(sheets({KEEPERS[0]: FREE_RIDER, KEEPERS[1]: HONEST}), KEEPERS[:2])) is Verdict.ACCEPT
 
 
 def test_sets_that_were_not_opened_count_against_a_rejection() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comitia.consensus.committee import draw, lot, one_per_organisation, witnesses_needed
+from comitia.consensus.figures import Figures
 from comitia.consensus.pow import search, verify
 from comitia.consensus.quality import judge
 from comitia.consensus.ranking import weighted_mae
@@ -69,7 +70,7 @@ def test_what_cannot_be_told_is_said_to_be_unverifiable() -> None:
     ("z", "verdict"),
     [
         (2.66, Verdict.REJECT),  # usual is 10: less than half of it less 2.33
-        (2.68, Verdict.UNVERIFIABLE),
+        (2.67, Verdict.UNVERIFIABLE),
         (4.99, Verdict.UNVERIFIABLE),  # less than half of what is usual
         (5, Verdict.ACCEPT),
     ],
@@ -114,6 +115,17 @@ def test_lengths_that_cannot_be_or_are_not_usual(shown: dict[str, int], verdict:
     assert {verdict for author, verdict in result.verdicts if author != AUTHORS[0]} == {Verdict.ACCEPT}
 
 
+@pytest.mark.parametrize(("farthest", "verdict"), [(300_000, Verdict.ACCEPT), (300_001, Verdict.UNVERIFIABLE)])
+def test_as_far_again_by_half_as_everybody_is_usual(farthest: int, verdict: Verdict) -> None:
+    far = {author: lengths(farthest=farthest if author == AUTHORS[0] else 200_000) for author in AUTHORS}
+    posted = {
+        judge_id: tuple(replace(score, **far[score.author]) for score in scores)
+        for judge_id, scores in sheets(signals_of(*[10] * 6)).items()
+    }
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is verdict
+
+
 def test_what_is_far_for_everybody_is_usual() -> None:
     posted = {
         judge_id: tuple(replace(score, **lengths(farthest=400_000)) for score in scores)
@@ -153,6 +165,71 @@ def test_liars_change_no_agreed_figure_and_are_listed(z: list[int], liar: NodeId
     assert set(lied.disputed) == ({liar} if lie else set())
 
 
+@pytest.mark.parametrize(
+    ("quorum", "liars", "agreed"),
+    [(5, 2, True), (5, 3, False), (3, 2, True), (3, 3, False)],  # the last: enough of them, and no majority
+)
+def test_figures_count_where_a_majority_of_the_holders_and_with_the_author_a_quorum_agree(
+    quorum: int, liars: int, agreed: bool
+) -> None:
+    lies = {liar: (number + 1) * 10**6 for number, liar in enumerate(AUTHORS[1 : liars + 1])}
+    rules = replace(RULES, quorum=quorum)
+    found = judge(sheets(signals_of(*[10] * 6), lies), dict.fromkeys(AUTHORS, 9), rules, BEACON, frozenset({WITNESS}))
+    assert (found.figures[0].signal_micro == 10_000_000) is agreed
+    assert (found.figures[0].signal_micro is None) is not agreed
+
+
+def test_everything_is_in_the_order_of_ids_whatever_came_first() -> None:
+    authors = [NodeId(f"{number:032x}") for number in range(30)]
+    sheet = [Score(author=author, received=True, signal_micro=10**7, expected_micro=10**7) for author in authors]
+    posted = {author: [*sheet] for author in reversed(authors)}
+    liars = authors[3:12]
+    for liar in liars:
+        posted[liar] = [replace(score, signal_micro=5) for score in sheet]
+    rows = dict.fromkeys(reversed(authors), 100)
+    found = judge(posted, rows, QualityRules(quorum=20), BEACON, frozenset())
+    assert found.disputed == tuple(liars)
+    assert found.accepted == tuple(authors)
+    for listed in (found.verdicts, found.figures, found.losses_ppm, found.weighted_mae_ppm):
+        assert [each.author if isinstance(each, Figures) else each[0] for each in listed] == authors
+
+
+@pytest.mark.parametrize(("z_micro", "used"), [(1, True), (0, True), (-1, False), (None, True)])
+def test_of_unverified_work_what_shows_nothing_is_used_and_what_shows_less_is_not(
+    z_micro: int | None, used: bool
+) -> None:
+    expected = None if z_micro is None else 1_000_000
+    posted = {
+        WITNESS: [
+            Score(author=author, received=True, signal_micro=z_micro, expected_micro=expected) for author in AUTHORS
+        ]
+    }
+    rules = QualityRules(quorum=1, accept_unverified=True)
+    found = judge(posted, dict.fromkeys(AUTHORS, 1), rules, BEACON, frozenset({WITNESS}))
+    assert found.accepted == (tuple(AUTHORS) if used else ())
+    assert judge(posted, dict.fromkeys(AUTHORS, 1), replace(rules, accept_unverified=False), BEACON).accepted == ()
+
+
+def test_accepted_work_leads_before_unverified_a_witness_and_rejected_whatever_their_errors() -> None:
+    """The lower MAE belongs to what stands behind: what is unlike everybody's, too long, or was not received."""
+    shown = {
+        AUTHORS[0]: (10, lengths(farthest=400_000)),
+        AUTHORS[1]: (10, lengths(excess=6_000_001)),
+        AUTHORS[2]: (7, lengths()),
+        AUTHORS[3]: (8, lengths()),
+        AUTHORS[4]: (8.5, lengths()),
+    }
+    line = {
+        author: Score(author=author, received=True, signal_micro=int(z * 1e6), expected_micro=10**7, **length)
+        for author, (z, length) in shown.items()
+    }
+    gone = Score(author=AUTHORS[5], received=False)
+    posted = {by: (*(line[author] for author in line if author != by), gone) for by in [*AUTHORS, WITNESS]}
+    found = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    accepted = (AUTHORS[4], AUTHORS[3], AUTHORS[2])
+    assert found.ranking == (*accepted, AUTHORS[0], WITNESS, AUTHORS[1], AUTHORS[5])
+
+
 def test_nobody_judges_their_own() -> None:
     """A judge's line on its own model never counts."""
     signals = signals_of(0, 10, 10, 10, 10, 10)
@@ -161,6 +238,16 @@ def test_nobody_judges_their_own() -> None:
     posted[AUTHORS[0]] += (own,)
     result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
     assert dict(result.verdicts)[AUTHORS[0]] is Verdict.REJECT
+
+
+def test_a_model_that_a_quorum_holds_its_author_included_is_received() -> None:
+    posted = sheets(signals_of(10, 10, 10, 10, 10, 10))
+    for judge_id in AUTHORS[1:3]:
+        posted[judge_id] = tuple(
+            Score(author=s.author, received=False) if s.author == AUTHORS[0] else s for s in posted[judge_id]
+        )
+    result = judge(posted, dict.fromkeys(AUTHORS, 100), RULES, BEACON, frozenset({WITNESS}))
+    assert dict(result.verdicts)[AUTHORS[0]] is Verdict.ACCEPT
 
 
 def test_a_model_that_too_few_received_is_not_received() -> None:

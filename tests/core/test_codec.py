@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import cbor2
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comitia.core.codec import decode, decode_plain, encode
+from comitia.core.codec import decode, decode_plain, encode, write_again
 from comitia.core.errors import ProtocolError
 
 
@@ -146,3 +146,45 @@ def test_an_integer_that_nobody_could_print_is_refused(bits: int) -> None:
     with pytest.raises(ValueError, match="1024 bits"):
         encode([1 << bits - 1])
     assert decode_plain(encode([(1 << 1024) - 1])) == [(1 << 1024) - 1]
+
+
+@given(outers, outers)
+def test_the_next_version_of_a_value_has_its_canonical_bytes(before: Outer, after: Outer) -> None:
+    first = write_again(before)
+    mixed = replace(after, data=before.data, inner=before.inner, table={**after.table, **before.table})
+    assert first.data == encode(before)
+    for version in (after, mixed, before):
+        assert write_again(version, first).data == encode(version)
+
+
+@pytest.mark.parametrize("entries", [0, 23, 24, 255, 256, 70_000])
+def test_maps_of_any_size_are_written_again(entries: int) -> None:
+    value = Outer(
+        colour=Colour.RED,
+        data=b"",
+        flag=True,
+        inner=None,
+        items=(),
+        pairs=(),
+        table={f"{n}": n for n in range(entries)},
+    )
+    assert write_again(value, write_again(value)).data == write_again(value).data == encode(value)
+
+
+def test_what_has_stayed_is_not_written_again() -> None:
+    sheets = {"a": Inner(name="a" * 300, size=1), "b": Inner(name="b" * 300, size=2)}
+    before = write_again(Sheets(sheets=sheets))
+    after = write_again(Sheets(sheets={**sheets, "b": Inner(name="c", size=3)}), before)
+    assert after.parts["sheets"].parts["a"] is before.parts["sheets"].parts["a"]
+    assert after.data == encode(Sheets(sheets={**sheets, "b": Inner(name="c", size=3)}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheets:
+    sheets: dict[str, Inner]
+
+
+@pytest.mark.parametrize("value", [Sheets(sheets={1: 2}), Sheets(sheets={"a": 0.5}), Sheets(sheets=0.5), {}])  # type: ignore[arg-type, dict-item]
+def test_nothing_else_is_written_again_than_is_encoded(value: object) -> None:
+    with pytest.raises(TypeError):
+        write_again(value)

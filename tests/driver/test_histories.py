@@ -12,14 +12,14 @@ import pytest
 from engine_world import EngineWorld
 from world import SEALING, genesis, key, node
 
-from comitia.core.errors import ProtocolError
+from comitia.core.errors import DamagedError, ProtocolError
 from comitia.core.ids import NodeId
 from comitia.driver.desk import Desk
-from comitia.driver.histories import FORK_FACT, read_fork
+from comitia.driver.histories import FORK_FACT, RECENT, read_fork
 from comitia.driver.node import Node
 from comitia.driver.requesting import Requesting, failure
 from comitia.engines.embedded import EmbeddedEngine
-from comitia.ledger.block import Block, SignedHeader
+from comitia.ledger.block import Block, BlockHeader, SignedHeader
 from comitia.ledger.fork import ForkProof
 from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import OpenRequest
@@ -175,6 +175,92 @@ def test_one_history_is_no_fork_wherever_members_stand(world: EngineWorld, follo
         follower.told(block)
         follower.told(block)
     assert not follower.node.is_forked and follower.engine.height == world.height
+
+
+def header_of(world: EngineWorld, height: int, **changes: Any) -> BlockHeader:
+    """A header like the last one's."""
+    return replace(world.engine.block(world.height).header, height=height, **changes)
+
+
+def stands_by(follower: Follower, header: BlockHeader, signer: str = "super", sender: str = "b") -> None:
+    signed = SignedHeader(header=header, signature=key(signer).sign(header.digest))
+    follower.hears(Probe(nonce=bytes(16)), signed, sender)
+
+
+@pytest.mark.parametrize("first_ahead", [2, 3])
+def test_members_ahead_by_neighbouring_blocks_that_do_not_follow_each_other_are_a_proof(
+    world: EngineWorld, follower: Follower, first_ahead: int
+) -> None:
+    ahead = [header_of(world, world.height + count, previous=bytes(32)) for count in (first_ahead, 5 - first_ahead)]
+    stands_by(follower, ahead[0])
+    assert not follower.node.is_forked
+    stands_by(follower, ahead[1], sender="c")
+    assert follower.node.is_forked
+    proof = read_fork(follower.store)
+    assert proof is not None and [proof.lower.header.height, proof.higher.header.height] == [
+        world.height + 2,
+        world.height + 3,
+    ]
+
+
+@pytest.mark.parametrize(("ahead", "remembered"), [(1_024, True), (1_025, False)])
+def test_what_is_far_ahead_is_not_remembered(
+    world: EngineWorld, follower: Follower, ahead: int, remembered: bool
+) -> None:
+    stands_by(follower, header_of(world, world.height + ahead))
+    assert follower.node.histories.lags is remembered
+
+
+def test_what_is_ahead_and_no_super_node_signed_is_not_remembered(world: EngineWorld, follower: Follower) -> None:
+    stands_by(follower, header_of(world, world.height + 2, previous=bytes(32)), signer="b")
+    assert not follower.node.histories.lags
+    for _ in range(3):
+        follower.told(next_block(world))
+    assert not follower.node.is_forked and follower.engine.height == world.height
+
+
+@pytest.mark.parametrize("height", [1, 2])
+def test_old_blocks_are_compared_as_well_also_after_a_restart(
+    world: EngineWorld, follower: Follower, tmp_path: Path, height: int
+) -> None:
+    follower.close()
+    again = Follower(world, "a", tmp_path)
+    again.hears(Probe(nonce=bytes(16)), twin(world.engine.block(height)).signed_header)
+    assert again.node.is_forked
+    again.close()
+
+
+def test_a_node_that_has_one_block_stands_by_it_also_after_a_restart(world: EngineWorld, tmp_path: Path) -> None:
+    first = world.engine.block(1)
+    for _ in range(2):
+        young = Follower(world, "c", tmp_path)
+        young.told(first)
+        assert young.node.histories.head == first.signed_header
+        young.close()
+
+
+def test_only_so_many_headers_are_kept_at_hand(world: EngineWorld, follower: Follower) -> None:
+    for _ in range(RECENT + 3):
+        follower.told(next_block(world))
+    assert sorted(follower.node.histories._recent) == list(range(world.height - RECENT + 1, world.height + 1))
+
+
+def test_a_fork_that_a_command_has_found_is_taken_up_by_the_running_node(
+    world: EngineWorld, follower: Follower, tmp_path: Path
+) -> None:
+    follower.node.take(follower.node.heartbeat)
+    command = NodeStore(tmp_path / "a.db")
+    command.note(FORK_FACT, proof_for(world).to_bytes())
+    command.close()
+    follower.node.take(follower.node.heartbeat)
+    assert follower.node.is_forked
+
+
+def test_a_proof_that_rotted_is_named(follower: Follower) -> None:
+    follower.store.note(FORK_FACT, b"rotten")
+    with pytest.raises(DamagedError) as caught:
+        read_fork(follower.store)
+    assert caught.value.code == "store-damaged"
 
 
 def test_a_block_that_no_super_node_signed_accuses_nobody(

@@ -85,6 +85,18 @@ def test_a_proof_that_proves_nothing_is_refused(one: SignedHeader, other: Signed
     assert refused.value.code == code
 
 
+def test_a_proof_with_a_membership_that_does_not_hold_is_refused() -> None:
+    world = World()
+    world.admit("super", Role.SUPER_NODE)
+    proof = ForkProof.of(signed(header()), signed(header(**OTHER)), world.application.member)
+    verify_fork(proof, GENESIS)
+    (party,) = proof.parties
+    credential = replace(party.membership.credential, name="another")
+    forged = replace(party, membership=replace(party.membership, credential=credential))
+    with pytest.raises(ProtocolError, match="the header of block 5"):
+        verify_fork(replace(proof, parties=(forged,)), GENESIS)
+
+
 def test_a_key_counts_in_the_epochs_that_it_was_good_for() -> None:
     world = World()
     world.admit("super", Role.SUPER_NODE)

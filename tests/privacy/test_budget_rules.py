@@ -71,6 +71,16 @@ def test_reserve_spend() -> None:
     assert (book.entries[b"a"].standing, book.entries[b"a"].release) == (Standing.SPENT, paid.digest)
 
 
+def test_only_what_was_spent_is_served_again() -> None:
+    paid = receipt()
+    book = reserved(ask("a"), ask("b"))
+    book = budget.record(book, budget.spend(book, b"a", paid))
+    assert budget.reuse(book, ask("c"), paid.digest)
+    with pytest.raises(RefusedError) as caught:
+        budget.reuse(book, ask("c"), bytes(32))
+    assert caught.value.code == "never-spent"
+
+
 def test_gaussian_releases_add_up_by_their_squares() -> None:
     """Eleven at epsilon 1 are 3.83 together, twelve 4.02."""
     book = reserved(*(ask(str(i)) for i in range(11)))

@@ -15,10 +15,11 @@ from comitia.core import codec
 from comitia.core.errors import InputError, ProtocolError
 from comitia.core.units import MICRO, PICO
 from comitia.privacy.gdp import mu_from
-from comitia.privacy.mechanisms import gaussian, laplace
+from comitia.privacy.mechanisms import gaussian, gaussian_sigma_squared, laplace, laplace_scale
 from comitia.privacy.noise import SeededNoise, SystemNoise
 from comitia.privacy.receipt import SMOOTHING, Mechanism, Receipt, check_receipt, digest_of
 from comitia.privacy.released import Released, parse_released
+from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED
 from comitia.privacy.terms import PrivacyTerms, Slots, Unit
 
 TERMS = PrivacyTerms.of(1, 1e-5)
@@ -111,6 +112,7 @@ def test_a_sensitivity_is_exact_and_positive(sensitivity: object) -> None:
         VALUES[:0],
         [1, 2],
         np.array([2**61]),
+        np.array([-(2**61)]),
         np.array([-(2**63)]),
     ],
 )
@@ -118,6 +120,40 @@ def test_values_are_64_bit_integers_with_room_for_noise(values: object) -> None:
     with pytest.raises(InputError) as caught:
         laplace(values, l1_sensitivity=2, terms=PURE, noise=SystemNoise())  # type: ignore[arg-type]
     assert caught.value.code == "bad-values"
+
+
+def test_values_just_within_the_room_are_released() -> None:
+    for value in (2**61 - 1, -(2**61) + 1):
+        released = laplace(np.array([value]), l1_sensitivity=2, terms=PURE, noise=SystemNoise())
+        assert abs(int(released.value[0]) - value) < 1_000
+
+
+def test_a_grid_is_of_whole_numbers_unless_it_is_said() -> None:
+    assert release().receipt.grid_bits == 12
+    plain = laplace(VALUES, l1_sensitivity=2, terms=PURE, noise=SystemNoise())
+    coarse = gaussian(VALUES, l2_sensitivity_squared=4 << 24, terms=TERMS, noise=SystemNoise())
+    assert (plain.receipt.grid_bits, coarse.receipt.grid_bits) == (0, 0)
+
+
+def test_noise_for_a_user_is_as_many_times_wider_as_records_are_theirs() -> None:
+    user = PrivacyTerms.of(1, 1e-5, unit=Unit.USER, records_per_user=3)
+    assert gaussian_sigma_squared(4 << 24, user) == gaussian_sigma_squared(9 * (4 << 24), TERMS)
+    pure = PrivacyTerms.of(1, unit=Unit.USER, records_per_user=3)
+    assert laplace_scale(2, pure) == 3 * laplace_scale(2, PURE)
+
+
+def test_the_widest_noise_there_is_is_drawn_and_no_wider() -> None:
+    mu = mu_from(TERMS.epsilon_micro, TERMS.delta_pico)
+    most = Fraction((MAX_SIGMA_SQUARED - 16) * mu**2, 10**24)
+    assert gaussian_sigma_squared(most, TERMS) == MAX_SIGMA_SQUARED
+    assert laplace_scale(MAX_SCALE, PURE) == MAX_SCALE
+    for attempt in (
+        lambda: gaussian_sigma_squared(most + Fraction(1, 10**24), TERMS),
+        lambda: laplace_scale(MAX_SCALE + 1, PURE),
+    ):
+        with pytest.raises(InputError) as caught:
+            attempt()
+        assert caught.value.code == "noise-too-large"
 
 
 def test_delta_fits_the_mechanism() -> None:

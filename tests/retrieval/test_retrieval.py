@@ -94,7 +94,10 @@ def test_replacing_a_document_moves_the_counts_by_two_at_most(leaves: list[int],
 
 def test_how_many_documents_fall_into_a_leaf_does_not_show_in_whether_there_is_a_profile() -> None:
     """Replacing a document moves that number; only the number of all documents is public."""
-    make_profile(NodeId("a" * 32), BOOK, 4, [0] + [-1] * 49, PURE, SeededNoise(b"test"))
+    for inside in (0, 1, 50):
+        leaves = [0] * inside + [-1] * (50 - inside)
+        made = make_profile(NodeId("a" * 32), BOOK, 4, leaves, PURE, SeededNoise(b"test")).value
+        assert len(made.histogram) == 4
 
 
 def test_noise_that_protects_users_is_not_taken_for_documents() -> None:

@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
@@ -18,6 +18,7 @@ import psutil
 
 from comitia.app import consortium
 from comitia.core.errors import UnavailableError
+from comitia.core.telling import Say, silent
 from comitia.ledger.genesis import Parameters, Role
 from comitia.ledger.transactions import ConsentMode, Policy, PolicyRule
 from comitia.storage.folder import ConsortiumFolder, NodeFolder
@@ -135,17 +136,17 @@ class LocalConsortium:
     def nodes(self) -> list[LocalNode]:
         return [*([self.super_node] if self.super_node else []), *self.providers]
 
-    def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
+    def start(self, say: Say = silent) -> None:
         """Start every node, the super node first, and wait until each says that it is ready."""
         assert self.super_node is not None
         self.start_node(self.super_node)
         await_ready(self.super_node)
-        progress(self.super_node.name)
+        say(self.super_node.name)
         for node in self.providers:
             self.start_node(node)
         for node in self.providers:
             await_ready(node)
-            progress(node.name)
+            say(node.name)
         self._write_state()
 
     def start_node(self, node: LocalNode) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
+from comitia.core.telling import Say, silent
 from comitia.ledger.session import Session
 
 
@@ -16,7 +16,7 @@ class Stages:
     told : called with the name of each phase as it begins.
     """
 
-    def __init__(self, told: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, told: Say = silent) -> None:
         self._seconds: dict[str, float] = {}
         self._told = told
         self._phase = "request"

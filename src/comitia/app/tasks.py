@@ -8,6 +8,7 @@ from typing import Final
 
 from comitia.core.codec import digest, encode
 from comitia.core.errors import InputError
+from comitia.core.units import PPM
 from comitia.ledger.application import Application
 from comitia.ledger.transactions import MAX_ROUNDS, OpenRequest, Task, require_acceptable
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -100,47 +101,27 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
         the codebook does not have.
     """
     from comitia.learning.feasible import require_pure
-    from comitia.learning.registry import LEARNERS, learner, why_no_rounds
+    from comitia.learning.registry import learner
 
     using = learner(wish.learner)
-    if using.kind != kind:
-        fitting = ", ".join(name for name, each in LEARNERS.items() if each.kind == kind)
-        raise InputError(
-            f"learner {wish.learner!r} is for {using.kind}, the codebook is for {kind}",
-            code="wrong-kind",
-            hint=f"use --learner with one of: {fitting}",
-        )
+    _require_kind(wish.learner, using.kind, kind)
     terms = PrivacyTerms.of(wish.epsilon, wish.delta, unit=Unit(wish.unit))
     require_pure(using, terms)
-    unknown = [category for category in wish.categories if category not in labels]
-    if unknown:
-        raise InputError(
-            f"the codebook has no category {unknown[0]!r}",
-            code="unknown-category",
-            hint=f"it has: {', '.join(labels)}",
-            category=unknown[0],
-        )
+    _require_known(wish.categories, labels)
     if not 1 <= wish.providers_min <= wish.providers_max:
         raise InputError(
             f"at least {wish.providers_min} and at most {wish.providers_max} providers cannot be",
             code="bad-bounds",
         )
-    if wish.stop_at is not None and not 0 <= wish.stop_at <= 1:
-        raise InputError(f"a share of wrong references lies between 0 and 1, not at {wish.stop_at}", code="bad-stop-at")
-    if wish.rounds is not None and not 1 <= wish.rounds <= MAX_ROUNDS:
-        raise InputError(f"{wish.rounds} rounds cannot be, 1 to {MAX_ROUNDS} can", code="bad-rounds")
-    rounds = using.rounds if wish.rounds is None else wish.rounds
-    if reason := why_no_rounds(wish.learner, rounds=rounds, chain=wish.chain):
-        raise InputError(reason, code="no-rounds", hint="ask without rounds or chain, or for learner 'softmax'")
     task = Task(
         codebook=codebook,
         categories=tuple(sorted(set(wish.categories))),
         leaves=tuple(sorted(set(wish.leaves))),
         kind=kind,
         learner=wish.learner,
-        rounds=rounds,
+        rounds=_rounds(wish, using.rounds),
         chain=wish.chain,
-        threshold_ppm=None if wish.stop_at is None else int(wish.stop_at * 1_000_000),
+        threshold_ppm=_threshold_ppm(wish.stop_at),
         epsilon_micro=terms.epsilon_micro,
         delta_pico=terms.delta_pico,
         unit=Unit(wish.unit),
@@ -158,6 +139,49 @@ def make_task(wish: Wish, *, codebook: bytes, labels: Sequence[str], kappa: int,
     )
     require_acceptable(OpenRequest(task=task, issued_ms=0, nonce=bytes(16)))
     return task
+
+
+def _require_kind(name: str, learnt: str, kind: str) -> None:
+    """Refuse a learner of numbers for categories, and the other way round."""
+    from comitia.learning.registry import LEARNERS
+
+    if learnt != kind:
+        fitting = ", ".join(other for other, each in LEARNERS.items() if each.kind == kind)
+        raise InputError(
+            f"learner {name!r} is for {learnt}, the codebook is for {kind}",
+            code="wrong-kind",
+            hint=f"use --learner with one of: {fitting}",
+        )
+
+
+def _require_known(categories: Sequence[str], labels: Sequence[str]) -> None:
+    for category in categories:
+        if category not in labels:
+            raise InputError(
+                f"the codebook has no category {category!r}",
+                code="unknown-category",
+                hint=f"it has: {', '.join(labels)}",
+                category=category,
+            )
+
+
+def _rounds(wish: Wish, usual: int) -> int:
+    from comitia.learning.registry import why_no_rounds
+
+    if wish.rounds is not None and not 1 <= wish.rounds <= MAX_ROUNDS:
+        raise InputError(f"{wish.rounds} rounds cannot be, 1 to {MAX_ROUNDS} can", code="bad-rounds")
+    rounds = usual if wish.rounds is None else wish.rounds
+    if reason := why_no_rounds(wish.learner, rounds=rounds, chain=wish.chain):
+        raise InputError(reason, code="no-rounds", hint="ask without rounds or chain, or for learner 'softmax'")
+    return rounds
+
+
+def _threshold_ppm(share: float | None) -> int | None:
+    if share is None:
+        return None
+    if not 0 <= share <= 1:
+        raise InputError(f"a share of wrong references lies between 0 and 1, not at {share}", code="bad-stop-at")
+    return int(share * PPM)
 
 
 def newest_codebook(application: Application) -> bytes:

@@ -120,8 +120,8 @@ def _usable(verdict: Verdict, figures: Figures, rules: QualityRules) -> bool:
 def _lines_about(author: NodeId, sheets: Mapping[NodeId, Sequence[Score]]) -> dict[NodeId, Score]:
     """What the others who hold this author's model posted on it. Nobody judges their own."""
     lines: dict[NodeId, Score] = {}
-    for judge_id in sorted(sheets):
-        line = next((score for score in sheets[judge_id] if score.author == author), None)
+    for judge_id, sheet in sheets.items():
+        line = next((score for score in sheet if score.author == author), None)
         if judge_id != author and line is not None and line.received:
             lines[judge_id] = line
     return lines

@@ -13,8 +13,8 @@ import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Any, TypeVar, Union, cast
+from functools import cache, lru_cache
+from typing import Any, NamedTuple, TypeVar, Union, cast
 
 import cbor2
 
@@ -75,6 +75,70 @@ def encode(value: object) -> bytes:
         For an integer of more than `MAX_INTEGER_BITS`.
     """
     return cbor2.dumps(_plain(value, _canonical_names))
+
+
+class Written(NamedTuple):
+    """A value, its canonical bytes, and what these are made of: the fields of a dataclass, the entries of a map."""
+
+    value: object
+    data: bytes
+    parts: Mapping[str, Written]
+
+
+def write_again(value: object, before: Written | None = None) -> Written:
+    """The canonical bytes of the next version of a dataclass, for the price of what is new in it.
+
+    Parameters
+    ----------
+    value : dataclass
+        Whose fields, and the entries of whose maps, are never changed but replaced.
+    before : Written or None
+        An earlier version: what is the same object in both is not written again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `encode`.
+    """
+    names = _canonical_names(cast(Hashable, type(value)))
+    if names is None:
+        raise TypeError(f"{type(value).__name__} has no fields")
+    known = {} if before is None else before.parts
+    return _joined(value, {name: _part(getattr(value, name), known.get(name)) for name in names})
+
+
+def _part(value: object, before: Written | None) -> Written:
+    """What is written of a field."""
+    if before is not None and before.value is value:
+        return before
+    if type(value) is not dict or not all(type(key) is str for key in value):
+        return Written(value, encode(value), {})
+    known = {} if before is None else before.parts
+    parts = {}
+    for key in sorted(value, key=_place):
+        entry, was = value[key], known.get(key)
+        parts[key] = was if was is not None and was.value is entry else Written(entry, encode(entry), {})
+    return _joined(value, parts)
+
+
+def _joined(value: object, parts: dict[str, Written]) -> Written:
+    pieces = [_map_head(len(parts))]
+    for key, part in parts.items():
+        pieces += (_key(key), part.data)
+    return Written(value, b"".join(pieces), parts)
+
+
+@lru_cache(1 << 10)
+def _key(key: str) -> bytes:
+    return encode(key)
+
+
+def _map_head(count: int) -> bytes:
+    """The bytes before the entries of a map (RFC 8949, section 3)."""
+    if count < 24:
+        return bytes((0xA0 | count,))
+    width = next(width for width in (1, 2, 4, 8) if count < 1 << 8 * width)
+    return bytes((0xB7 + width.bit_length(),)) + count.to_bytes(width, "big")
 
 
 def decode_plain(data: bytes, *, limit: int = DEFAULT_LIMIT) -> Plain:

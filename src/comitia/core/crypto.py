@@ -6,7 +6,7 @@ read it. Here a message is signed by its sender inside and sealed to its recipie
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,7 +20,9 @@ VERIFYING_KEY_BYTES = 32
 SEALING_KEY_BYTES = 32
 
 LONGEST_REMEMBERED = 8 << 10
-"""Longest message, bytes, of which it is remembered whether a signature holds; all remembered ones are kept."""
+"""Longest message, bytes, of which it is remembered whether a signature holds."""
+MOST_REMEMBERED = 1 << 12
+"""How many answers are remembered; after so many all are forgotten."""
 _FIELD = 2**255 - 19
 _SMALL_ORDER = frozenset(
     {
@@ -59,8 +61,11 @@ class SigningKey:
         return self._key.private_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
-        """The signature over `message`, 64 bytes."""
-        return self._key.sign(message)
+        """The signature over `message`, 64 bytes. That it holds is remembered: a ledger asks its author too."""
+        signature = self._key.sign(message)
+        if len(message) <= LONGEST_REMEMBERED:
+            _remember((self.public, message, signature), holds=True)
+        return signature
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -70,7 +75,23 @@ def verify(public: bytes, message: bytes, signature: bytes) -> bool:
     """
     if len(public) != VERIFYING_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
-    return (_verify_once if len(message) <= LONGEST_REMEMBERED else _verify)(public, message, signature)
+    if len(message) > LONGEST_REMEMBERED:
+        return _verify(public, message, signature)
+    asked = (public, message, signature)
+    holds = _remembered.get(asked)
+    if holds is None:
+        holds = _verify(*asked)
+        _remember(asked, holds=holds)
+    return holds
+
+
+_remembered: Final[dict[tuple[bytes, bytes, bytes], bool]] = {}
+
+
+def _remember(asked: tuple[bytes, bytes, bytes], *, holds: bool) -> None:
+    if len(_remembered) >= MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered[asked] = holds
 
 
 def _verify(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -79,9 +100,6 @@ def _verify(public: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-_verify_once = lru_cache(maxsize=1 << 12)(_verify)
 
 
 class SealingKey:

@@ -91,13 +91,10 @@ class Histories:
             self._ahead.setdefault(told.header.height, told)
 
     def grown(self, block: Block) -> None:
-        """This node's own history has a new block: what was ahead may be beside it now."""
+        """This node's own history has a new block, which was held against what others stand by when it came."""
         height = block.header.height
-        self._recent[height] = own = block.signed_header
+        self._recent[height] = block.signed_header
         self._recent.pop(height - RECENT, None)
-        for known in self._known(height, height + 1):
-            if self.fork is None and contradict(known.header, own.header):
-                self._keep(ForkProof.of(known, own, self._engine.application.member))
         self._ahead = {above: signed for above, signed in self._ahead.items() if above > height}
 
     def _beside(self, head: SignedHeader, height: int) -> Iterator[SignedHeader]:

@@ -16,13 +16,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comitia.core.codec import decode, encode
+from comitia.core.codec import Written, decode, encode, write_again
 from comitia.core.errors import ProtocolError
 
 LANES: Final = 1024
 VALUE_LIMIT: Final = 16 << 20
-BYTES_KEPT: Final = 64
-"""Of how many entries the bytes are kept: what has changed, a session above all, will soon change again."""
+WRITTEN_KEPT: Final = 64
+"""Of how many entries the bytes are kept: what has changed, a session above all, will soon change again, in part."""
+
+LONG_BYTES: Final = 1 << 10
+"""From how many bytes on it pays to look which parts of an entry are new."""
 
 Key = tuple[str, str]
 """Table and key."""
@@ -51,7 +54,7 @@ class State:
         self._values: dict[str, dict[str, Any]] = {table: {} for table in schema}
         self._before: dict[Key, Any] = {}
         self._savepoint: dict[Key, Any] = {}
-        self._bytes: dict[Key, bytes] = {}
+        self._written: dict[Key, Written] = {}
         self._sum: NDArray[np.uint16] = np.zeros(LANES, dtype=np.uint16)
 
     @property
@@ -63,7 +66,7 @@ class State:
         """A copy of what is committed that goes its own way; values are immutable and shared."""
         copy = State(self._schema)
         copy._values = {table: dict(values) for table, values in self._values.items()}
-        copy._bytes = dict(self._bytes)
+        copy._written = dict(self._written)
         copy._sum = self._sum.copy()
         return copy
 
@@ -112,10 +115,14 @@ class State:
         writes = []
         for (table, key), before in sorted(self._before.items(), key=lambda item: item[0]):
             # A value has one form only, so the bytes that were added to the root can be made again.
-            old = self._bytes.pop((table, key), None) or _encoded(before)
-            new = _encoded(self._values[table].get(key))
-            if old is not None and new is not None:
-                self._keep_bytes((table, key), new)
+            kept, value = self._written.pop((table, key), None), self._values[table].get(key)
+            old = _encoded(before) if kept is None else kept.data
+            new = None
+            if value is not None:
+                written = _write(value, kept)
+                new = written.data
+                if old is not None:
+                    self._keep_written((table, key), written)
             if old == new:
                 continue
             self._change(table, key, old, new)
@@ -138,16 +145,23 @@ class State:
         self._change(table, key, None, value)
         return read
 
-    def _keep_bytes(self, place: Key, value: bytes) -> None:
-        self._bytes[place] = value
-        if len(self._bytes) > BYTES_KEPT:
-            del self._bytes[next(iter(self._bytes))]
+    def _keep_written(self, place: Key, written: Written) -> None:
+        self._written[place] = written
+        if len(self._written) > WRITTEN_KEPT:
+            del self._written[next(iter(self._written))]
 
     def _change(self, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
         if old is not None:
             self._sum -= _expand(table, key, old)
         if new is not None:
             self._sum += _expand(table, key, new)
+
+
+def _write(value: object, before: Written | None) -> Written:
+    """The next version of an entry; of a long one only what is new is written."""
+    if before is None or len(before.data) < LONG_BYTES:
+        return Written(value, encode(value), {})
+    return write_again(value, before)
 
 
 def _encoded(value: object) -> bytes | None:

@@ -256,6 +256,8 @@ def _release_coalesced(
 
 def _tick(state: DeskState, ledger: LedgerView, now_ms: int) -> tuple[DeskState, tuple[DeskEffect, ...]]:
     overdue = tuple(_overdue(state, ledger, now_ms))
+    if not overdue:
+        return state, ()
     effects = tuple(
         OrderTick(session=session.id, body=Tick(phase=session.phase, view=session.view)) for session in overdue
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
+from comitia.core.telling import Say, silent
 from comitia.text.basis import BASIS_BITS, principal_axes, principal_directions, quantise
 from comitia.text.categories import Category, check_labels_differ, label_index
 from comitia.text.codebook import MEAN_BITS, VARIANCE_BITS, Codebook
@@ -19,8 +20,6 @@ from comitia.text.leaves import build_leaves
 from comitia.text.terms import TermMatrix
 from comitia.text.vectors import MAX_GRID_BITS, Source, VectorKind
 from comitia.text.vocabulary import FEW_TEXTS, Vocabulary
-
-Progress = Callable[[str], None]
 
 _HOLD_OUT_EVERY = 5
 _WHOLE_ENOUGH_PPM = 800_000
@@ -86,7 +85,7 @@ def build_codebook(
     settings: BuildSettings | None = None,
     encoder: SentenceEncoder | None = None,
     public_only_auc_ppm: int | None = None,
-    progress: Progress = lambda _: None,
+    say: Say = silent,
 ) -> Codebook:
     """Make the codebook of a consortium.
 
@@ -104,7 +103,7 @@ def build_codebook(
         For `Source.ENCODER`, which needs one.
     public_only_auc_ppm : int or None
         Written into the codebook as it is.
-    progress : callable
+    say : callable
         Told what is being done, in a few words.
 
     Raises
@@ -124,20 +123,20 @@ def build_codebook(
     ]
     _require_source(settings.source, pool_texts, encoder)
     texts = list(pool_texts) or [text for text, _ in references] + [category.words for category in known]
-    progress("counting words")
+    say("counting words")
     terms = _vocabulary(texts, settings)
-    progress("placing the pool")
+    say("placing the pool")
     if settings.source is Source.POOL:
         book, pool = _projected(known, terms, texts, settings)
     elif encoder is not None and pool_texts:
         book, pool = _encoded(known, terms, pool_texts, encoder, settings)
     else:
         book, pool = _without_pool(known, terms, encoder, settings)
-    progress("placing names and references")
+    say("placing names and references")
     # The directions that stand in for a pool are no documents for leaves to be made of.
     documents = pool if pool_texts or settings.source is Source.POOL else pool[:0]
     book = _with_public_vectors(book, pool, documents, references, np.asarray(labels, dtype=np.int64), settings)
-    progress("drawing what each leaf is about")
+    say("drawing what each leaf is about")
     drawn = [*pool_texts, *(text for text, _ in references)]
     return replace(
         book,

@@ -5,7 +5,7 @@ Everything here is learnt from private text and stays with its owner; nothing of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
+from comitia.core.telling import Say, silent
 from comitia.text.clustering import STARTS, Distance, kmeans
 from comitia.text.context_graph import ContextGraph, common_graph
 from comitia.text.key_terms import key_terms
@@ -82,7 +83,7 @@ def group_documents(
     seed: int = 0,
     distance: Distance = Distance.JACCARD,
     starts: int = STARTS,
-    progress: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> Groups:
     """Find groups among documents.
 
@@ -96,7 +97,7 @@ def group_documents(
     distance : Distance
     starts : int
         Runs of k-means, of which the best counts.
-    progress : callable
+    say : callable
         Told what is being done, in a few words.
 
     Raises
@@ -104,7 +105,7 @@ def group_documents(
     InputError
         If no word occurs often enough, or fewer documents than groups have such a word.
     """
-    progress("counting words")
+    say("counting words")
     vocabulary = Vocabulary.of(texts, _MOST_WORDS)
     weights = vocabulary.weighted(texts)
     known = np.flatnonzero(np.diff(weights.starts))
@@ -123,12 +124,12 @@ def group_documents(
         seed=seed,
         distance=distance,
         starts=starts,
-        progress=lambda run: progress(f"grouping, start {run} of {starts}"),
+        progress=lambda run: say(f"grouping, start {run} of {starts}"),
     )
     sizes = np.bincount(clustering.labels, minlength=count)
     order = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]
     of_known = np.argsort(np.argsort(-sizes, kind="stable"))[clustering.labels]
-    progress("drawing what each group is about")
+    say("drawing what each group is about")
     terms = key_terms(weights, of_known, len(order), vocabulary.words, most=_TERMS_OF_GROUP)
     nearest = np.argsort(clustering.apart, kind="stable")
     members = [known[nearest[of_known[nearest] == group]] for group in range(len(order))]

@@ -18,12 +18,13 @@ import click
 from comitia.app.bench import made_up
 from comitia.app.bench.aftermath import inspect
 from comitia.app.bench.cable import Cable
-from comitia.app.bench.crowd import Crowd, Reply, Say
+from comitia.app.bench.crowd import Crowd, Reply
 from comitia.app.bench.trouble import HEALING_S, Tempo, Trouble, can_fill
 from comitia.app.local import LocalConsortium
 from comitia.app.output import console, emit, format_option, table
 from comitia.app.tasks import Wish, make_task
 from comitia.core.errors import DamagedError
+from comitia.core.telling import Say, silent
 from comitia.engines.block_store import kept_height
 from comitia.ledger.transactions import Task
 from comitia.storage.folder import NodeFolder
@@ -71,7 +72,7 @@ def chaos(minutes: float, nodes: int, seed: int, directory: str | None, output: 
 
 
 def measure(
-    *, minutes: float, nodes: int, seed: int, directory: Path, tempo: Tempo | None = None, say: Say = lambda _: None
+    *, minutes: float, nodes: int, seed: int, directory: Path, tempo: Tempo | None = None, say: Say = silent
 ) -> dict[str, Any]:
     """Found, disturb, heal, stop and inspect. See `comitia bench chaos`."""
     book, tempo = made_up.codebook(), tempo or Tempo()

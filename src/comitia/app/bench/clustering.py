@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ import click
 from comitia.app.output import console, emit_each, format_option, table
 from comitia.core.counting import counted
 from comitia.core.errors import InputError
+from comitia.core.telling import Say
 from comitia.evaluation.clustering import measure_grouping
 from comitia.evaluation.datasets import reuters, twenty_news
 from comitia.storage.columns import Columns
@@ -49,9 +50,7 @@ def clustering(data: str, text_column: str, label_column: str, categories: int, 
         )
 
 
-def _measured(
-    documents: Sequence[Document], data: str, distance: Distance, seeds: int, say: Callable[[str], None]
-) -> dict[str, Any]:
+def _measured(documents: Sequence[Document], data: str, distance: Distance, seeds: int, say: Say) -> dict[str, Any]:
     """Means and deviations over the seeds."""
     runs, start = [], time.process_time()
     for seed in range(seeds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from comitia.app.drawing.charts import Chart, Curve
 from comitia.app.drawing.files import require_chart, write_charts
 from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit, format_option, table
+from comitia.core.telling import Say, silent
 from comitia.evaluation.consensus import Conduct, Cost, baselines, run_baseline, run_poq
 
 SMALLEST: Final = 3
@@ -50,9 +51,7 @@ def consensus(providers: str, bits: str, plot: Path | None, output: str) -> None
         write_charts(plot, charts(costs), title=TITLE)
 
 
-def measure(
-    sizes: Sequence[int], bits: Sequence[int], *, say: Callable[[str], None] = lambda _: None
-) -> Iterator[Cost]:
+def measure(sizes: Sequence[int], bits: Sequence[int], *, say: Say = silent) -> Iterator[Cost]:
     """Every protocol at every size, honest and with one odd member."""
     for size in sizes:
         for conduct in Conduct:

@@ -6,7 +6,6 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +20,6 @@ from comitia.ledger.application import Application
 from comitia.ledger.transactions import OpenRequest, Task
 from comitia.roles.effects import Finish
 from comitia.storage.folder import NodeFolder
-
-Say = Callable[[str], None]
 
 MEMBERSHIP_PATIENCE_S: Final = 60.0
 

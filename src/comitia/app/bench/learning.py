@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import click
@@ -13,6 +13,7 @@ from comitia.app.bench.learning_question import CHAIN, COLUMN, ENCODER_AND_POOL,
 from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit_each, format_option, table
 from comitia.core.counting import counted
+from comitia.core.telling import Say, silent
 from comitia.evaluation.learning import NO_NOISE
 from comitia.evaluation.own_data import PARTS, OwnData
 from comitia.learning.worth import ENOUGH
@@ -156,7 +157,7 @@ def learning(
         click.echo(f"Public knowledge is enough: sharing adds {max(0.0, *gains):.3f} to its AUC at most.")
 
 
-def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
+def measure(question: Question, *, say: Say = silent) -> Iterator[dict[str, Any]]:
     """One set of figures for each number of providers, of references, and epsilon.
 
     Raises

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from comitia.app.bench.corpora import read_work_orders
 from comitia.app.bench.learning_question import CHAIN, DELTA, ENCODER_AND_POOL, LABELS, NO_NAMES, Question
 from comitia.app.codebooks import read_categories
 from comitia.core.errors import InputError
+from comitia.core.telling import Say
 from comitia.evaluation import baselines
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.learning import NO_NOISE, Setting, Summary, run_learning, summarise
@@ -30,7 +31,7 @@ from comitia.text.categories import Category
 from comitia.text.vectors import Source
 
 
-def measure_areas(question: Question, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def measure_areas(question: Question, say: Say) -> Iterator[dict[str, Any]]:
     """One set of figures for each number of providers, of references, and epsilon."""
     using = _learner(question)
     delta = "0" if question.pure else DELTA

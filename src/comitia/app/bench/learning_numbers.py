@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from comitia.app.bench.learning_question import DELTA, PARALLEL, WORK_ORDERS, Question
 from comitia.app.demo.work_orders import COST_COLUMN, PROVIDER_COLUMN, TEXT_COLUMN, work_orders
 from comitia.core.errors import InputError
+from comitia.core.telling import Say
 from comitia.evaluation import datasets
 from comitia.evaluation.learning import NO_NOISE
 from comitia.evaluation.own_data import OwnData
@@ -24,7 +25,7 @@ from comitia.text.target import parse_edges
 from comitia.text.vectors import Source
 
 
-def measure_numbers(question: Question, target: str, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+def measure_numbers(question: Question, target: str, say: Say) -> Iterator[dict[str, Any]]:
     """One set of figures for each number of providers and epsilon."""
     _require_numbers(question)
     documents, edges = _numbered(question.data), parse_edges(target)

@@ -17,12 +17,13 @@ import psutil
 
 from comitia.app.audit import Chronicle
 from comitia.app.bench import made_up
-from comitia.app.bench.crowd import Crowd, Reply, Say, percentile
+from comitia.app.bench.crowd import Crowd, Reply, percentile
 from comitia.app.local import LocalConsortium, LocalNode, await_ready
 from comitia.app.output import console, emit, format_option, table
 from comitia.app.tasks import Wish, make_task
 from comitia.core.errors import AbortedError
 from comitia.core.ids import SessionId
+from comitia.core.telling import Say, silent
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.evaluation.long_ledger import EPOCHS, LongLedger
 from comitia.evaluation.past_sessions import PastSessions, model_of
@@ -117,7 +118,7 @@ def measure(
     seconds: int,
     burst: int,
     directory: Path,
-    say: Say = lambda _: None,
+    say: Say = silent,
 ) -> dict[str, Any]:
     """Found, fill and start a consortium; the figures of every part. See `comitia bench load`."""
     book = made_up.codebook()

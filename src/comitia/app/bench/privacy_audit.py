@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
 
 import click
 
 from comitia.app.output import console, emit_each, format_option, table
+from comitia.core.telling import Say
 from comitia.evaluation.privacy_audit import Audited, audit_histograms, audit_learners, audited_codebook
 from comitia.privacy.noise import SystemNoise
 from comitia.privacy.terms import PrivacyTerms
@@ -44,7 +45,7 @@ def privacy_audit(epsilon: str, categories: int, rank: int, leaves: int, seed: i
         table(f"epsilon {epsilon}", SHOWN, [[str(line[name]) for name in SHOWN] for line in found])
 
 
-def _lines(cases: Iterable[Audited], say: Callable[[str], None]) -> Iterator[dict[str, object]]:
+def _lines(cases: Iterable[Audited], say: Say) -> Iterator[dict[str, object]]:
     for case in cases:
         say(f"{case.release}, {case.vectors or 'counts'}, noise weakened: {case.control}")
         yield {name: _rounded(value) for name, value in asdict(case).items()}

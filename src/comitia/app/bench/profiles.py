@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import click
 from comitia.app.bench.corpora import read_corpora
 from comitia.app.output import console, emit_each, format_option, table
 from comitia.core.counting import counted
+from comitia.core.telling import Say, silent
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.retrieval.documents import DOCUMENTS, REFERENCES
 from comitia.evaluation.retrieval.profiles import Found, Setting, measure_profiles
@@ -97,7 +98,7 @@ def profiles(
         )
 
 
-def measure(question: Question, *, say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Any]]:
+def measure(question: Question, *, say: Say = silent) -> Iterator[dict[str, Any]]:
     """One set of figures, means over the seeds, for each epsilon, kind of query and check."""
     corpus = read_corpora(question.data, question.text_column, question.label_column, question.categories)
     runs = [

@@ -8,7 +8,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from comitia.app.stopwatch import Stages
 from comitia.app.tasks import Wish
 from comitia.consensus.committee import witnesses_needed
 from comitia.core.errors import InputError
+from comitia.core.telling import Say, silent
 from comitia.core.units import MICRO
 from comitia.evaluation.consensus import VoteCost
 from comitia.privacy.terms import PrivacyTerms
@@ -103,7 +104,7 @@ def measure(
     warm: int,
     epsilon: str,
     directory: str | None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> dict[str, Any]:
     """Start a consortium on these documents, ask it, and return the figures; see `comitia bench request`.
 
@@ -151,9 +152,7 @@ def measure(
         }
 
 
-def _requests(
-    local: LocalConsortium, providers: int, warm: int, epsilon: str, say: Callable[[str], None]
-) -> dict[str, Any]:
+def _requests(local: LocalConsortium, providers: int, warm: int, epsilon: str, say: Say) -> dict[str, Any]:
     target = local.directory / "model.comitia"
     fresh = Wish(epsilon=epsilon, providers_max=providers, accept_unverified=True, reuse=False)
     stages: list[dict[str, float]] = []

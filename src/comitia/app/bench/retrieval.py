@@ -18,6 +18,7 @@ from comitia.app.drawing.files import require_chart, write_charts
 from comitia.app.options import whole_numbers
 from comitia.app.output import console, emit_each, format_option, table
 from comitia.core.errors import InputError
+from comitia.core.telling import Say, silent
 from comitia.evaluation.retrieval.documents import collect, deal
 from comitia.evaluation.retrieval.lookups import Setting, Way, measure
 from comitia.evaluation.retrieval.population import Population
@@ -32,8 +33,6 @@ _COSTS: Final = (
     ("table_entries_mean", "table entries"),
     ("join_messages", "messages to join"),
 )
-
-Say = Callable[[str], None]
 
 TITLE: Final = "What finding providers costs"
 
@@ -150,7 +149,7 @@ def retrieval(
         table(f"{', '.join(data)}, {way}", headings, [[value[name] for name in _SHOWN] for value in found])
 
 
-def measure_all(question: Question, *, say: Say = lambda _: None) -> Iterator[dict[str, Any]]:
+def measure_all(question: Question, *, say: Say = silent) -> Iterator[dict[str, Any]]:
     """One set of figures for each number of participants and seed.
 
     Raises

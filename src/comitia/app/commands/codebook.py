@@ -83,7 +83,7 @@ def build(
             references=labelled,
             settings=BuildSettings(source=Source(basis), kind=VectorKind(kind) if kind else None),
             encoder=load_encoder() if basis == Source.ENCODER else None,
-            progress=lambda doing: status.update(doing),
+            say=status.update,
         )
         book = replace(book, edges=edges)
     target.write_bytes(book.to_bytes())

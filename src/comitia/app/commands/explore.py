@@ -72,7 +72,7 @@ def explore(
             count or fitting_count(len(documents)),
             seed=seed,
             distance=Distance(distance),
-            progress=lambda doing: status.update(f"{len(documents)} documents: {doing}"),
+            say=lambda doing: status.update(f"{len(documents)} documents: {doing}"),
         )
     seconds = round(time.perf_counter() - began, 1)
     if picture is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from comitia.app.node.daemon import HEARTBEAT_S
 from comitia.app.stopwatch import Stages
 from comitia.app.tasks import Wish
 from comitia.core.ids import NodeId
+from comitia.core.telling import Say
 from comitia.learning.global_model import GlobalModel
 from comitia.learning.metrics import auc_by_class
 from comitia.learning.registry import learner
@@ -25,7 +26,6 @@ from comitia.text.build import build_codebook
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 
-Say = Callable[[str], None]
 EXAMPLES = 3
 
 

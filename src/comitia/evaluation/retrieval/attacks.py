@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
+from comitia.core.telling import Say, silent
 from comitia.evaluation.datasets import Corpus
 from comitia.privacy.noise import Noise
 from comitia.privacy.terms import PrivacyTerms
@@ -102,7 +103,7 @@ def attack_profiles(
     epsilons: Sequence[str],
     seed: int,
     noise: Noise,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> Iterator[Leak]:
     """Attack providers with random documents of a corpus, by each scheme.
 

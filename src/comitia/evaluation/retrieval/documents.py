@@ -7,7 +7,7 @@ there are too few for all. How many hold a category does not follow from how man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
+from comitia.core.telling import Say, silent
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.retrieval.population import Population, confirmed, profiled, related, unit
 from comitia.evaluation.retrieval.published import Profiles
@@ -61,7 +62,7 @@ def collect(
     generator: np.random.Generator,
     *,
     references: int = REFERENCES,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> Collection:
     """Build the codebook of a corpus from its public part, and look at the rest through it.
 
@@ -74,7 +75,7 @@ def collect(
     categories = np.array([number[document.label or ""] for document in corpus.private], dtype=np.int64)
     public = _references(corpus, categories, references, generator)
     examples = [(corpus.private[row].text, corpus.private[row].label or "") for row in public.tolist()]
-    book = build_codebook(corpus.pool, corpus.categories, references=examples, progress=say)
+    book = build_codebook(corpus.pool, corpus.categories, references=examples, say=say)
     private = np.setdiff1d(np.arange(len(categories)), public)
     say("looking at documents through the codebook")
     vectors = book.vectorize([corpus.private[row].text for row in private.tolist()])

@@ -7,7 +7,7 @@ runs, against a world in which only what is touched is made.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
+from comitia.core.telling import Say, silent
 from comitia.evaluation.retrieval.churn import churned
 from comitia.evaluation.retrieval.literal import LiteralWorld
 from comitia.evaluation.retrieval.population import Population
@@ -114,7 +115,7 @@ def measure(
     population: Population,
     setting: Setting,
     generator: np.random.Generator,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = silent,
 ) -> Figures:
     """Build a world of a population, or one for each epoch that it lives through, and look providers up in it.
 
@@ -242,7 +243,7 @@ def _look_up(
     population: Population,
     setting: Setting,
     generator: np.random.Generator,
-    say: Callable[[str], None],
+    say: Say,
 ) -> tuple[list[tuple[float, ...]], list[Traffic]]:
     related, confirmed = _by_leaf(population.related), _by_leaf(population.confirmed)
     living = np.flatnonzero(world.fates.alive)

@@ -5,7 +5,7 @@ The look-up is the index over the profiles that a ledger would hold; noise, thre
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from comitia.core.errors import InputError
 from comitia.core.ids import NodeId
+from comitia.core.telling import Say, silent
 from comitia.evaluation.datasets import Corpus
 from comitia.evaluation.retrieval.documents import DOCUMENTS, REFERENCES, Collection, collect, draw_hands
 from comitia.evaluation.retrieval.population import related
@@ -93,7 +94,7 @@ class _Participants:
 
 
 def measure_profiles(
-    corpus: Corpus, setting: Setting, *, seed: int, noise: Noise, say: Callable[[str], None] = lambda _: None
+    corpus: Corpus, setting: Setting, *, seed: int, noise: Noise, say: Say = silent
 ) -> Iterator[Found]:
     """Build a codebook, make the providers, register them at each epsilon and look them up.
 

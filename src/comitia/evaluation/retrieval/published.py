@@ -21,7 +21,6 @@ from comitia.retrieval.profile import (
 )
 
 Ints = NDArray[np.int64]
-Counts = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
