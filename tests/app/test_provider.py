@@ -344,3 +344,19 @@ def test_an_organisations_nodes_share_its_caps(node: Node) -> None:
     answers = [owner.decide(session) for session in (node.session(1), other)]
     assert [decided.answer for decided in answers if decided is not None] == [True, False]
     assert "for asker" in answers[-1].reason
+
+
+@pytest.mark.parametrize("place", [0, 40, -1])
+def test_damaged_vectors_are_made_again(node: Node, caplog: pytest.LogCaptureFixture, place: int) -> None:
+    """A value that flips to a large one would make a release tell more than its noise hides."""
+    before = node.holdings(DOCUMENTS, node.codebook).vectors
+    (file,) = node.folder.vectors.iterdir()
+    whole = bytearray(file.read_bytes())
+    whole[place] ^= 0x40
+    file.write_bytes(whole)
+    assert (node.holdings(DOCUMENTS, node.codebook).vectors == before).all()
+    assert "made again" in caplog.text
+    caplog.clear()
+    assert (node.holdings(DOCUMENTS, node.codebook).vectors == before).all()
+    assert not caplog.text
+    assert len(list(node.folder.vectors.iterdir())) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 
 from comitia.app.cli import main
 from comitia.app.health import Finding, examine
+from comitia.app.node.opening import RunningMark, is_running, open_daemon
 from comitia.core.codec import digest
+from comitia.core.errors import ComitiaError
 from comitia.core.ids import TransactionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.learning.registry import learner
+from comitia.ledger.genesis import Role
 from comitia.ledger.transactions import RegisterCodebook, sign_transaction
 from comitia.storage.folder import ConsortiumFolder, NodeFolder
 from comitia.storage.model_file import write_model
@@ -232,9 +236,80 @@ def test_one_cause_has_one_line(
     found.pop("super node", None)  # nobody runs one here
     assert len(found) == 1, found
     assert all(word not in str(found) for word in ("Approval", "JoinRequest", "NodeSettings"))
+    assert str(plant.path / name) in str(found), "a file is named, and it is the node's own"
     if name != "membership.comitia":
         capsys.readouterr()
         assert main(["status", str(plant.path.parent), "--format", "json"]) == 0
         states = {state["node"]: state for state in json.loads(capsys.readouterr().out)}
         assert states["plant-a"]["trouble"]
         assert states["super-node"]["height"] == 1 and not states["super-node"]["trouble"]
+
+
+@pytest.mark.parametrize(
+    "mark", ["[1]", "{}", "", '{"pid": "x", "since_ms": 1}', '{"pid": 1e400, "since_ms": 1}', "null"]
+)
+def test_a_damaged_mark_of_a_running_node_is_none(plant: NodeFolder, mark: str) -> None:
+    plant.running.write_text(mark, encoding="utf-8")
+    assert not is_running(plant)
+    assert bad(plant.path).keys() <= {"super node"}
+
+
+def test_a_node_whose_memory_is_gone_says_so_when_it_starts(
+    plant: NodeFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    for told in (True, False):
+        caplog.clear()
+        daemon = open_daemon(plant, role=Role.PROVIDER, patient=True)
+        daemon.engine.close()
+        daemon.store.close()
+        assert ("though this node has run before" in caplog.text) is told
+
+
+@pytest.mark.parametrize("name", ["membership.comitia", "node.toml", "node.db", "keys/signing.key"])
+def test_another_nodes_file_in_a_nodes_folder_is_found_out(
+    plant: NodeFolder, consortium: ConsortiumFolder, name: str
+) -> None:
+    """Restored from the wrong backup: a node took another's policy and promises for its own."""
+    other = NodeFolder(plant.path.parent / "plant-b")
+    for node in (plant, other):
+        daemon = open_daemon(node, role=Role.PROVIDER, patient=True)
+        daemon.engine.close()
+        daemon.store.close()
+    shutil.copyfile(other.path / name, plant.path / name)
+    with pytest.raises(ComitiaError) as caught:
+        open_daemon(plant, role=Role.PROVIDER, patient=True)
+    assert caught.value.code in ("foreign-membership", "other-settings", "foreign-store")
+    assert set(bad(plant.path)) - {"super node"} == {"owner of the store" if name == "node.db" else "membership"}
+    daemon = open_daemon(other, role=Role.PROVIDER, patient=True)
+    daemon.engine.close()
+    daemon.store.close()
+
+
+def test_what_an_interrupted_founding_left_is_called_so(
+    capsys: pytest.CaptureFixture[str], consortium: ConsortiumFolder
+) -> None:
+    consortium.genesis.unlink()
+    status, error = refused(capsys, "init", consortium.path)
+    assert (status, error["error"]) == (4, "already-there")
+    assert "interrupted" in error["hint"]
+
+
+def test_a_mark_that_cannot_be_written_ends_no_node(
+    plant: NodeFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk was full, and the node ended without a word on which file it was."""
+
+    def full(_: Path, __: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    mark = RunningMark(plant)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        for sent in (1, 2, 3):
+            mark.refresh(sent)
+    assert caplog.text.count(f"{plant.running} cannot be written") == 1
+    assert is_running(plant)
+    mark.refresh(4)
+    assert json.loads(plant.running.read_text(encoding="utf-8"))["sent_bytes"] == 4
+    assert not list(plant.path.glob("*.part"))
+    mark.remove()

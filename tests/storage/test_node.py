@@ -102,6 +102,15 @@ def test_an_altered_row_is_named_and_the_store_does_not_open(tmp_path: Path, tab
     assert "backup" in caught.value.hint
 
 
+@pytest.mark.parametrize("content", [b"no database at all", None])
+def test_a_file_that_is_no_store_is_called_damaged(tmp_path: Path, content: bytes | None) -> None:
+    path = filled(tmp_path / "node.db")
+    path.write_bytes(path.read_bytes()[:9000] if content is None else content)
+    with pytest.raises(DamagedError) as caught:
+        NodeStore(path)
+    assert (caught.value.code, "backup" in caught.value.hint) == ("store-damaged", True)
+
+
 def test_a_damaged_release_is_dropped_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = filled(tmp_path / "node.db")
     alter(path, "release", "value = x'00'")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from comitia.core.counting import counted
-from comitia.core.errors import DamagedError, InputError
+from comitia.core.errors import ComitiaError, DamagedError, InputError
 from comitia.core.ids import NodeId, SessionId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.application import Application
@@ -214,12 +214,18 @@ def _read_copy(ledger: Path, genesis: Genesis) -> tuple[Application, list[bytes]
                     shutil.copyfile(part, Path(place) / part.name)
             try:
                 engine = EmbeddedEngine.open(Path(place) / ledger.name, genesis)
-            except DamagedError:
-                if attempt == COPIES:
-                    raise
+            except ComitiaError as error:
+                if attempt == COPIES or not isinstance(error, DamagedError):
+                    raise _of_original(error, Path(place) / ledger.name, ledger) from error
                 continue
             try:
                 return engine.application, [engine.block(n).to_bytes() for n in range(1, engine.height + 1)]
             finally:
                 engine.close()
     raise AssertionError("the last attempt returns or raises")
+
+
+def _of_original(error: ComitiaError, copy: Path, ledger: Path) -> ComitiaError:
+    """An error that names the node's file, and not the copy that nobody finds any more."""
+    message = error.message.replace(str(copy), str(ledger))
+    return type(error)(message, code=error.code, hint=error.hint, **{**error.values, "path": str(ledger)})

@@ -87,6 +87,12 @@ def found(
         raise ConfigurationError(
             f"{path} already holds a consortium", code="already-there", hint="choose another folder"
         )
+    if folder.admin_key.exists() or folder.super_node.path.exists():
+        raise ConfigurationError(
+            f"{path} holds keys, and no genesis: they were made for no consortium, or the genesis is lost",
+            code="already-there",
+            hint="choose another folder, or delete what an interrupted `comitia init` has left there",
+        )
     for text in (name, organisation):
         _check_name(text)
     Endpoint.parse(endpoint)

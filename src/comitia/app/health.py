@@ -14,9 +14,9 @@ from typing import Final
 
 from comitia.app.audit import Chronicle
 from comitia.app.forks import kept_fork
-from comitia.app.node.opening import is_running
+from comitia.app.node.opening import is_running, require_admitted
 from comitia.core.counting import counted
-from comitia.core.errors import ComitiaError, ConfigurationError, DamagedError, InputError, UnavailableError
+from comitia.core.errors import ComitiaError, DamagedError, InputError, UnavailableError
 from comitia.driver.clocks import disagreement
 from comitia.driver.histories import forked_error
 from comitia.driver.node import STOP_FACT
@@ -155,6 +155,7 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
         ("ledger", {"membership"}, lambda: _ledger(chronicle())),
         ("budget", set(), lambda: _budget(node)),
         ("store", {"folder"}, lambda: _store(node)),
+        ("owner of the store", {"membership", "store"}, lambda: _owner(node)),
         ("kept", {"ledger", "store"}, lambda: _kept(node, chronicle())),
         ("one history", {"store"}, lambda: _one_history(node)),
         ("revocations", {"ledger", "store"}, lambda: _revocations(node, chronicle())),
@@ -178,14 +179,7 @@ def _examine(node: NodeFolder) -> Iterator[Finding]:
 
 def _membership(node: NodeFolder) -> str:
     approval = node.load_approval(node.load_keys().node)
-    admitted, settings = approval.membership.credential, node.settings()
-    if (admitted.name, admitted.organisation, admitted.roles) != (settings.name, settings.organisation, settings.roles):
-        raise ConfigurationError(
-            f"it was admitted as {admitted.name!r} of {admitted.organisation!r}, {', '.join(admitted.roles)}, "
-            f"which is not what {node.settings_file} says",
-            code="other-settings",
-            hint="put that into the file; to be something else, join anew in another folder",
-        )
+    require_admitted(approval.membership.credential, node)
     return f"chain {approval.genesis.genesis.chain}"
 
 
@@ -199,6 +193,14 @@ def _store(node: NodeFolder) -> str:
         return "none yet"
     NodeStore(node.store).close()
     return "whole"
+
+
+def _owner(node: NodeFolder) -> str:
+    """Whether the store is this node's; empty if it is."""
+    if node.store.exists():
+        with closing(NodeStore(node.store)) as store:
+            store.require_owner(node.load_keys().node)
+    return ""
 
 
 def _kept(node: NodeFolder, chronicle: Chronicle | None) -> str:

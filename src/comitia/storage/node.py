@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from comitia.core.codec import digest, encode
 from comitia.core.errors import DamagedError, StorageError
-from comitia.core.ids import SessionId, TransactionId
+from comitia.core.ids import NodeId, SessionId, TransactionId
 from comitia.driver.ports import Question
 from comitia.storage.artefacts import ArtefactFolder
 
@@ -42,7 +42,11 @@ _LAYOUT: Final = {
 _FORMAT: Final = 3
 """SQLite's user_version of the file. 1 had no checksums, 2 had artefacts in it. Before files were numbered it was 0."""
 
+_BROKEN: Final = frozenset({"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX"})
+
 _MADE_AGAIN: Final = "release"
+
+_OWNER: Final = "node"
 
 FULL_BELOW_BYTES: Final = 1 << 20
 """Free space below which a failed write is put down to a full disk."""
@@ -58,6 +62,11 @@ class NodeStore:
     path : Path
         The database file; made if it is not there. Beside it, a folder of the same name holds the artefacts.
 
+    Attributes
+    ----------
+    begun : bool
+        Whether there was none before.
+
     Raises
     ------
     DamagedError
@@ -71,6 +80,7 @@ class NodeStore:
         self.path = path
         self._artefacts = ArtefactFolder(path.with_suffix(".artefacts"))
         self._together = False
+        self.begun = False
         with self._guard():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
         try:
@@ -92,6 +102,7 @@ class NodeStore:
                 self._db.execute("BEGIN IMMEDIATE")
                 for statement in _LAYOUT.values() if not self._layout() else ():  # or another process was faster
                     self._db.execute(statement)
+                    self.begun = True
                 self._db.execute(f"PRAGMA user_version={_FORMAT}")
                 self._db.execute("COMMIT")
             self._require_format()
@@ -117,6 +128,29 @@ class NodeStore:
 
     def close(self) -> None:
         self._db.close()
+
+    def claim(self, node: NodeId) -> None:
+        """Make this the store of a node, for good; errors as `require_owner`."""
+        if self.fact(_OWNER) is None:
+            self.note(_OWNER, node.encode())
+        self.require_owner(node)
+
+    def require_owner(self, node: NodeId) -> None:
+        """Refuse a store that another node has claimed: its promises, policy and releases are that node's.
+
+        Raises
+        ------
+        StorageError
+            `foreign-store`.
+        """
+        owner = self.fact(_OWNER)
+        if owner not in (None, node.encode()):
+            raise StorageError(
+                f"{self.path} is the store of another node, {owner.decode(errors='replace') if owner else ''}",
+                code="foreign-store",
+                hint="put it back into that node's folder, and this node's own file here",
+                path=str(self.path),
+            )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -285,6 +319,8 @@ class NodeStore:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes damaged text as it is
+            if isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorname", "") in _BROKEN:
+                raise self._unusable(f"{self.path} is damaged: {error}") from error
             if self._is_full(error):
                 raise StorageError(
                     f"the disk of {self.path} is full; nothing was changed",

@@ -157,4 +157,10 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def _wrong(file: str, key: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"{file}: {key}: {why}", code="bad-setting", path=file, key=key)
+    return ConfigurationError(
+        f"{file}: {key}: {why}",
+        code="bad-setting",
+        hint="mend it in the file, or restore the file from a backup",
+        path=file,
+        key=key,
+    )

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from comitia.core.codec import digest
 from comitia.core.errors import InputError, StorageError
 from comitia.driver.holdings import Holdings
 from comitia.privacy.terms import Unit
 from comitia.storage.encoder import with_encoder
+from comitia.storage.whole_file import write_whole
 from comitia.text.codebook import Codebook
 from comitia.text.documents import Document
 from comitia.text.target import classes_of
+
+log = logging.getLogger("comitia.provider")
+
+DIGEST_BYTES: Final = 32
+_ENDING: Final = ".vectors"
+"""Of a file that holds a digest and, as `numpy.save` writes it, what it is of."""
 
 
 def make_holdings(
@@ -50,7 +61,7 @@ def make_holdings(
             hint=f"it knows: {', '.join(codebook.labels[:20])}; check --label-column",
         )
     version = _version(documents, codebook, unit, records_per_user)
-    vectors = _load(folder / f"{version.hex()}.npy", len(documents), codebook.rank)
+    vectors = _load(_file(folder, version), len(documents), codebook.rank)
     if vectors is None:
         vectors = with_encoder(codebook).vectorize([document.text for document in documents])
         _keep(folder, version, vectors)
@@ -101,11 +112,20 @@ def _version(documents: Sequence[Document], codebook: Codebook, unit: Unit, reco
     return running.digest()
 
 
+def _file(folder: Path, version: bytes) -> Path:
+    return folder / f"{version.hex()}{_ENDING}"
+
+
 def _load(path: Path, rows: int, rank: int) -> NDArray[np.int32] | None:
+    """The vectors of a file; None if there is none, or it is damaged: noise is measured for what `vectorize` makes."""
     try:
-        vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError):
+        data = path.read_bytes()
+    except OSError:
         return None
+    if digest(data[DIGEST_BYTES:]) != data[:DIGEST_BYTES]:
+        log.warning("%s is damaged; the vectors are made again", path)
+        return None
+    vectors = np.load(io.BytesIO(data[DIGEST_BYTES:]), allow_pickle=False)
     fits = vectors.shape == (rows, rank) and vectors.dtype == np.int32
     return np.asarray(vectors) if fits else None
 
@@ -114,12 +134,11 @@ def _keep(folder: Path, version: bytes, vectors: NDArray[np.int32]) -> None:
     """Replace what was kept of earlier documents by these vectors."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "making.npy"
-        np.save(partial, vectors, allow_pickle=False)
-        for old in folder.glob("*.npy"):
-            if old != partial:
-                old.unlink()
-        partial.replace(folder / f"{version.hex()}.npy")
+        for old in filter(Path.is_file, folder.iterdir()):
+            old.unlink()
+        made = io.BytesIO()
+        np.save(made, vectors, allow_pickle=False)
+        write_whole(_file(folder, version), digest(made.getvalue()) + made.getvalue(), durable=False)
     except OSError as error:
         raise StorageError(
             f"the vectors cannot be kept in {folder}: {error.strerror}",

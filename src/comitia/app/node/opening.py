@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from typing import Final
@@ -11,14 +12,18 @@ import psutil
 
 from comitia.app.node.daemon import Daemon
 from comitia.core.errors import ConfigurationError
+from comitia.core.ids import NodeId
 from comitia.engines.embedded import EmbeddedEngine
 from comitia.ledger.genesis import Credential, Role
 from comitia.storage.folder import NodeFolder
 from comitia.storage.node import NodeStore
+from comitia.storage.whole_file import write_whole
 from comitia.transport.certificates import TlsIdentity, pem_from_der
 from comitia.transport.endpoint import Endpoint
 from comitia.transport.zenoh_client import ZenohClient
 from comitia.transport.zenoh_router import ZenohRouter
+
+log = logging.getLogger("comitia.node")
 
 CLOCK_STEP_MS: Final = 1_000
 """How exactly the system tells when a process began."""
@@ -51,10 +56,12 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
     approval = folder.load_approval(keys.node)
     genesis = approval.genesis.genesis
     _require_role(approval.membership.credential, role)
+    require_admitted(approval.membership.credential, folder)
     if is_running(folder):
         raise ConfigurationError(
             f"a node already runs in {folder.path}", code="already-running", hint="`comitia stop` ends it"
         )
+    store = _open_store(folder, keys.node)
     leads = role is Role.SUPER_NODE
     engine = EmbeddedEngine.open(folder.ledger, genesis, signer=keys.signing if leads else None)
     identity = TlsIdentity(
@@ -75,14 +82,49 @@ def open_daemon(folder: NodeFolder, *, role: Role | None = None, patient: bool) 
         )
     else:
         transport = ZenohClient(identity, genesis.chain, endpoint, patient=patient)
+    if store.begun and engine.application.member(keys.node) is not None:
+        log.warning(
+            "%s is new, though this node has run before: what it had promised, its policy and its releases are "
+            "forgotten. Stop it and restore the file if there is a backup; else set the policy again",
+            folder.store,
+        )
     return Daemon(
         genesis=genesis,
         membership=approval.membership,
         keys=keys,
         engine=engine,
-        store=NodeStore(folder.store),
+        store=store,
         transport=transport,
     )
+
+
+def _open_store(folder: NodeFolder, node: NodeId) -> NodeStore:
+    store = NodeStore(folder.store)
+    try:
+        store.claim(node)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def require_admitted(credential: Credential, folder: NodeFolder) -> None:
+    """Refuse a folder whose settings are not those of its membership: one of the two is another node's.
+
+    Raises
+    ------
+    ConfigurationError
+        `other-settings`.
+    """
+    settings = folder.settings()
+    admitted = (credential.name, credential.organisation, credential.roles)
+    if admitted != (settings.name, settings.organisation, settings.roles):
+        raise ConfigurationError(
+            f"it was admitted as {credential.name!r} of {credential.organisation!r}, {', '.join(credential.roles)}, "
+            f"which is not what {folder.settings_file} says",
+            code="other-settings",
+            hint="put that into the file; to be something else, join anew in another folder",
+        )
 
 
 def _require_role(credential: Credential, role: Role | None) -> None:
@@ -104,17 +146,23 @@ class RunningMark:
         self._path = folder.running
         self._since_ms = time.time_ns() // 1_000_000
         self._told = -1
+        self._failed = False
         self.refresh(0)
 
     def refresh(self, sent_bytes: int) -> None:
-        """Say how many bytes the node has sent; an idle node leaves the disk alone."""
+        """Say how many bytes the node has sent; an idle node leaves the disk alone, a full disk ends none."""
         if sent_bytes == self._told:
             return
         self._told = sent_bytes
         facts = {"pid": os.getpid(), "since_ms": self._since_ms, "sent_bytes": sent_bytes}
-        partial = self._path.with_suffix(".part")
-        partial.write_text(json.dumps(facts), encoding="utf-8")
-        partial.replace(self._path)
+        try:
+            write_whole(self._path, json.dumps(facts).encode(), durable=False)
+        except OSError as error:
+            if not self._failed:
+                log.warning("%s cannot be written: %s", self._path, error.strerror)
+            self._failed = True
+        else:
+            self._failed = False
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -128,5 +176,5 @@ def is_running(folder: NodeFolder) -> bool:
         # A younger process has only inherited the number.
         same: bool = process.create_time() * 1000 <= mark["since_ms"] + CLOCK_STEP_MS
         return same and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return False
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, psutil.Error):
+        return False  # a damaged mark is none: the ledger's lock still keeps a second process out
