@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from comitia.consensus.gain import Gain
+from comitia.consensus.gain import Gain, agreed_gains, contributions
 from comitia.consensus.quality import Judgement, judge
 from comitia.consensus.rules import QualityRules
 from comitia.consensus.score_sheet import Score, check_sheet
@@ -94,8 +94,26 @@ def test_too_little_to_tell_leaves_the_open_verdict() -> None:
 def test_a_set_shown_to_less_than_a_quorum_does_not_count_and_nobody_is_to_blame_for_lacking_it() -> None:
     few = judged(sheets({KEEPERS[0]: FREE_RIDER}, shown_to=3), KEEPERS[:1])
     assert (verdict(few), few.opened, few.disputed) == (Verdict.ACCEPT, (), ())
-    most = judged(sheets({KEEPERS[0]: FREE_RIDER}, shown_to=5), KEEPERS[:1])
+    most = judged(sheets({KEEPERS[0]: FREE_RIDER}, shown_to=4), KEEPERS[:1])
     assert (verdict(most), most.opened, most.disputed) == (Verdict.REJECT, (KEEPERS[0],), ())
+
+
+@pytest.mark.parametrize(("liars", "agreed"), [(2, True), (3, False)])
+def test_half_of_the_judges_agree_on_nothing(liars: int, agreed: bool) -> None:
+    true = Gain(keeper=KEEPERS[0], gain_micro=1, expected_micro=1)
+    posted = {by: [replace(true, gain_micro=2) if place < liars else true] for place, by in enumerate("abcdef")}
+    assert agreed_gains(posted, 2) == ({KEEPERS[0]: true} if agreed else {})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("measured", "worth"), [((3, 1, 2), 2), ((4, 1), 1), ((9, 1, 7, 5), 5), ((1,), 1), ((-5, -5, 3), 0), ((), 0)]
+)
+def test_a_contribution_is_the_lower_median_and_never_below_nothing(measured: tuple[int, ...], worth: int) -> None:
+    gains = {
+        NodeId(str(place) * 32): Gain(keeper=NodeId(str(place) * 32), gain_micro=gain, expected_micro=1)
+        for place, gain in enumerate(measured)
+    }
+    assert contributions({AUTHORS[0]: gains}) == {AUTHORS[0]: worth}
 
 
 def test_another_gain_than_the_agreed_one_is_a_dispute() -> None:

@@ -20,6 +20,9 @@ from comitia.consensus.score_sheet import Score, check_sheet
 from comitia.consensus.verdicts import Verdict
 from comitia.core.errors import ProtocolError
 from comitia.core.ids import NodeId
+from comitia.learning.energy import Energy
+from comitia.learning.judging import Judged
+from comitia.learning.signal import Signal
 
 AUTHORS = [NodeId(name * 32) for name in "abcdef"]
 WITNESS = NodeId("9" * 32)
@@ -281,6 +284,32 @@ def test_sheets_without_sense_are_refused(score: Score) -> None:
     assert caught.value.code == "bad-score-sheet"
 
 
+def test_a_second_line_on_a_model_is_refused() -> None:
+    line = Score(author=AUTHORS[1], received=True)
+    check_sheet(AUTHORS[0], (line,), set(AUTHORS))
+    with pytest.raises(ProtocolError, match="second one"):
+        check_sheet(AUTHORS[0], (line, line), set(AUTHORS))
+
+
+def test_a_line_has_what_a_release_shows_and_nothing_where_it_shows_nothing() -> None:
+    shown = Judged(
+        signal=Signal(z_micro=1, expected_micro=2),
+        energy=Energy(left_micro=3, farthest_micro=4, excess_micro=5),
+        reference_loss_ppm=6,
+    )
+    assert Score.of(AUTHORS[0], shown) == Score(
+        author=AUTHORS[0],
+        received=True,
+        signal_micro=1,
+        expected_micro=2,
+        left_micro=3,
+        farthest_micro=4,
+        excess_micro=5,
+        reference_loss_ppm=6,
+    )
+    assert Score.of(AUTHORS[0], Judged()) == Score(author=AUTHORS[0], received=True)
+
+
 # --- Eq. (7) ----------------------------------------------------------------------------------------------
 
 
@@ -293,6 +322,22 @@ def test_with_the_papers_formula_big_contributors_lose() -> None:
     repaired = weighted_mae(losses, rows, 1)
     assert repaired[AUTHORS[0]] < repaired[AUTHORS[1]]
     assert len(set(weighted_mae(losses, rows, 0).values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("kappa", "weighted"),
+    [
+        (0, (250, 350, 750)),
+        (1, (Fraction(250) / Fraction(7, 4), Fraction(350) / Fraction(5, 4), 750)),
+        (-1, (Fraction(7, 4) * 100 + 150, Fraction(5, 4) * 200 + 150, 750)),
+    ],
+)
+def test_errors_are_weighted_by_the_rows_of_what_is_used(kappa: int, weighted: tuple[Fraction, ...]) -> None:
+    """The third model is not used: its claims count for nothing, and the mean is that of the others."""
+    losses = dict(zip(AUTHORS[:3], (100, 200, 600), strict=True))
+    assert tuple(weighted_mae(losses, {AUTHORS[0]: 30, AUTHORS[1]: 10}, kappa).values()) == weighted
+    assert weighted_mae({AUTHORS[0]: 100}, {}, kappa) == {AUTHORS[0]: 100}
+    assert weighted_mae({AUTHORS[0]: 100}, {AUTHORS[0]: 0}, kappa) == {AUTHORS[0]: 200}
 
 
 @given(st.integers(1, 10**9))

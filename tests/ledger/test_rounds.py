@@ -113,6 +113,52 @@ def test_a_later_round_that_comes_to_nothing_leaves_what_there_is(world: World, 
     assert world.session(session).phase is Phase.SEALED
 
 
+def test_what_is_left_of_three_rounds_are_the_two_that_came_to_something(world: World) -> None:
+    session = opened(world)
+    a_round(world, session)
+    a_round(world, session)
+    before = world.session(session)
+    world.now_ms += 2_000
+    world.post("asker", Tick(phase=Phase.COMMIT, view=0), before)
+    rested = world.session(session)
+    assert (rested.phase, rested.round, rested.judged_rounds) == (Phase.SEAL, 2, before.earlier)
+    assert [len(rested.scores_in(number)) for number in range(5)] == [0, 4, 4, 0, 0]
+    assert [len(rested.commits_in(number)) for number in range(5)] == [0, 3, 3, 0, 0]
+    world.post(world.leader_name(session), world.seal_body(session), rested)
+    assert {each.round for each in world.session(session).block.transactions} == {1, 2}  # type: ignore[union-attr]
+
+
+def test_a_later_round_that_too_few_have_scored_strikes_nobody(world: World) -> None:
+    session = opened(world)
+    a_round(world, session)
+    world.commit(session)
+    world.score(session, "a")
+    world.now_ms += 2_000
+    world.post("asker", Tick(phase=Phase.SCORE, view=0), world.session(session))
+    assert (world.session(session).phase, world.session(session).round) == (Phase.SEAL, 1)
+    assert {world.application.conduct(node(name)).strikes for name in (*world.providers, "super")} == {0}
+
+
+def test_a_later_round_of_which_nothing_is_accepted_leaves_what_there_is(world: World) -> None:
+    session = opened(world)
+    a_round(world, session)
+    world.commit(session)
+    for name in (*world.providers, "super"):
+        world.post(name, world.sheet(session, name, signal_micro=-9_000_000), world.session(session))
+    assert (world.session(session).phase, world.session(session).round) == (Phase.SEAL, 1)
+
+
+def test_a_later_round_with_too_few_who_could_score_leaves_what_there_is() -> None:
+    world = World(providers=tuple("abcde"))
+    world.settle_in()
+    session = opened(world)
+    a_round(world, session)
+    world.commit(session, "a", "b")
+    world.now_ms += 2_000
+    world.post("asker", Tick(phase=Phase.COMMIT, view=0), world.session(session))
+    assert (world.session(session).phase, world.session(session).round) == (Phase.SEAL, 1)
+
+
 def test_in_a_chain_they_train_in_turn(world: World) -> None:
     session = opened(world, chain=True)
     turns = []

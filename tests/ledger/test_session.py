@@ -164,6 +164,65 @@ def test_who_is_late_is_refused_and_gets_a_strike(world: World) -> None:
     assert world.session(session).phase is Phase.SCORE
 
 
+def test_every_stage_has_its_own_length(world: World) -> None:
+    session = world.open(world.task(consent_ms=1000, commit_ms=2000, score_ms=3000, seal_ms=4000))
+    ends = []
+    for go_on in (
+        lambda: None,
+        lambda: world.consent(session),
+        lambda: world.commit(session),
+        lambda: world.score(session),
+    ):
+        world.now_ms += 10
+        go_on()
+        ends.append(world.session(session).deadline_ms - world.now_ms)
+    assert ends == [1000 - 10, 2000, 3000, 4000]
+    world.now_ms = world.session(session).deadline_ms + 1
+    world.post("super", Tick(phase=Phase.SEAL, view=0), world.session(session))
+    assert world.session(session).deadline_ms == world.now_ms + 4000
+
+
+def test_what_comes_after_a_stages_end_is_refused_though_nobody_has_ticked(world: World) -> None:
+    session = world.open()
+    posts = (
+        lambda: ("c", Consent(answer=True)),
+        lambda: ("c", world.commitment(session, "c")),
+        lambda: ("c", world.sheet(session, "c")),
+    )
+    for post, finish in zip(posts, (world.consent, world.commit, world.score), strict=True):
+        finish(session, "a", "b")
+        in_time, world.now_ms = world.now_ms, world.session(session).deadline_ms + 1
+        author, body = post()
+        assert world.code(author, body, world.session(session)) == "too-late"
+        world.now_ms = in_time
+        finish(session, "c")
+
+
+def test_too_few_models_abort_with_a_reason(world: World) -> None:
+    session = world.open()
+    world.consent(session)
+    world.commit(session, "a")
+    world.now_ms = world.session(session).deadline_ms + 1
+    world.post("super", Tick(phase=Phase.COMMIT, view=0), world.session(session))
+    ended = world.session(session)
+    assert ended.phase is Phase.ABORTED
+    assert ended.abort_reason == "1 of 3 providers committed a model in time, 2 needed"
+    assert {name: world.application.conduct(node(name)).strikes for name in "abc"} == {"a": 0, "b": 1, "c": 1}
+
+
+def test_too_few_who_could_score_abort_with_a_reason() -> None:
+    world = World(providers=tuple("abcde"))
+    world.settle_in()
+    session = world.open()
+    world.consent(session)
+    world.commit(session, "a", "b")
+    world.now_ms = world.session(session).deadline_ms + 1
+    world.post("super", Tick(phase=Phase.COMMIT, view=0), world.session(session))
+    ended = world.session(session)
+    assert ended.phase is Phase.ABORTED
+    assert ended.abort_reason == "3 of 6 members are present, 4 needed"
+
+
 def test_a_silent_leader_is_followed_by_the_next_in_rank(world: World) -> None:
     session = world.open()
     world.consent(session)
@@ -177,6 +236,7 @@ def test_a_silent_leader_is_followed_by_the_next_in_rank(world: World) -> None:
         if view == 0:
             assert world.leader_name(session) != first
     assert world.session(session).phase is Phase.ABORTED
+    assert {world.application.conduct(node(name)).strikes for name in (*world.providers, "super")} == {1}
 
 
 def test_scores_by_too_few_abort(world: World) -> None:
@@ -275,6 +335,8 @@ def test_the_order_of_posts_changes_nothing(order: list[str], missing: str) -> N
         record = world.session(session)
         assert record.judgement is not None
         assert set(record.judgement.accepted) <= set(record.commits)
+        for posted in (record.consents, record.commits, record.scores):
+            assert list(posted) == sorted(posted)
         blocks.append(expected_block(record, bytes(32), 1))
     assert blocks[0] == blocks[1]
 

@@ -68,6 +68,13 @@ def test_within_agrees_with_the_epsilon(total: Total, cap_micro: int) -> None:
     assert total.within(cap_micro, DELTA) == (total.epsilon_micro(DELTA) <= cap_micro)
 
 
+def test_a_cap_of_nothing_and_one_that_is_used_up_have_no_room_at_all() -> None:
+    least = Total(mu_squared=1)
+    assert not least.within(0, DELTA)
+    assert not (Total(pure_micro=250_000) + least).within(250_000, DELTA)
+    assert not (Total(pure_micro=1) + least).within(MICRO, 9)
+
+
 def test_of_two_kinds_a_cap_is_divided_in_tenths() -> None:
     """A pure .25 takes three tenths of 1, which leaves .7 at a tenth of delta."""
     beside = Total(pure_micro=250_000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from comitia.core import codec
 from comitia.core.errors import ConfigurationError, InputError, RefusedError
-from comitia.core.units import MICRO
+from comitia.core.units import MICRO, PICO
 from comitia.privacy import budget
 from comitia.privacy.book import Ask, Book, Movement, Standing
 from comitia.privacy.limits import Cap, Limits, Span, Window
@@ -19,7 +19,7 @@ from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
 from comitia.privacy.statement import statement, usage
-from comitia.privacy.terms import PrivacyTerms, Unit
+from comitia.privacy.terms import MAX_EPSILON_MICRO, PrivacyTerms, Unit
 
 DELTA = 10_000_000
 DAY = 86_400_000
@@ -287,6 +287,8 @@ def test_limits_bound_everything_together() -> None:
     for make in (
         lambda: limits(Cap(span=Span.LIFE, epsilon_micro=MICRO, requester="ann")),
         lambda: Limits(delta_pico=0, unit=Unit.RECORD, caps=(LIFE,)),
+        lambda: Limits(delta_pico=PICO, unit=Unit.RECORD, caps=(LIFE,)),
+        lambda: Cap(span=Span.LIFE, epsilon_micro=MAX_EPSILON_MICRO + 1),
         lambda: Cap(span=Span.PERIOD, epsilon_micro=MICRO),
         lambda: Cap(span=Span.LIFE, epsilon_micro=MICRO, period_ms=DAY),
         lambda: Cap(span=Span.LIFE, epsilon_micro=-1),
@@ -294,6 +296,12 @@ def test_limits_bound_everything_together() -> None:
         with pytest.raises(ConfigurationError) as caught:
             make()
         assert caught.value.code == "bad-cap"
+
+
+def test_limits_at_their_own_limits() -> None:
+    for delta_pico in (1, PICO - 1):
+        Limits(delta_pico=delta_pico, unit=Unit.RECORD, caps=(replace(LIFE, epsilon_micro=MAX_EPSILON_MICRO),))
+    assert Cap(span=Span.PERIOD, epsilon_micro=0, period_ms=1).period_ms == 1
 
 
 def test_a_damaged_record_is_noticed() -> None:

@@ -17,7 +17,7 @@ from comitia.core.units import MICRO, PICO
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.mechanisms import gaussian, gaussian_sigma_squared, laplace, laplace_scale
 from comitia.privacy.noise import SeededNoise, SystemNoise
-from comitia.privacy.receipt import SMOOTHING, Mechanism, Receipt, check_receipt, digest_of
+from comitia.privacy.receipt import SMOOTHING, Mechanism, Receipt, check_receipt, digest_of, require_terms
 from comitia.privacy.released import Released, parse_released
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED
 from comitia.privacy.terms import PrivacyTerms, Unit
@@ -204,6 +204,8 @@ def damage(**changes: object) -> str:
         ({"neighbours": "add-one"}, "bad-receipt"),
         ({"sensitivity_numerator": 0}, "bad-receipt"),
         ({"sensitivity_denominator": 2}, "bad-receipt"),
+        ({"sensitivity_numerator": 2**104 + 1}, "bad-receipt"),
+        ({"sensitivity_numerator": 1, "sensitivity_denominator": 2**52 + 1}, "bad-receipt"),
         ({"sigma_squared": 2**44 + 1}, "bad-receipt"),
         ({"grid_bits": 31}, "bad-receipt"),
         ({"digest": b"short"}, "bad-receipt"),
@@ -217,6 +219,44 @@ def damage(**changes: object) -> str:
 )
 def test_a_receipt_that_does_not_hold_is_refused(changes: dict[str, object], code: str) -> None:
     assert damage(**changes) == code
+
+
+def test_a_receipt_says_how_wide_its_noise_is() -> None:
+    wide = release().receipt
+    assert (wide.variance, wide.variance_of_square) == (wide.sigma_squared, 2)
+    narrow = laplace(VALUES, l1_sensitivity=3, terms=PrivacyTerms.of("0.5"), noise=SystemNoise()).receipt
+    assert (narrow.variance, narrow.variance_of_square) == (2 * 6**2, 5)
+    third = laplace(VALUES, l1_sensitivity=1, terms=PrivacyTerms.of(3), noise=SystemNoise()).receipt
+    assert third.variance == 1
+
+
+def test_figures_of_a_receipt_at_their_limits() -> None:
+    for changes in (
+        {"sensitivity_numerator": 1, "sensitivity_denominator": 2**52},
+        {"sensitivity_numerator": 1, "sigma_squared": 2**44},
+        {"grid_bits": 30},
+        {"grid_bits": 0},
+    ):
+        check_receipt(replace(release().receipt, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "serves"),
+    [
+        (TERMS, True),
+        (PrivacyTerms.of("1.000001", 1e-5), False),
+        (PrivacyTerms.of(1, 1.1e-5), False),
+        (PrivacyTerms.of(1, 1e-5, unit=Unit.USER), False),
+    ],
+)
+def test_a_receipt_serves_who_asked_for_its_terms(asked: PrivacyTerms, serves: bool) -> None:
+    if serves:
+        require_terms(release().receipt, asked)
+        require_terms(release(terms=PrivacyTerms.of(1, 1e-5, unit=Unit.USER, records_per_user=3)).receipt, asked)
+        return
+    with pytest.raises(ProtocolError) as caught:
+        require_terms(release().receipt, asked)
+    assert caught.value.code == "other-terms"
 
 
 def test_a_receipt_belongs_to_its_values_and_their_shape() -> None:

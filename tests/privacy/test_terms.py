@@ -43,6 +43,18 @@ def test_records_per_user_belong_to_the_unit_user() -> None:
             PrivacyTerms.of(1, unit=unit, records_per_user=count)
 
 
+def test_each_of_a_users_documents_keeps_its_part() -> None:
+    assert PrivacyTerms.of(1).record_epsilon_micro == 1_000_000
+    assert PrivacyTerms.of(1, unit=Unit.USER, records_per_user=3).record_epsilon_micro == 333_333
+    assert PrivacyTerms.of("0.000002", unit=Unit.USER, records_per_user=3).record_epsilon_micro == 1
+
+
+def test_there_are_two_units() -> None:
+    with pytest.raises(InputError) as caught:
+        PrivacyTerms(epsilon_micro=1, delta_pico=0, unit="household")  # type: ignore[arg-type]
+    assert caught.value.code == "bad-unit"
+
+
 def test_terms_have_canonical_bytes() -> None:
     terms = PrivacyTerms.of(2, 1e-5, unit=Unit.USER, records_per_user=3)
     assert codec.decode(PrivacyTerms, codec.encode(terms)) == terms

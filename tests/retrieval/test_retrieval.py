@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,14 @@ from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
 from comitia.privacy.terms import PrivacyTerms, Unit
 from comitia.retrieval.index import Index
-from comitia.retrieval.profile import RetrievalRecord, make_profile, require_fitting, require_visible
+from comitia.retrieval.profile import (
+    RetrievalRecord,
+    least_clear,
+    least_standing,
+    make_profile,
+    require_fitting,
+    require_visible,
+)
 from comitia.retrieval.routing_id import ID_BITS, relevance_distance, routing_ids
 from comitia.retrieval.self_check import SelfCheck, make_self_check
 from comitia.retrieval.trie import shared_bits
@@ -47,6 +55,46 @@ def test_only_what_stands_out_of_the_noise_is_published() -> None:
     made = record("a", 300, 70, 4, -3, 2, 1)
     assert made.published == (0, 1)
     assert (made.band(0), made.band(1), made.band(2)) == (0, 3, 3)
+
+
+@pytest.mark.parametrize(("held", "published"), [(170, (1, 0)), (169, (1,))])
+def test_a_provider_is_found_from_17_percent_on(held: int, published: tuple[int, ...]) -> None:
+    assert record("a", held, 1000 - held).published == published
+
+
+def test_what_noise_alone_could_be_is_not_published() -> None:
+    assert record("a", 3, 3, 2).published == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("held", "band"), [(600, 0), (599, 1), (350, 1), (349, 2), (200, 2), (199, 3), (0, 3), (-50, 3)]
+)
+def test_bands_begin_at_their_shares(held: int, band: int) -> None:
+    assert (
+        RetrievalRecord(
+            provider=NodeId("a" * 32), codebook=BOOK, epsilon_micro=10**8, histogram=(held, 1000 - max(0, held))
+        ).band(0)
+        == band
+    )
+
+
+@pytest.mark.parametrize(
+    ("leaves", "epsilon_micro", "standing", "clear"),
+    [(7, 10**6, 2, 5), (2048, 100_000, 84, 159), (3, 1, 243_280, 1_405_466), (1, 10**6, 1, 3)],
+)
+def test_what_stands_out_of_the_noise_is_the_formula(
+    leaves: int, epsilon_micro: int, standing: int, clear: int
+) -> None:
+    """.6 ln(L/2) and ln(L/2) + 1 over the epsilon of one leaf, half of all, rounded up."""
+    assert (least_standing(leaves, epsilon_micro), least_clear(leaves, epsilon_micro)) == (standing, clear)
+
+
+def test_records_at_their_limits() -> None:
+    assert len(record("a", *[1] * 4096).histogram) == 4096
+    for change in ({"histogram": (1,) * 4097}, {"epsilon_micro": 0}):
+        with pytest.raises(ValueError, match=r"retrieval record|histogram"):
+            replace(record("a", 1), **change)  # type: ignore[arg-type]
+    assert replace(record("a", 1), epsilon_micro=1).epsilon_micro == 1
 
 
 @pytest.mark.parametrize("histogram", [(), (1 << 41,)])
@@ -140,6 +188,16 @@ def test_the_index_depends_on_the_records_alone(changes: list[tuple[str, tuple[i
         assert index.lookup(BOOK, leaf, 99) == direct.lookup(BOOK, leaf, 99)
     assert index.rank(BOOK, ()) == direct.rank(BOOK, ())
     assert index.rank(BOOK, (0, 1)) == direct.rank(BOOK, (0, 1))
+
+
+def test_within_a_band_the_larger_share_comes_first_and_of_all_the_larger_provider() -> None:
+    index = Index()
+    for made in (record("a", 70, 30), record("b", 90, 10), record("c", 8000, 2000)):
+        index.add(made)
+    a, b, c = (NodeId(name * 32) for name in "abc")
+    assert index.lookup(BOOK, 0, 9) == (b, c, a)
+    assert index.rank(BOOK, (0,)) == (b, c, a)
+    assert index.rank(BOOK, ()) == (c, a, b)
 
 
 def test_the_best_fitting_come_first() -> None:
