@@ -42,7 +42,7 @@ from comitia.ledger.transactions import (
 )
 from comitia.privacy.book import Ask
 from comitia.privacy.limits import Cap, Limits, Span
-from comitia.privacy.terms import Slots, Unit
+from comitia.privacy.terms import Unit
 from comitia.retrieval.lookup import Alive, Probe
 from comitia.retrieval.table import Find, Found
 from comitia.retrieval.trie import Bucket
@@ -307,7 +307,6 @@ def _write_budget(path: Path) -> None:
         epsilon_micro=10**6,
         delta_pico=10**7,
         unit=Unit.RECORD,
-        slots=Slots.ALL,
         at_ms=START_MS,
     )
     caps = (Cap(span=Span.LIFE, epsilon_micro=10_000_000),)

@@ -22,7 +22,7 @@ from comitia.learning.registry import LEARNERS
 from comitia.learning.signal import signal
 from comitia.learning.wire import parse_release, release_bytes
 from comitia.learning.worth import effective_references
-from comitia.privacy.accountant import Totals, cost_of
+from comitia.privacy.accountant import Total, cost_of
 from comitia.privacy.mechanisms import laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Mechanism
@@ -101,11 +101,11 @@ def test_the_noise_is_as_wide_as_the_receipt_says(consortium: Consortium) -> Non
 
 def test_pure_and_gaussian_releases_are_totalled_apart(consortium: Consortium) -> None:
     terms = [PrivacyTerms.of("4", delta) for delta in ("0", "1e-5")]
-    totals = Totals()
+    totals = Total()
     for receipt in [train(LEARNERS["prototype"], consortium, each).receipt for each in terms]:
-        totals = totals.add(cost_of(receipt.epsilon_micro, receipt.delta_pico), receipt.slots)
-    assert totals.training.pure_micro == 4_000_000
-    assert totals.training.mu_squared > 0
+        totals += cost_of(receipt.epsilon_micro, receipt.delta_pico)
+    assert totals.pure_micro == 4_000_000
+    assert totals.mu_squared > 0
 
 
 @pytest.mark.parametrize("epsilon", ["0.5", "4"])

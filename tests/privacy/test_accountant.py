@@ -9,29 +9,29 @@ import pytest
 from numpy.typing import NDArray
 
 from comitia.core.units import MICRO, PICO
-from comitia.privacy.accountant import Total, Totals, cost_of
+from comitia.privacy.accountant import Total, cost_of
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
-from comitia.privacy.terms import PrivacyTerms, Slots
+from comitia.privacy.terms import PrivacyTerms
 
 DELTA = 10_000_000
 NOISE = SeededNoise(b"accountant")
 VALUES = np.zeros(4, dtype=np.int64)
 
 
-def receipt(epsilon: float, delta: float = 0, slots: Slots = Slots.ALL) -> Receipt:
+def receipt(epsilon: float, delta: float = 0) -> Receipt:
     terms = PrivacyTerms.of(epsilon, delta)
     if delta:
-        return gaussian(VALUES, l2_sensitivity_squared=10**6, terms=terms, noise=NOISE, slots=slots).receipt
-    return laplace(VALUES, l1_sensitivity=2, terms=terms, noise=NOISE, slots=slots).receipt
+        return gaussian(VALUES, l2_sensitivity_squared=10**6, terms=terms, noise=NOISE).receipt
+    return laplace(VALUES, l1_sensitivity=2, terms=terms, noise=NOISE).receipt
 
 
-def composed(*receipts: Receipt) -> Totals:
-    totals = Totals()
+def composed(*receipts: Receipt) -> Total:
+    totals = Total()
     for one in receipts:
-        totals = totals.add(cost_of(one.epsilon_micro, one.delta_pico), one.slots)
+        totals += cost_of(one.epsilon_micro, one.delta_pico)
     return totals
 
 
@@ -42,20 +42,14 @@ def test_ten_gaussian_releases_at_epsilon_1() -> None:
 
 def test_pure_releases_add_their_epsilons() -> None:
     totals = composed(*(receipt(0.5) for _ in range(10)))
-    assert totals.training == Total(pure_micro=5 * MICRO)
+    assert totals == Total(pure_micro=5 * MICRO)
     assert totals.epsilon_micro(DELTA) == 5 * MICRO
 
 
 def test_the_two_totals_stay_apart() -> None:
     totals = composed(receipt(1, 1e-5), receipt(0.25))
-    assert totals.training == Total(mu_squared=mu_from(MICRO, DELTA) ** 2, pure_micro=250_000)
+    assert totals == Total(mu_squared=mu_from(MICRO, DELTA) ** 2, pure_micro=250_000)
     assert totals.epsilon_micro(DELTA) == pytest.approx(1_250_000, abs=1)
-
-
-def test_training_and_hold_out_compose_in_parallel() -> None:
-    totals = composed(receipt(1, slots=Slots.TRAINING), receipt(0.75, slots=Slots.HOLD_OUT))
-    assert totals.epsilon_micro(DELTA) == MICRO
-    assert composed(receipt(0.5), receipt(1, slots=Slots.HOLD_OUT)).epsilon_micro(DELTA) == 1_500_000
 
 
 def test_a_fresh_release_on_the_same_terms_costs() -> None:
@@ -63,9 +57,9 @@ def test_a_fresh_release_on_the_same_terms_costs() -> None:
 
 
 def test_nothing_costs_nothing() -> None:
-    assert composed() == Totals()
-    assert Totals().epsilon_micro(DELTA) == 0
-    assert Totals().within(0, DELTA)
+    assert composed() == Total()
+    assert Total().epsilon_micro(DELTA) == 0
+    assert Total().within(0, DELTA)
 
 
 @pytest.mark.parametrize("cap_micro", [0, 1, 400_000, 999_999, 1_000_000, 1_250_000, 5_000_000])
@@ -79,13 +73,6 @@ def test_a_cap_of_nothing_and_one_that_is_used_up_have_no_room_at_all() -> None:
     assert not least.within(0, DELTA)
     assert not (Total(pure_micro=250_000) + least).within(250_000, DELTA)
     assert not (Total(pure_micro=1) + least).within(MICRO, 9)
-
-
-@pytest.mark.parametrize("slots", [Slots.TRAINING, Slots.HOLD_OUT])
-def test_a_cap_is_kept_only_where_every_document_keeps_it(slots: Slots) -> None:
-    over = Totals().add(cost_of(MICRO, DELTA), slots)
-    assert over.within(MICRO, DELTA)
-    assert not over.within(MICRO - 1, DELTA)
 
 
 def test_of_two_kinds_a_cap_is_divided_in_tenths() -> None:

@@ -19,7 +19,7 @@ from comitia.privacy.mechanisms import gaussian, laplace
 from comitia.privacy.noise import SeededNoise
 from comitia.privacy.receipt import Receipt
 from comitia.privacy.statement import statement, usage
-from comitia.privacy.terms import MAX_EPSILON_MICRO, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import MAX_EPSILON_MICRO, PrivacyTerms, Unit
 
 DELTA = 10_000_000
 DAY = 86_400_000
@@ -51,10 +51,10 @@ def reserved(*asks: Ask, under: Limits | None = None) -> Book:
     return book
 
 
-def receipt(epsilon: float = 1, slots: Slots = Slots.ALL) -> Receipt:
+def receipt(epsilon: float = 1) -> Receipt:
     values = np.zeros(4, dtype=np.int64)
     terms = PrivacyTerms.of(epsilon, 1e-5)
-    return gaussian(values, l2_sensitivity_squared=10**6, terms=terms, noise=NOISE, slots=slots).receipt
+    return gaussian(values, l2_sensitivity_squared=10**6, terms=terms, noise=NOISE).receipt
 
 
 def refusal(book: Book, under: Limits, one: Ask) -> RefusedError:
@@ -122,12 +122,6 @@ def test_pure_releases_add_to_the_gaussian_total() -> None:
     (line,) = statement(book, limits(), 0)
     assert budget.reserve(book, limits(), ask("c", epsilon_micro=line.left_micro))
     refusal(book, limits(), ask("c", epsilon_micro=line.left_micro + 2))
-
-
-def test_hold_out_composes_in_parallel_with_training() -> None:
-    book = reserved(ask("a", 4, slots=Slots.TRAINING), ask("b", 4, slots=Slots.HOLD_OUT, delta_pico=0))
-    refusal(book, limits(), ask("c", 0.1))
-    refusal(book, limits(), ask("c", 0.1, slots=Slots.TRAINING))
 
 
 def test_a_session_has_its_own_cap() -> None:
@@ -227,7 +221,6 @@ def test_a_reservation_pays_for_one_release() -> None:
     "paid",
     [
         receipt(1.5),
-        receipt(slots=Slots.TRAINING),
         replace(receipt(), unit=Unit.USER),
         replace(receipt(), delta_pico=DELTA + 1),
         replace(receipt(), delta_pico=0),
@@ -330,28 +323,25 @@ def test_movements_and_limits_have_canonical_bytes() -> None:
 
 
 EPSILONS = st.sampled_from([0.25, 0.5, 1, 2])
-STEPS = st.tuples(
-    st.sampled_from(["reserve", "spend", "give back", "crash"]), st.integers(0, 5), EPSILONS, st.sampled_from(Slots)
-)
+STEPS = st.tuples(st.sampled_from(["reserve", "spend", "give back", "crash"]), st.integers(0, 5), EPSILONS)
 
 
 @given(st.lists(STEPS, max_size=25))
-def test_no_order_of_events_passes_a_cap_or_loses_a_debit(steps: list[tuple[str, int, float, Slots]]) -> None:
+def test_no_order_of_events_passes_a_cap_or_loses_a_debit(steps: list[tuple[str, int, float]]) -> None:
     """I8: spent never falls, never passes the cap."""
     book, under, before = Book(), limits(), 0
-    for step, number, epsilon, slots in steps:
+    for step, number, epsilon in steps:
         name = str(number)
         try:
             if step == "reserve":
-                one = ask(name, epsilon, slots=slots, delta_pico=0 if number % 2 else DELTA)
+                one = ask(name, epsilon, delta_pico=0 if number % 2 else DELTA)
                 book = budget.record(book, budget.reserve(book, under, one))
             elif step == "spend":
                 values = np.zeros(1, dtype=np.int64)
                 known = book.entries.get(name.encode())
-                slots = known.ask.slots if known else slots
-                paid = laplace(values, l1_sensitivity=2, terms=PrivacyTerms.of(0.25), noise=NOISE, slots=slots).receipt
+                paid = laplace(values, l1_sensitivity=2, terms=PrivacyTerms.of(0.25), noise=NOISE).receipt
                 if known and known.ask.delta_pico:
-                    paid = receipt(0.25, slots)
+                    paid = receipt(0.25)
                 book = budget.record(book, budget.spend(book, name.encode(), paid))
             elif step == "give back":
                 book = budget.record(book, budget.give_back(book, name.encode()))

@@ -20,7 +20,7 @@ from comitia.privacy.noise import SeededNoise, SystemNoise
 from comitia.privacy.receipt import SMOOTHING, Mechanism, Receipt, check_receipt, digest_of, require_terms
 from comitia.privacy.released import Released, parse_released
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED
-from comitia.privacy.terms import PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import PrivacyTerms, Unit
 
 TERMS = PrivacyTerms.of(1, 1e-5)
 PURE = PrivacyTerms.of(1)
@@ -38,7 +38,7 @@ def release(**changes: object) -> Released[np.ndarray]:
 
 
 def test_gaussian_receipt_says_it_all() -> None:
-    released = release(slots=Slots.TRAINING)
+    released = release()
     assert released.value.shape == VALUES.shape
     mu = mu_from(MICRO, 10_000_000)
     assert released.receipt == Receipt(
@@ -48,7 +48,6 @@ def test_gaussian_receipt_says_it_all() -> None:
         unit=Unit.RECORD,
         records_per_user=1,
         neighbours="replace-one",
-        slots=Slots.TRAINING,
         sensitivity_numerator=4 << 24,
         sensitivity_denominator=1,
         sigma_squared=-(-(4 << 24) * PICO**2 // mu**2) + SMOOTHING,

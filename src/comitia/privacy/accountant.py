@@ -24,7 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from comitia.privacy.gdp import epsilon_from, mu_from
-from comitia.privacy.terms import Slots
 
 PARTS = 10
 """A cap is divided between the two kinds in so many parts."""
@@ -32,7 +31,7 @@ PARTS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What a set of releases on the same slots adds up to.
+    """What a set of releases adds up to.
 
     Attributes
     ----------
@@ -66,46 +65,14 @@ class Total:
         left_micro, part_pico = cap_micro * (PARTS - taken) // PARTS, delta_pico // PARTS
         return mu_from(left_micro, part_pico) ** 2 if left_micro > 0 and part_pico else 0
 
+    @property
+    def mixed(self) -> bool:
+        """Whether there are Gaussian and pure releases in it."""
+        return bool(self.mu_squared and self.pure_micro)
+
     def within(self, cap_micro: int, delta_pico: int) -> bool:
         """Whether a cap is kept, decided in exact integers."""
         return self.pure_micro <= cap_micro and self.mu_squared <= self.room(cap_micro, delta_pico)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
-    """What releases add up to, by the slots they read.
-
-    Replacing one document touches training or hold-out slots, never both, so those totals compose in
-    parallel: the larger counts. Releases that read all slots count towards both.
-
-    Attributes
-    ----------
-    training, hold_out : Total
-        Each with the releases that read all slots added in.
-    """
-
-    training: Total = Total()
-    hold_out: Total = Total()
-
-    def add(self, cost: Total, slots: Slots) -> Totals:
-        """Return the totals with one more release."""
-        return Totals(
-            training=self.training if slots == Slots.HOLD_OUT else self.training + cost,
-            hold_out=self.hold_out if slots == Slots.TRAINING else self.hold_out + cost,
-        )
-
-    def epsilon_micro(self, delta_pico: int) -> int:
-        """Return the epsilon guaranteed for any one document at delta."""
-        return max(self.training.epsilon_micro(delta_pico), self.hold_out.epsilon_micro(delta_pico))
-
-    @property
-    def mixed(self) -> bool:
-        """Whether Gaussian and pure releases read the same slots."""
-        return any(total.mu_squared and total.pure_micro for total in (self.training, self.hold_out))
-
-    def within(self, cap_micro: int, delta_pico: int) -> bool:
-        """Whether a cap is kept for any one document."""
-        return self.training.within(cap_micro, delta_pico) and self.hold_out.within(cap_micro, delta_pico)
 
 
 def cost_of(epsilon_micro: int, delta_pico: int) -> Total:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from comitia.privacy.accountant import Totals, cost_of
-from comitia.privacy.terms import Slots, Unit
+from comitia.privacy.accountant import Total, cost_of
+from comitia.privacy.terms import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,6 @@ class Ask:
         What the release will cost at most; see `PrivacyTerms`.
     unit : Unit
         Of the release's guarantee.
-    slots : Slots
-        The document slots that it reads.
     at_ms : int
         When it was asked, ms since 1970, UTC; by the latest clock where several tell. A period's cap counts it
         from then on.
@@ -45,7 +43,6 @@ class Ask:
     epsilon_micro: int
     delta_pico: int
     unit: Unit = Unit.RECORD
-    slots: Slots = Slots.ALL
     at_ms: int
     earliest_ms: int | None = None
 
@@ -118,14 +115,14 @@ class Book:
 
     entries: Mapping[bytes, Entry] = field(default_factory=lambda: MappingProxyType({}))
 
-    def total(self, counts: Callable[[Entry], bool]) -> Totals:
+    def total(self, counts: Callable[[Entry], bool]) -> Total:
         """Add up the entries for which `counts` holds and that have not been returned or reused."""
         alike = Counter(
-            (entry.ask.epsilon_micro, entry.ask.delta_pico, entry.ask.slots)
+            (entry.ask.epsilon_micro, entry.ask.delta_pico)
             for entry in self.entries.values()
             if entry.standing not in (Standing.RETURNED, Standing.REUSED) and counts(entry)
         )
-        totals = Totals()
-        for (epsilon_micro, delta_pico, slots), times in alike.items():
-            totals = totals.add(cost_of(epsilon_micro, delta_pico) * times, slots)
-        return totals
+        total = Total()
+        for (epsilon_micro, delta_pico), times in alike.items():
+            total += cost_of(epsilon_micro, delta_pico) * times
+        return total

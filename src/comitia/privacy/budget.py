@@ -64,7 +64,7 @@ def spend(book: Book, reservation: bytes, receipt: Receipt) -> tuple[Movement, .
     ------
     RefusedError
         `not-reserved`: there is no open reservation of this name; `over-reservation`: the receipt claims
-        more than was reserved, another unit or slots, or is pure where a Gaussian release was reserved: what
+        more than was reserved, another unit, or is pure where a Gaussian release was reserved: what
         is pure at an epsilon is not Gaussian private at the mu of that epsilon and a delta, which was priced.
     """
     entry = _entry(book, reservation)
@@ -75,12 +75,12 @@ def spend(book: Book, reservation: bytes, receipt: Receipt) -> tuple[Movement, .
     if (
         receipt.epsilon_micro > ask.epsilon_micro
         or receipt.delta_pico > ask.delta_pico
-        or (receipt.unit, receipt.slots) != (ask.unit, ask.slots)
+        or receipt.unit != ask.unit
         or receipt.terms.pure != (ask.delta_pico == 0)
     ):
         raise RefusedError(
-            f"epsilon {in_units(ask.epsilon_micro)} was reserved per {ask.unit} on {ask.slots} slots, the "
-            f"release took {in_units(receipt.epsilon_micro)} per {receipt.unit} on {receipt.slots} slots, "
+            f"epsilon {in_units(ask.epsilon_micro)} was reserved per {ask.unit}, the "
+            f"release took {in_units(receipt.epsilon_micro)} per {receipt.unit}, "
             f"delta {in_units(ask.delta_pico, PICO)} and {in_units(receipt.delta_pico, PICO)}",
             code="over-reservation",
         )
@@ -164,7 +164,7 @@ def _hold(book: Book, limits: Limits, cap: Cap, ask: Ask) -> None:
     """Refuse if one more release would pass a cap."""
     counts = counted_by(cap, ask.session, ask.judged_ms)
     before = book.total(counts)
-    after = before.add(cost_of(ask.epsilon_micro, ask.delta_pico), ask.slots)
+    after = before + cost_of(ask.epsilon_micro, ask.delta_pico)
     if after.within(cap.epsilon_micro, limits.delta_pico):
         return
     spent, reserved = (part.epsilon_micro(limits.delta_pico) for part in spent_and_reserved(book, counts))

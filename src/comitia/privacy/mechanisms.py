@@ -16,7 +16,7 @@ from comitia.privacy.noise import Noise
 from comitia.privacy.receipt import MAX_GRID_BITS, Mechanism, Receipt, digest_of, least_sigma_squared
 from comitia.privacy.released import _MINT, Released, frozen
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
-from comitia.privacy.terms import NEIGHBOURS, PrivacyTerms, Slots, Unit
+from comitia.privacy.terms import NEIGHBOURS, PrivacyTerms, Unit
 
 VALUE_LIMIT = 1 << 61
 """Private values must lie strictly between plus and minus this, so that noise below 2^61 never makes them
@@ -30,7 +30,6 @@ def gaussian(
     terms: PrivacyTerms,
     noise: Noise,
     grid_bits: int = 0,
-    slots: Slots = Slots.ALL,
 ) -> Released[IntArray]:
     """Release integers with discrete Gaussian noise of sigma^2 = ceil(sensitivity^2/mu^2) + 16 on every
     coordinate.
@@ -75,8 +74,6 @@ def gaussian(
         `SystemNoise()` outside simulations.
     grid_bits : int
         The value 1.0 is 2^grid_bits grid steps, 0 .. 30. Goes on the receipt.
-    slots : Slots
-        The document slots that `values` were computed from.
 
     Returns
     -------
@@ -93,7 +90,7 @@ def gaussian(
     sensitivity = _exact(l2_sensitivity_squared) * terms.records_per_user**2
     sigma_squared = gaussian_sigma_squared(l2_sensitivity_squared, terms)
     drawn = noise.discrete_gaussian(sigma_squared=sigma_squared, size=values.size)
-    return _release(values, drawn, Mechanism.GAUSSIAN, sensitivity, sigma_squared, terms, noise, grid_bits, slots)
+    return _release(values, drawn, Mechanism.GAUSSIAN, sensitivity, sigma_squared, terms, noise, grid_bits)
 
 
 def gaussian_sigma_squared(l2_sensitivity_squared: int | Fraction, terms: PrivacyTerms) -> int:
@@ -123,7 +120,6 @@ def laplace(
     terms: PrivacyTerms,
     noise: Noise,
     grid_bits: int = 0,
-    slots: Slots = Slots.ALL,
 ) -> Released[IntArray]:
     """Release integers with discrete Laplace noise of scale s/epsilon on every coordinate.
 
@@ -143,7 +139,7 @@ def laplace(
         unit `Unit.USER`.
     terms : PrivacyTerms
         The guarantee; delta must be 0.
-    noise, grid_bits, slots
+    noise, grid_bits
         As for `gaussian`.
 
     Returns
@@ -165,7 +161,7 @@ def laplace(
     drawn = noise.discrete_laplace(
         scale_numerator=scale.numerator, scale_denominator=scale.denominator, size=values.size
     )
-    return _release(values, drawn, Mechanism.LAPLACE, sensitivity, 0, terms, noise, grid_bits, slots)
+    return _release(values, drawn, Mechanism.LAPLACE, sensitivity, 0, terms, noise, grid_bits)
 
 
 def laplace_scale(l1_sensitivity: int | Fraction, terms: PrivacyTerms) -> Fraction:
@@ -217,7 +213,6 @@ def _release(
     terms: PrivacyTerms,
     noise: Noise,
     grid_bits: int,
-    slots: Slots,
 ) -> Released[IntArray]:
     released = frozen(values + drawn.reshape(values.shape))
     receipt = Receipt(
@@ -227,7 +222,6 @@ def _release(
         unit=Unit(terms.unit),
         records_per_user=terms.records_per_user,
         neighbours=NEIGHBOURS,
-        slots=slots,
         sensitivity_numerator=sensitivity.numerator,
         sensitivity_denominator=sensitivity.denominator,
         sigma_squared=sigma_squared,

@@ -13,7 +13,7 @@ from comitia.core.errors import InputError, ProtocolError
 from comitia.core.units import MICRO, PICO
 from comitia.privacy.gdp import mu_from
 from comitia.privacy.samplers import MAX_SCALE, MAX_SIGMA_SQUARED, IntArray
-from comitia.privacy.terms import NEIGHBOURS, PrivacyTerms, Slots, Unit, in_units
+from comitia.privacy.terms import NEIGHBOURS, PrivacyTerms, Unit, in_units
 
 MAX_GRID_BITS = 30
 SMOOTHING = 16
@@ -43,8 +43,6 @@ class Receipt:
         The most documents of one user; 1 with unit `Unit.RECORD`.
     neighbours : str
         Always `NEIGHBOURS`.
-    slots : Slots
-        The document slots that were read.
     sensitivity_numerator, sensitivity_denominator : int
         The most that replacing one unit moves the values, in grid steps, in lowest terms: for
         `Mechanism.GAUSSIAN` the *square* of the L2 sensitivity, for `Mechanism.LAPLACE` the L1 sensitivity.
@@ -65,7 +63,6 @@ class Receipt:
     unit: Unit
     records_per_user: int
     neighbours: str
-    slots: Slots
     sensitivity_numerator: int
     sensitivity_denominator: int
     sigma_squared: int

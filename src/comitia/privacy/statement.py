@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from comitia.privacy.accountant import Totals
+from comitia.privacy.accountant import Total
 from comitia.privacy.book import Book, Entry, Standing
 from comitia.privacy.gdp import largest_epsilon
 from comitia.privacy.limits import Cap, Limits, Span, Window
@@ -23,7 +23,7 @@ class Line:
         Epsilon of what was spent or abandoned, and of what is reserved, each taken alone: Gaussian releases
         add up to less than the sum.
     left_micro : int
-        The largest epsilon of one more Gaussian release, on all slots, that the cap still allows.
+        The largest epsilon of one more Gaussian release that the cap still allows.
     """
 
     cap: Cap
@@ -50,7 +50,7 @@ def statement(book: Book, limits: Limits, now_ms: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def usage(book: Book) -> dict[tuple[str, str], tuple[Totals, Totals]]:
+def usage(book: Book) -> dict[tuple[str, str], tuple[Total, Total]]:
     """Return what was spent and what is reserved over a life, by requester and category."""
     by_pair: dict[tuple[str, str], dict[bytes, Entry]] = {}
     for reservation, entry in book.entries.items():
@@ -58,7 +58,7 @@ def usage(book: Book) -> dict[tuple[str, str], tuple[Totals, Totals]]:
     return {pair: spent_and_reserved(Book(entries=by_pair[pair]), lambda _: True) for pair in sorted(by_pair)}
 
 
-def spent_and_reserved(book: Book, counts: Callable[[Entry], bool]) -> tuple[Totals, Totals]:
+def spent_and_reserved(book: Book, counts: Callable[[Entry], bool]) -> tuple[Total, Total]:
     """Return the totals of what was spent or abandoned, and of what is reserved, among the entries that count."""
     spent = book.total(lambda entry: counts(entry) and entry.standing != Standing.RESERVED)
     reserved = book.total(lambda entry: counts(entry) and entry.standing == Standing.RESERVED)
@@ -82,9 +82,7 @@ def counted_by(cap: Cap, session: bytes, now_ms: int) -> Callable[[Entry], bool]
     return counts
 
 
-def left_under(totals: Totals, cap: Cap, limits: Limits) -> int:
-    """Return the largest epsilon of one more Gaussian release on all slots that a cap allows."""
-    return min(
-        largest_epsilon(total.room(cap.epsilon_micro, limits.delta_pico) - total.mu_squared, limits.delta_pico)
-        for total in (totals.training, totals.hold_out)
-    )
+def left_under(total: Total, cap: Cap, limits: Limits) -> int:
+    """Return the largest epsilon of one more Gaussian release that a cap allows."""
+    room = total.room(cap.epsilon_micro, limits.delta_pico) - total.mu_squared
+    return largest_epsilon(room, limits.delta_pico)

@@ -25,19 +25,6 @@ class Unit(StrEnum):
     USER = "user"
 
 
-class Slots(StrEnum):
-    """The document slots that a release reads.
-
-    A slot's index alone decides whether it is for training or hold-out, so replacing one document touches
-    one kind only and the two kinds compose in parallel. With unit `Unit.USER` all slots of a user must be
-    of one kind.
-    """
-
-    ALL = "all"
-    TRAINING = "training"
-    HOLD_OUT = "hold-out"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyTerms:
     """The guarantee a release gives: (epsilon, delta)-differential privacy for one unit.

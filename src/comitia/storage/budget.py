@@ -30,8 +30,9 @@ from comitia.privacy.receipt import Receipt
 _START: Final = hashlib.sha256(b"comitia/budget-journal/1").digest()
 _APPLICATION: Final = 0x436F6D42
 """Marks the file as a Comitia budget (SQLite's application_id)."""
-_FORMAT: Final = 1
-"""SQLite's user_version of the file: of tables and movements. Before files were numbered it was 0."""
+_FORMAT: Final = 2
+"""SQLite's user_version of the file: of tables and movements. In those of 1, and of 0 from before files were numbered,
+an ask named slots of documents."""
 _SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE journal (number INTEGER PRIMARY KEY, movement BLOB NOT NULL, chain BLOB NOT NULL);
@@ -193,7 +194,7 @@ def _replay(db: sqlite3.Connection, path: Path) -> tuple[Book, int, bytes]:
     if marker != _APPLICATION or soundness != "ok":  # 1
         raise _damaged(path, "it is not a sound budget file")
     (number,) = db.execute("PRAGMA user_version").fetchone()
-    if number not in (0, _FORMAT):  # 1
+    if number != _FORMAT:  # 1
         raise StorageError(
             f"the budget file {path} has format {number}, this version of Comitia reads format {_FORMAT}: nothing can "
             "be released",
