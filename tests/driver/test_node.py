@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from engine_world import EngineWorld
 from world import World, key, node
 
 from comitia.core.crypto import SealingKey
 from comitia.core.errors import UnavailableError
-from comitia.core.ids import TransactionId
+from comitia.core.ids import SessionId, TransactionId
 from comitia.driver.node import Node
 from comitia.driver.requesting import Requesting, failure
+from comitia.ledger.application import Result
 from comitia.ledger.transactions import OpenRequest
 from comitia.roles.effects import Finish
 from comitia.roles.messages import Received, Submitted
@@ -91,6 +94,28 @@ def test_what_was_brought_twice_and_is_on_the_ledger_has_not_failed(
 def test_what_the_ledger_refuses_has_failed(asker: tuple[Node, list[Finish], OpenRequest]) -> None:
     made, ended, request = asker
     refuse(made, asked(made, request), "no-provider")
+    assert [finish.code for finish in ended] == ["no-provider"]
+
+
+def test_what_another_transaction_of_its_block_made_impossible_has_failed(
+    asker: tuple[Node, list[Finish], OpenRequest], tmp_path: Path
+) -> None:
+    """The desk had taken it; its requester waited until it was told "no answer"."""
+    made, ended, request = asker
+    transaction = asked(made, request)
+    world = EngineWorld(tmp_path / "ledger.db")
+    world.settle_in()
+    refused = Result(
+        transaction=transaction,
+        type="",
+        author=made.node,
+        session=SessionId(b""),
+        code="no-provider",
+        message="because",
+    )
+    block, applied = world.engine.block(world.engine.height), replace(world.engine.last_applied, results=(refused,))
+    made.take(lambda: made.block_applied(block, applied))
+    world.engine.close()
     assert [finish.code for finish in ended] == ["no-provider"]
 
 

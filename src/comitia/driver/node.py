@@ -515,7 +515,9 @@ class Node:
         """A block was added to this node's ledger: tidy the outbox, tell the parts."""
         self.histories.grown(block)
         for result in applied.results:
-            if result.transaction in self._outbox:
+            if result.code:  # another transaction of this block came before it
+                self._refused(result.transaction, result.code, result.message)
+            elif result.transaction in self._outbox:
                 self._drop(result.transaction)
         for part in self._parts:
             part.on_block(block, applied)

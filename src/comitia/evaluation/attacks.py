@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comitia.consensus.committee import quorum
+from comitia.consensus.gain import Gain
 from comitia.consensus.quality import Judgement, judge
 from comitia.consensus.rules import QualityRules
 from comitia.consensus.score_sheet import Score
@@ -32,6 +33,9 @@ from comitia.text.codebook import Codebook
 Release = Released[LocalModel]
 Vectors = NDArray[np.int32]
 Labels = NDArray[np.int64]
+
+_PRAISE = 100_000_000
+"""The signal, in millionths of a standard deviation, that liars claim or deny."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +264,7 @@ class _Field:
         open_rows, *kept_rows = _public_rows(labels, battle, generator)
         bare = prepared.named if battle.names else prepared.bare
         book = replace(bare, references=vectors[open_rows], reference_labels=labels[open_rows])
-        kept_back = tuple((vectors[rows], labels[rows]) for rows in kept_rows)
+        kept_back = tuple((vectors[rows], labels[rows]) for rows in kept_rows if len(rows))
         remaining = np.setdiff1d(np.arange(len(labels)), np.concatenate([open_rows, *kept_rows]))
         documents = [prepared.corpus.private[row] for row in remaining]
         dealt = share_out(documents, battle.partition, providers=battle.providers, generator=generator)
@@ -298,7 +302,9 @@ class _Field:
         for number, attacker in self.attackers.items():
             releases[number] = ATTACKS[attack](attacker)
             judged[number] = _Figures.of(self.codebook, releases[number], self.kept_back)
-        verdicts, used = _judgement(judged, releases, set(self.attackers), len(self.codebook.references))
+        judgement = _judge(judged, releases, set(self.attackers), len(self.codebook.references))
+        verdicts = [verdict for _, verdict in judgement.verdicts]
+        used = [int(author, 16) for author in judgement.accepted]
         return Fought(
             bad=tuple(verdict for number, verdict in enumerate(verdicts) if number in self.attackers),
             honest=tuple(verdict for number, verdict in enumerate(verdicts) if number not in self.attackers),
@@ -342,42 +348,30 @@ class _Figures:
         )
 
 
-def _judgement(
-    figures: Sequence[_Figures], releases: Sequence[Release], bad: set[int], references: int
-) -> tuple[list[Verdict], list[int]]:
-    """The committee's verdicts, and who is used where unverified work is; what most keepers' documents reject is not.
-
-    Where a gain says too little either way, what was found in the open stands.
-    """
-    judgement = _judge([each.judged for each in figures], releases, bad, references)
-    rejecting = np.zeros(len(figures))
-    for gains in zip(*(each.gains for each in figures), strict=True):
-        by_gain = _judge([Judged(signal=found) for found in gains], releases, bad, 0)
-        rejecting += [verdict is Verdict.REJECT for _, verdict in by_gain.verdicts]
-    verdicts = [
-        Verdict.REJECT if 2 * count > len(each.gains) else verdict
-        for (_, verdict), count, each in zip(judgement.verdicts, rejecting, figures, strict=True)
-    ]
-    accepted = [int(author, 16) - 1 for author in judgement.accepted]
-    return verdicts, [number for number in accepted if verdicts[number] is not Verdict.REJECT]
-
-
-def _judge(figures: Sequence[Judged], releases: Sequence[Release], bad: set[int], references: int) -> Judgement:
-    ids = [NodeId(f"{number:032x}") for number in range(1, len(releases) + 1)]
-    honest_lines = [Score.of(author, figure) for author, figure in zip(ids, figures, strict=True)]
-    # Liars praise each other and condemn everybody else, all in the same words.
-    lies = [
-        replace(line, signal_micro=_PRAISE if number in bad else -_PRAISE, expected_micro=_PRAISE)
-        for number, line in enumerate(honest_lines)
-    ]
+def _judge(figures: Sequence[_Figures], releases: Sequence[Release], bad: set[int], references: int) -> Judgement:
+    """The committee's judgement, with unverified work used."""
+    ids = [NodeId(f"{number:032x}") for number in range(len(releases))]
+    keepers = [NodeId(f"keeper-{number:03}") for number in range(len(figures[0].gains))]
+    honest_lines = [_line(author, each, keepers) for author, each in zip(ids, figures, strict=True)]
+    lies = [_lie(line, praise=number in bad) for number, line in enumerate(honest_lines)]
     sheets = {author: lies if number in bad else honest_lines for number, author in enumerate(ids)}
-    rules = QualityRules(
-        quorum=quorum(len(ids)),
-        reference_size=references,
-        accept_unverified=True,
-    )
+    rules = QualityRules(quorum=quorum(len(ids)), reference_size=references, accept_unverified=True)
     rows = {author: release.value.rows for author, release in zip(ids, releases, strict=True)}
-    return judge(sheets, rows, rules, b"beacon")
+    return judge(sheets, rows, rules, b"beacon", keepers=frozenset(keepers))
 
 
-_PRAISE = 100_000_000
+def _line(author: NodeId, figures: _Figures, keepers: Sequence[NodeId]) -> Score:
+    """What an honest judge posts."""
+    gains = tuple(
+        Gain(keeper=keeper, gain_micro=found.z_micro, expected_micro=found.expected_micro)
+        for keeper, found in zip(keepers, figures.gains, strict=True)
+        if found is not None
+    )
+    return replace(Score.of(author, figures.judged), gains=gains)
+
+
+def _lie(line: Score, *, praise: bool) -> Score:
+    """Liars praise each other and condemn everybody else, all in the same words."""
+    said = _PRAISE if praise else -_PRAISE
+    gains = tuple(replace(gain, gain_micro=said, expected_micro=_PRAISE) for gain in line.gains)
+    return replace(line, signal_micro=said, expected_micro=_PRAISE, gains=gains)

@@ -26,7 +26,7 @@ from comitia.simulator.world import Outcome, World
 SEEDS_AT_ONCE: Final = 20
 """How many seeds a worker takes at a time."""
 
-_THRESHOLDS: Final = (50_000, 20, 50)
+_THRESHOLDS: Final = (500_000, 20, 50)
 
 
 @dataclass(slots=True)
