@@ -118,9 +118,19 @@ def test_lengths_that_cannot_be_or_are_not_usual(shown: dict[str, int], verdict:
     assert {verdict for author, verdict in result.verdicts if author != AUTHORS[0]} == {Verdict.ACCEPT}
 
 
-@pytest.mark.parametrize(("farthest", "verdict"), [(300_000, Verdict.ACCEPT), (300_001, Verdict.UNVERIFIABLE)])
-def test_as_far_again_by_half_as_everybody_is_usual(farthest: int, verdict: Verdict) -> None:
-    far = {author: lengths(farthest=farthest if author == AUTHORS[0] else 200_000) for author in AUTHORS}
+@pytest.mark.parametrize(
+    ("others", "farthest", "verdict"),
+    [
+        (200_000, 300_000, Verdict.ACCEPT),
+        (200_000, 300_001, Verdict.UNVERIFIABLE),
+        (50_000, 150_000, Verdict.ACCEPT),
+        (50_000, 150_001, Verdict.UNVERIFIABLE),
+    ],
+)
+def test_too_far_is_beyond_a_bound_and_half_as_far_again_as_everybody(
+    others: int, farthest: int, verdict: Verdict
+) -> None:
+    far = {author: lengths(farthest=farthest if author == AUTHORS[0] else others) for author in AUTHORS}
     posted = {
         judge_id: tuple(replace(score, **far[score.author]) for score in scores)
         for judge_id, scores in sheets(signals_of(*[10] * 6)).items()

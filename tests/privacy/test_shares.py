@@ -32,7 +32,9 @@ def test_one_release_takes_all() -> None:
     assert shared_out(terms, 1) is terms
 
 
-def test_too_little_for_so_many_is_refused() -> None:
+@pytest.mark.parametrize("delta_pico", [0, 10**7])
+def test_too_little_for_so_many_is_refused(delta_pico: int) -> None:
     with pytest.raises(InputError) as caught:
-        shared_out(PrivacyTerms(epsilon_micro=2, delta_pico=0), 3)
+        shared_out(PrivacyTerms(epsilon_micro=2, delta_pico=delta_pico), 3)
     assert caught.value.code == "bad-epsilon"
+    assert delta_pico == 0 or "too little for 3 releases" in caught.value.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -87,6 +88,43 @@ def test_a_forged_or_truncated_bucket_is_refused(world: SmallWorld, forgery: str
     with pytest.raises(ProtocolError) as caught:
         require_bucket(FORGERIES[forgery](honest), world.digest.root)
     assert caught.value.code in {"forged-bucket", "malformed"}
+
+
+def members_at(*places: bytes) -> list[Member]:
+    return [Member(NodeId(f"{number:032x}"), place.ljust(32, b"\x00"), number) for number, place in enumerate(places)]
+
+
+def test_ids_that_share_many_bits_are_told_apart_further_down() -> None:
+    members = members_at(*(b"\xa5\x5a\xc3" + bytes([number]) for number in range(200)))
+    trie = Trie.of(members)
+    deepest = list(buckets(trie.root))
+    assert sum(branch.size for branch in deepest) == 200
+    assert max(len(branch.prefix) for branch in deepest) > 24
+    for branch in deepest:
+        require_bucket(trie.bucket(branch.prefix), trie.root.hash)
+    for left, right in ((0, 1), (0, 128), (7, 8), (5, 5)):
+        assert trie.shared_bits(left, right) == shared_bits(members[left].path, members[right].path)
+
+
+def test_a_bucket_is_parted_when_it_is_more_than_full() -> None:
+    members = members_at(*(bytes([number * 3]) for number in range(BUCKET_SIZE + 1)))
+    full = Trie.of(members[:-1]).root
+    assert (full.branches, full.size) == (None, BUCKET_SIZE)
+    assert full.hash == hashlib.sha256(bytes(3) + b"".join(member.to_bytes() for member in members[:-1])).digest()
+    assert Trie.of(members).root.branches is not None
+
+
+def test_members_that_belong_elsewhere_are_refused_whatever_they_hash_to() -> None:
+    astray = members_at(b"\x80")[0].to_bytes()
+    root = hashlib.sha256(b"\x01" + hashlib.sha256(b"\x00\x00\x010" + astray).digest() + bytes(32)).digest()
+    with pytest.raises(ProtocolError, match="belong elsewhere"):
+        require_bucket(Bucket(prefix="0", members=astray, siblings=(bytes(32),)), root)
+
+
+def test_parts_of_a_member_are_none() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        list(unpack(bytes(MEMBER_BYTES + 1)))
+    assert caught.value.code == "malformed"
 
 
 def test_a_bucket_of_another_epoch_is_refused(world: SmallWorld) -> None:
