@@ -8,10 +8,11 @@ from comitia.consensus.literal import LiteralPoq, printed_leader
 from comitia.consensus.mining import ProofOfWork
 from comitia.consensus.rounds import Baseline, Entry, Seat, opened, signed
 from comitia.consensus.two_phase import TwoPhaseVote
+from comitia.core import crypto
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.ids import NodeId, node_id
-from comitia.evaluation.consensus import Conduct, VoteCost, run_baseline, run_poq
+from comitia.evaluation.consensus import TIMED, Conduct, VoteCost, run_baseline, run_poq
 
 BASELINES = (LiteralPoq(), TwoPhaseVote(), ProofOfWork(difficulty=6))
 
@@ -83,3 +84,17 @@ def test_only_signed_messages_of_members_in_this_session_count() -> None:
 def test_the_leader_checks_votes_and_everybody_the_certificate() -> None:
     vote = VoteCost.of(members=10, checking=11)
     assert (vote.made, vote.checked) == (10, 9 + 11 * 7)
+
+
+def test_what_a_check_costs_is_not_taken_from_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[bytes] = []
+    real = crypto._verify
+
+    def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+        checked.append(message)
+        return real(public, message, signature)
+
+    monkeypatch.setattr(crypto, "_verify", verify)
+    for _ in range(2):
+        assert VoteCost.of(members=3, checking=4).milliseconds > 0
+    assert len(checked) == 2 * TIMED
