@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def test_members_of_two_histories_meet_and_everyone_stands_still(
             stood = [height(node) for node in met]
             status, error = tell(capsys, "request", local.requester, "--epsilon", "2", "-o", tmp_path / "no.comitia")
             assert (status, error["error"]) == (10, "ledger-forked")
+            assert "comitia-node" not in [thread.name for thread in threading.enumerate()]
             assert [height(node) for node in met] == stood
             assert [node.process.poll() for node in met if node.process is not None] == [None] * len(met)
             status, states = tell(capsys, "status", local.directory)

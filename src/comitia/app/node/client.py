@@ -104,13 +104,13 @@ class Client:
         try:
             trouble = self._started.get(timeout=MEMBERSHIP_PATIENCE_S)
         except queue.Empty:
-            self.close()
             trouble = UnavailableError(
                 "the super node does not answer",
                 code="no-answer",
                 hint="is it running? `comitia doctor` looks for the reason",
             )
         if trouble is not None:
+            self.close()
             raise trouble
         return self
 
