@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from comitia.consensus.literal import LiteralPoq, printed_leader
@@ -12,7 +14,7 @@ from comitia.core import crypto
 from comitia.core.codec import digest
 from comitia.core.crypto import SigningKey
 from comitia.core.ids import NodeId, node_id
-from comitia.evaluation.consensus import TIMED, Conduct, VoteCost, run_baseline, run_poq
+from comitia.evaluation.consensus import TIMED, Conduct, Cost, VoteCost, run_baseline, run_poq
 
 BASELINES = (LiteralPoq(), TwoPhaseVote(), ProofOfWork(difficulty=6))
 
@@ -98,3 +100,22 @@ def test_what_a_check_costs_is_not_taken_from_memory(monkeypatch: pytest.MonkeyP
     for _ in range(2):
         assert VoteCost.of(members=3, checking=4).milliseconds > 0
     assert len(checked) == 2 * TIMED
+
+
+@pytest.mark.parametrize(
+    "bench", [lambda: run_poq(3, Conduct.HONEST), lambda: run_baseline(TwoPhaseVote(), 3, Conduct.HONEST)]
+)
+def test_members_in_one_process_do_not_spare_each_other_a_check(
+    bench: Callable[[], Cost], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each member of a committee is a process of its own: what another has signed it has not checked."""
+    checked: list[bytes] = []
+    real = crypto._verify
+
+    def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+        checked.append(message)
+        return real(public, message, signature)
+
+    monkeypatch.setattr(crypto, "_verify", verify)
+    bench()
+    assert len(checked) > len(set(checked)) > 0

@@ -20,7 +20,7 @@ from comitia.consensus.mining import ProofOfWork
 from comitia.consensus.rounds import Baseline, Entry, Member, Outcome, Seat
 from comitia.consensus.two_phase import TwoPhaseVote
 from comitia.core.codec import digest
-from comitia.core.crypto import SigningKey, verify
+from comitia.core.crypto import SigningKey, forget_signatures, verify
 from comitia.core.ids import NodeId, node_id
 from comitia.evaluation.poq_session import HONEST_LOSS_PPM, ROWS, PoqSession
 
@@ -159,6 +159,7 @@ def _in_rounds(members: dict[NodeId, Member], silent: set[NodeId], cost: Cost) -
         for node, member in members.items():
             if node in outcomes:
                 continue
+            forget_signatures()
             start = time.process_time()
             try:
                 sendings = member.send(inboxes[node]) if number else next(member)

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from comitia.consensus.score_sheet import Score
 from comitia.core.codec import digest, encode
-from comitia.core.crypto import SealingKey, SigningKey
+from comitia.core.crypto import SealingKey, SigningKey, forget_signatures
 from comitia.core.ids import NodeId, SessionId, node_id
 from comitia.ledger import merkle
 from comitia.ledger.application import Application, Applied
@@ -265,6 +265,7 @@ class PoqSession:
         """The super node orders what has come; every node applies the block, this one for all of them."""
         transactions, self._queue = tuple(self._queue), deque()
         self._height += 1
+        forget_signatures()
         start = time.process_time()
         applied = self._ledger.apply(transactions, time_ms=self._now_ms, height=self._height, previous=self._previous)
         header = BlockHeader(
@@ -317,6 +318,7 @@ class PoqSession:
         return envelope.to_bytes()
 
     def _charged(self, node: NodeId, work: Callable[[], T]) -> T:
+        forget_signatures()
         start = time.process_time()
         done = work()
         took = time.process_time() - start

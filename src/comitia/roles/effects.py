@@ -119,7 +119,7 @@ class WakeAt:
 class Finish:
     """A request ended.
 
-    session : the session that made the model, or the request's own where it failed.
+    session : the request's own, also where an earlier one's model answers it.
     model, proof : canonical bytes; empty where it failed.
     cached : served from an earlier session.
     code, reason : why it failed; empty where it did not.

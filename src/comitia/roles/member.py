@@ -60,7 +60,7 @@ from comitia.roles.memory import Memory
 from comitia.roles.messages import AskReveal, References, Reveal, Vote
 
 RETRY_MS: Final = 400
-"""How long a member waits before it sends again what may have been lost."""
+"""How long a member waits before it asks for what is missing, and votes again."""
 
 TICK_GRACE_MS: Final = 500
 """How long past a deadline a member leaves it to the super nodes to move the session on."""
